@@ -1,0 +1,8 @@
+//! What the tests of the other crates stand on: real counterparts and a private PostgreSQL.
+//!
+//! Used only from tests; nothing here is part of the product.
+//! Invariant: what cannot be had on a machine is skipped loudly, never silently.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod counterpart;
+pub mod postgres;
