@@ -1,0 +1,381 @@
+//! The facade over the two databases.
+//!
+//! Owns opening, migrating, reading and the unit of work. Invariant: writes go
+//! through a `Tx` only; a network call is never made while one is open.
+
+use std::{path::PathBuf, str::FromStr, time::Duration};
+
+use async_trait::async_trait;
+use sqlx::{
+    Connection as _, Executor as _, PgPool, Postgres, SqliteConnection, SqlitePool, Transaction,
+    postgres::PgPoolOptions,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::{
+    Result, StoreError,
+    sqlite::{SqliteTx, Writer},
+    value::{Args, Row, Value},
+};
+
+static SQLITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite");
+static POSTGRES_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postgres");
+
+/// SQLite readers; WAL lets them go on while the writer writes.
+const SQLITE_READERS: u32 = 8;
+/// How long a statement waits for another process's lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a caller waits for a connection before the database counts as away.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Which database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// A file in the data folder.
+    Sqlite,
+    /// A server that many processes share.
+    Postgres,
+}
+
+/// How to open a store.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// `sqlite:PATH` or `postgres://…`.
+    pub url: String,
+    /// Connections to PostgreSQL.
+    pub connections: u32,
+}
+
+impl StoreOptions {
+    /// The file `social-orchestrator.db` in a folder.
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
+        let path = folder.into().join("social-orchestrator.db");
+        Self {
+            url: format!("sqlite:{}", path.display()),
+            connections: 1,
+        }
+    }
+    /// An address.
+    pub fn at(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            connections: 20,
+        }
+    }
+}
+
+/// An open database. Cheap to clone; as `Sql` it reads.
+#[derive(Clone)]
+pub enum Store {
+    /// SQLite: one writer, a pool of readers.
+    Sqlite {
+        /// The writer.
+        writer: Writer,
+        /// The readers.
+        readers: SqlitePool,
+        /// Where the file lies.
+        path: PathBuf,
+    },
+    /// PostgreSQL.
+    Postgres(PgPool),
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite { .. } => "Store(sqlite)",
+            Self::Postgres(_) => "Store(postgres)",
+        })
+    }
+}
+
+impl Store {
+    /// Opens the database and brings its schema up to date.
+    pub async fn open(options: &StoreOptions) -> Result<Self> {
+        if let Some(path) = options.url.strip_prefix("sqlite:") {
+            Self::open_sqlite(path).await
+        } else if options.url.starts_with("postgres://") || options.url.starts_with("postgresql://")
+        {
+            Self::open_postgres(options).await
+        } else {
+            Err(StoreError::Address(
+                "expected sqlite:PATH or postgres://user@host/database".into(),
+            ))
+        }
+    }
+
+    async fn open_sqlite(path: &str) -> Result<Self> {
+        let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // FULL: an intent that was answered must survive a power cut.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("wal_autocheckpoint", "2000")
+            .statement_cache_capacity(300);
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        SQLITE_MIGRATIONS
+            .run(&mut connection)
+            .await
+            .map_err(StoreError::Migration)?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(SQLITE_READERS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options.read_only(true).create_if_missing(false))
+            .await?;
+        Ok(Self::Sqlite {
+            writer: Writer::new(connection),
+            readers,
+            path,
+        })
+    }
+
+    async fn open_postgres(options: &StoreOptions) -> Result<Self> {
+        let connect = sqlx::postgres::PgConnectOptions::from_str(&options.url)
+            .map_err(|_| StoreError::Address("the PostgreSQL address cannot be parsed".into()))?
+            .application_name("social-orchestrator");
+        let pool = PgPoolOptions::new()
+            .max_connections(options.connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    // Asked for by name: a server's default may be weaker than the promise.
+                    connection
+                        .execute("SET synchronous_commit = on")
+                        .await
+                        .map(|_| ())
+                })
+            })
+            .connect_with(connect)
+            .await?;
+        POSTGRES_MIGRATIONS
+            .run(&pool)
+            .await
+            .map_err(StoreError::Migration)?;
+        Ok(Self::Postgres(pool))
+    }
+
+    /// Which database this is.
+    pub fn backend(&self) -> Backend {
+        match self {
+            Self::Sqlite { .. } => Backend::Sqlite,
+            Self::Postgres(_) => Backend::Postgres,
+        }
+    }
+
+    /// Begins a unit of work.
+    pub async fn begin(&self) -> Result<Tx> {
+        match self {
+            Self::Sqlite { writer, .. } => Ok(Tx::Sqlite(writer.begin().await?)),
+            Self::Postgres(pool) => Ok(Tx::Postgres(pool.begin().await?)),
+        }
+    }
+
+    /// Copies a SQLite database to `target` while it is in use.
+    pub async fn backup_sqlite(&self, target: &std::path::Path) -> Result<()> {
+        let Self::Sqlite { readers, .. } = self else {
+            return Err(StoreError::Address(
+                "only SQLite is copied by the server; use pg_dump for PostgreSQL".into(),
+            ));
+        };
+        sqlx::query("VACUUM INTO $1")
+            .bind(target.display().to_string())
+            .execute(readers)
+            .await?;
+        Ok(())
+    }
+
+    /// Closes every connection after what is under way.
+    pub async fn close(&self) -> Result<()> {
+        match self {
+            Self::Sqlite {
+                writer, readers, ..
+            } => {
+                readers.close().await;
+                writer.close().await
+            }
+            Self::Postgres(pool) => {
+                pool.close().await;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A unit of work. Dropped without `commit` it has no effect.
+pub enum Tx {
+    /// On SQLite's writer.
+    Sqlite(SqliteTx),
+    /// On a connection to PostgreSQL.
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Tx {
+    /// Which database this is.
+    pub fn backend(&self) -> Backend {
+        match self {
+            Self::Sqlite(_) => Backend::Sqlite,
+            Self::Postgres(_) => Backend::Postgres,
+        }
+    }
+    /// Makes the work durable; it is on disk when this returns.
+    pub async fn commit(self) -> Result<()> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => Ok(tx.commit().await?),
+        }
+    }
+    /// Undoes the work.
+    pub async fn rollback(self) -> Result<()> {
+        match self {
+            Self::Sqlite(tx) => tx.rollback().await,
+            Self::Postgres(tx) => Ok(tx.rollback().await?),
+        }
+    }
+    /// Marks a point to go back to: a step that fails leaves nothing half done.
+    pub async fn savepoint(&mut self) -> Result<()> {
+        self.simple("SAVEPOINT step").await
+    }
+    /// Goes back to the last mark and forgets it.
+    pub async fn undo_to_savepoint(&mut self) -> Result<()> {
+        self.simple("ROLLBACK TO SAVEPOINT step").await?;
+        self.simple("RELEASE SAVEPOINT step").await
+    }
+    /// Forgets the last mark and keeps the work.
+    pub async fn keep_savepoint(&mut self) -> Result<()> {
+        self.simple("RELEASE SAVEPOINT step").await
+    }
+    async fn simple(&mut self, sql: &'static str) -> Result<()> {
+        match self {
+            Self::Sqlite(tx) => tx.connection().execute(sql).await.map(|_| ())?,
+            Self::Postgres(tx) => tx.execute(sql).await.map(|_| ())?,
+        }
+        Ok(())
+    }
+}
+
+/// What runs statements: a `Tx`, or a `Store` for reads outside one.
+#[async_trait]
+pub trait Sql: Send {
+    /// Which database this is.
+    fn backend(&self) -> Backend;
+    /// All rows.
+    async fn all(&mut self, sql: &'static str, args: Args) -> Result<Vec<Row>>;
+    /// The first row, if there is one.
+    async fn one(&mut self, sql: &'static str, args: Args) -> Result<Option<Row>>;
+    /// Changes rows; answers how many.
+    async fn run(&mut self, sql: &'static str, args: Args) -> Result<u64>;
+}
+
+macro_rules! bind {
+    ($sql:expr, $args:expr) => {{
+        let mut query = sqlx::query($sql);
+        for value in $args {
+            query = match value {
+                Value::Text(text) => query.bind(text),
+                Value::Int(number) => query.bind(number),
+                Value::Bytes(bytes) => query.bind(bytes),
+            };
+        }
+        query
+    }};
+}
+
+#[async_trait]
+impl Sql for Tx {
+    fn backend(&self) -> Backend {
+        Tx::backend(self)
+    }
+    async fn all(&mut self, sql: &'static str, args: Args) -> Result<Vec<Row>> {
+        Ok(match self {
+            Self::Sqlite(tx) => {
+                let rows = bind!(sql, args).fetch_all(tx.connection()).await?;
+                rows.into_iter().map(Row::Sqlite).collect()
+            }
+            Self::Postgres(tx) => {
+                let rows = bind!(sql, args).fetch_all(&mut **tx).await?;
+                rows.into_iter().map(Row::Postgres).collect()
+            }
+        })
+    }
+    async fn one(&mut self, sql: &'static str, args: Args) -> Result<Option<Row>> {
+        Ok(match self {
+            Self::Sqlite(tx) => bind!(sql, args)
+                .fetch_optional(tx.connection())
+                .await?
+                .map(Row::Sqlite),
+            Self::Postgres(tx) => bind!(sql, args)
+                .fetch_optional(&mut **tx)
+                .await?
+                .map(Row::Postgres),
+        })
+    }
+    async fn run(&mut self, sql: &'static str, args: Args) -> Result<u64> {
+        Ok(match self {
+            Self::Sqlite(tx) => bind!(sql, args)
+                .execute(tx.connection())
+                .await?
+                .rows_affected(),
+            Self::Postgres(tx) => bind!(sql, args).execute(&mut **tx).await?.rows_affected(),
+        })
+    }
+}
+
+#[async_trait]
+impl Sql for Store {
+    fn backend(&self) -> Backend {
+        Store::backend(self)
+    }
+    async fn all(&mut self, sql: &'static str, args: Args) -> Result<Vec<Row>> {
+        Ok(match self {
+            Self::Sqlite { readers, .. } => {
+                let rows = bind!(sql, args).fetch_all(&*readers).await?;
+                rows.into_iter().map(Row::Sqlite).collect()
+            }
+            Self::Postgres(pool) => {
+                let rows = bind!(sql, args).fetch_all(&*pool).await?;
+                rows.into_iter().map(Row::Postgres).collect()
+            }
+        })
+    }
+    async fn one(&mut self, sql: &'static str, args: Args) -> Result<Option<Row>> {
+        Ok(match self {
+            Self::Sqlite { readers, .. } => bind!(sql, args)
+                .fetch_optional(&*readers)
+                .await?
+                .map(Row::Sqlite),
+            Self::Postgres(pool) => bind!(sql, args)
+                .fetch_optional(&*pool)
+                .await?
+                .map(Row::Postgres),
+        })
+    }
+    /// Changes go through a `Tx`, where they share a sync with their neighbours.
+    async fn run(&mut self, _: &'static str, _: Args) -> Result<u64> {
+        Err(StoreError::Address(
+            "a write was tried outside a transaction".into(),
+        ))
+    }
+}
+
+/// A keyset page: rows after a cursor, and the cursor of the next page.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// Give this as `cursor` to get the next page; none at the end.
+    pub next_cursor: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A page of `limit` out of rows fetched with `limit + 1`.
+    pub fn cut(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Self {
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next_cursor = if more { items.last().map(key) } else { None };
+        Self { items, next_cursor }
+    }
+}

@@ -1,0 +1,132 @@
+//! Events: stored once for each (workspace, source, dedupe id).
+
+use so_model::{
+    event::Event,
+    id::{EventId, WorkspaceId},
+    time::Timestamp,
+};
+
+use crate::{Result, Row, Sql, Tx, args, dialect, value::to_json};
+
+fn read(row: &Row) -> Result<Event> {
+    Ok(Event {
+        id: row.id(0)?,
+        workspace: row.id(1)?,
+        kind: row.text(2)?,
+        source: row.text(3)?,
+        dedupe: row.text(4)?,
+        subject: row.opt_text(5)?,
+        time: row.at(6)?,
+        data: row.json(7)?,
+        cause: row.json(8)?,
+    })
+}
+
+/// Stores an event; false when it is a second delivery.
+pub async fn insert(tx: &mut Tx, event: &Event, is_decided: bool, now: Timestamp) -> Result<bool> {
+    let changed = tx
+        .run(
+            "INSERT INTO events (id, workspace_id, kind, source, dedupe, subject, at, data, cause, root_id, is_decided, stored_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+             ON CONFLICT (workspace_id, source, dedupe) DO NOTHING",
+            args![
+                event.id, event.workspace, &event.kind, &event.source, &event.dedupe,
+                event.subject.clone(), event.time, to_json(&event.data)?, to_json(&event.cause)?,
+                event.cause.root.unwrap_or(event.id), is_decided, now
+            ],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+/// The event with an id.
+pub async fn find(sql: &mut dyn Sql, workspace: WorkspaceId, id: EventId) -> Result<Option<Event>> {
+    let row = sql
+        .one(
+            "SELECT id, workspace_id, kind, source, dedupe, subject, at, data, cause FROM events \
+             WHERE workspace_id = $1 AND id = $2",
+            args![workspace, id],
+        )
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The event that a delivery with this identity became.
+pub async fn find_delivery(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    source: &str,
+    dedupe: &str,
+) -> Result<Option<Event>> {
+    let row = sql
+        .one(
+            "SELECT id, workspace_id, kind, source, dedupe, subject, at, data, cause FROM events \
+             WHERE workspace_id = $1 AND source = $2 AND dedupe = $3",
+            args![workspace, source, dedupe],
+        )
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Events on which no rule has been tried, oldest first.
+pub async fn claim_undecided(
+    tx: &mut Tx,
+    stored_before: Timestamp,
+    limit: i64,
+) -> Result<Vec<Event>> {
+    let sql = dialect::undecided_events(tx.backend());
+    tx.all(sql, args![stored_before, limit])
+        .await?
+        .iter()
+        .map(read)
+        .collect()
+}
+
+/// Notes that every rule has been tried on an event.
+pub async fn mark_decided(tx: &mut Tx, id: EventId) -> Result<()> {
+    tx.run("UPDATE events SET is_decided = 1 WHERE id = $1", args![id])
+        .await?;
+    Ok(())
+}
+
+/// How many events a chain of consequences has.
+pub async fn count_in_chain(sql: &mut dyn Sql, root: EventId) -> Result<i64> {
+    let row = sql
+        .one(
+            "SELECT COUNT(*) FROM events WHERE root_id = $1",
+            args![root],
+        )
+        .await?;
+    row.map_or(Ok(0), |row| row.int(0))
+}
+
+/// A page of events, newest first; empty `kind` or `subject` is any.
+pub async fn list(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    kind: &str,
+    subject: &str,
+    before: &str,
+    limit: i64,
+) -> Result<Vec<Event>> {
+    sql.all(
+        "SELECT id, workspace_id, kind, source, dedupe, subject, at, data, cause FROM events \
+         WHERE workspace_id = $1 AND ($2 = '' OR kind = $2) AND ($3 = '' OR subject = $3) \
+         AND ($4 = '' OR id < $4) ORDER BY id DESC LIMIT $5",
+        args![workspace, kind, subject, before, limit],
+    )
+    .await?
+    .iter()
+    .map(read)
+    .collect()
+}
+
+/// Removes decided events older than a moment that no kept run names.
+pub async fn prune(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64> {
+    tx.run(
+        "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE is_decided = 1 AND stored_at < $1 \
+         AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.event_id = events.id) ORDER BY id LIMIT $2)",
+        args![before, limit],
+    )
+    .await
+}

@@ -1,0 +1,220 @@
+//! Jobs: queue work under leases with a fencing epoch.
+//!
+//! Invariant: whoever settles a job names the epoch of its claim; a worker that
+//! lost its lease changes nothing.
+
+use so_model::{
+    id::{JobId, WorkspaceId},
+    time::Timestamp,
+};
+
+use crate::{Result, Row, Sql, StoreError, Tx, args, dialect};
+
+/// A claimed job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Own id.
+    pub id: JobId,
+    /// The tenant.
+    pub workspace: WorkspaceId,
+    /// Stable name of the work: `run`, `publication`.
+    pub kind: String,
+    /// The row it is about.
+    pub subject: String,
+    /// Fencing number of this claim.
+    pub epoch: i64,
+    /// Claims so far.
+    pub tries: i64,
+}
+
+fn read(row: &Row) -> Result<Job> {
+    Ok(Job {
+        id: row.id(0)?,
+        workspace: row.id(1)?,
+        kind: row.text(2)?,
+        subject: row.text(3)?,
+        epoch: row.int(4)?,
+        tries: row.int(5)?,
+    })
+}
+
+/// Stores a job that is claimed from birth by `owner`.
+pub async fn insert_claimed(
+    tx: &mut Tx,
+    job: &Job,
+    owner: &str,
+    now: Timestamp,
+    lease_until: Timestamp,
+) -> Result<()> {
+    tx.run(
+        "INSERT INTO jobs (id, workspace_id, kind, ref, state, run_after, lease_owner, lease_until, epoch, tries) \
+         VALUES ($1, $2, $3, $4, 'running', $5, $6, $7, $8, 1)",
+        args![job.id, job.workspace, &job.kind, &job.subject, now, owner, lease_until, job.epoch],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Makes sure that work on a row is done at or after a moment.
+///
+/// An existing job is brought forward, never put off; a running one is left
+/// alone except that it will run once more.
+pub async fn wake(
+    tx: &mut Tx,
+    id: JobId,
+    workspace: WorkspaceId,
+    kind: &str,
+    subject: &str,
+    run_after: Timestamp,
+) -> Result<()> {
+    tx.run(
+        "INSERT INTO jobs (id, workspace_id, kind, ref, state, run_after, epoch, tries) \
+         VALUES ($1, $2, $3, $4, 'available', $5, 0, 0) \
+         ON CONFLICT (kind, ref) DO UPDATE SET \
+         run_after = CASE WHEN jobs.state = 'available' AND jobs.run_after < excluded.run_after THEN jobs.run_after \
+         ELSE excluded.run_after END, \
+         state = CASE WHEN jobs.state = 'running' THEN 'rerun' WHEN jobs.state = 'rerun' THEN 'rerun' ELSE 'available' END, \
+         problem = NULL",
+        args![id, workspace, kind, subject, run_after],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Claims due jobs, oldest first.
+pub async fn claim(
+    tx: &mut Tx,
+    now: Timestamp,
+    owner: &str,
+    lease_until: Timestamp,
+    limit: i64,
+) -> Result<Vec<Job>> {
+    let sql = dialect::claim_jobs(tx.backend());
+    tx.all(sql, args![now, owner, lease_until, limit])
+        .await?
+        .iter()
+        .map(read)
+        .collect()
+}
+
+/// The job's claim still holds; called first in every transaction that settles.
+///
+/// Fails as stale when the lease was lost.
+pub async fn fence(tx: &mut Tx, job: &Job) -> Result<()> {
+    let changed = tx
+        .run(
+            "UPDATE jobs SET tries = tries WHERE id = $1 AND epoch = $2 AND state IN ('running', 'rerun')",
+            args![job.id, job.epoch],
+        )
+        .await?;
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Stale {
+            what: "job's lease",
+        })
+    }
+}
+
+/// Ends a job; if it was woken meanwhile it becomes available again.
+pub async fn finish(tx: &mut Tx, job: &Job) -> Result<()> {
+    let deleted = tx
+        .run(
+            "DELETE FROM jobs WHERE id = $1 AND epoch = $2 AND state = 'running'",
+            args![job.id, job.epoch],
+        )
+        .await?;
+    if deleted == 1 {
+        return Ok(());
+    }
+    let woken = tx
+        .run(
+            "UPDATE jobs SET state = 'available', lease_owner = NULL, lease_until = NULL, tries = 0 \
+             WHERE id = $1 AND epoch = $2 AND state = 'rerun'",
+            args![job.id, job.epoch],
+        )
+        .await?;
+    if woken == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Stale {
+            what: "job's lease",
+        })
+    }
+}
+
+/// Puts a job back to be done at or after a moment (at once if it was woken meanwhile).
+pub async fn put_off(
+    tx: &mut Tx,
+    job: &Job,
+    run_after: Timestamp,
+    problem: Option<&str>,
+) -> Result<()> {
+    let changed = tx
+        .run(
+            "UPDATE jobs SET run_after = CASE WHEN state = 'rerun' AND run_after < $3 THEN run_after ELSE $3 END, \
+             state = 'available', lease_owner = NULL, lease_until = NULL, problem = $4 \
+             WHERE id = $1 AND epoch = $2 AND state IN ('running', 'rerun')",
+            args![job.id, job.epoch, run_after, problem],
+        )
+        .await?;
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Stale {
+            what: "job's lease",
+        })
+    }
+}
+
+/// Prolongs every lease of an owner.
+pub async fn renew(tx: &mut Tx, owner: &str, lease_until: Timestamp) -> Result<u64> {
+    tx.run(
+        "UPDATE jobs SET lease_until = $2 WHERE lease_owner = $1 AND state IN ('running', 'rerun')",
+        args![owner, lease_until],
+    )
+    .await
+}
+
+/// Frees jobs whose worker was lost: the lease ended before `now`.
+pub async fn rescue(tx: &mut Tx, now: Timestamp) -> Result<u64> {
+    tx.run(
+        "UPDATE jobs SET state = 'available', lease_owner = NULL, lease_until = NULL \
+         WHERE state IN ('running', 'rerun') AND lease_until < $1",
+        args![now],
+    )
+    .await
+}
+
+/// Frees every leased job: called at start by the only process of a SQLite file.
+pub async fn rescue_all(tx: &mut Tx) -> Result<u64> {
+    tx.run(
+        "UPDATE jobs SET state = 'available', lease_owner = NULL, lease_until = NULL \
+         WHERE state IN ('running', 'rerun')",
+        args![],
+    )
+    .await
+}
+
+/// When the next job is due, if there is one.
+pub async fn next_due(sql: &mut dyn Sql) -> Result<Option<Timestamp>> {
+    let row = sql
+        .one(
+            "SELECT MIN(run_after) FROM jobs WHERE state = 'available'",
+            args![],
+        )
+        .await?;
+    row.map_or(Ok(None), |row| row.opt_at(0))
+}
+
+/// Jobs by state, for metrics.
+pub async fn count_by_state(sql: &mut dyn Sql) -> Result<Vec<(String, i64)>> {
+    sql.all(
+        "SELECT state, COUNT(*) FROM jobs GROUP BY state ORDER BY state",
+        args![],
+    )
+    .await?
+    .iter()
+    .map(|row| Ok((row.text(0)?, row.int(1)?)))
+    .collect()
+}

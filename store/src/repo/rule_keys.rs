@@ -1,0 +1,65 @@
+//! Keys that rules remember: dedupe and debounce.
+
+use so_model::{
+    id::{EventId, RuleId, WorkspaceId},
+    time::Timestamp,
+};
+
+use crate::{Result, Sql, Tx, args};
+
+/// Remembers a key; false when it is remembered already and still valid.
+pub async fn remember(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    rule: RuleId,
+    key: &str,
+    event: EventId,
+    now: Timestamp,
+    expires_at: Option<Timestamp>,
+) -> Result<bool> {
+    let changed = tx
+        .run(
+            "INSERT INTO rule_keys (workspace_id, rule_id, kind, key, event_id, at, expires_at) \
+             VALUES ($1, $2, 'dedupe', $3, $4, $5, $6) \
+             ON CONFLICT (rule_id, kind, key) DO UPDATE SET event_id = excluded.event_id, at = excluded.at, \
+             expires_at = excluded.expires_at WHERE rule_keys.expires_at <= $5",
+            args![workspace, rule, key, event, now, expires_at],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+/// The event that waits for its quiet spell under a key is now this one.
+pub async fn set_debounced(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    rule: RuleId,
+    key: &str,
+    event: EventId,
+    now: Timestamp,
+) -> Result<()> {
+    tx.run(
+        "INSERT INTO rule_keys (workspace_id, rule_id, kind, key, event_id, at) VALUES ($1, $2, 'debounce', $3, $4, $5) \
+         ON CONFLICT (rule_id, kind, key) DO UPDATE SET event_id = excluded.event_id, at = excluded.at",
+        args![workspace, rule, key, event, now],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Takes the event that waited under a key.
+pub async fn take_debounced(tx: &mut Tx, rule: RuleId, key: &str) -> Result<Option<EventId>> {
+    let row = tx
+        .one(
+            "DELETE FROM rule_keys WHERE rule_id = $1 AND kind = 'debounce' AND key = $2 RETURNING event_id",
+            args![rule, key],
+        )
+        .await?;
+    row.map(|row| row.id(0)).transpose()
+}
+
+/// Forgets keys whose time is over.
+pub async fn prune(tx: &mut Tx, now: Timestamp) -> Result<u64> {
+    tx.run("DELETE FROM rule_keys WHERE expires_at <= $1", args![now])
+        .await
+}

@@ -1,0 +1,252 @@
+//! Rules and their versions.
+
+use so_model::{
+    id::{RuleId, UserId, WorkspaceId},
+    rule::RuleDocument,
+    time::Timestamp,
+};
+
+use crate::{Result, Row, Sql, StoreError, Tx, args, dialect, value::to_json};
+
+/// A rule without its document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleRow {
+    /// Own id.
+    pub id: RuleId,
+    /// The tenant.
+    pub workspace: WorkspaceId,
+    /// Name.
+    pub name: String,
+    /// Whether it may start runs.
+    pub is_enabled: bool,
+    /// The live version.
+    pub version: i64,
+    /// Grows with each change; timers of an older one are void.
+    pub generation: i64,
+    /// Name of the starter rule it was installed from.
+    pub starter: Option<String>,
+    /// Why the engine paused it.
+    pub problem: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// One version of a rule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleVersion {
+    /// The rule.
+    pub rule: RuleId,
+    /// From 1.
+    pub version: i64,
+    /// The document.
+    pub document: RuleDocument,
+    /// The text as its author wrote it; empty if made by the product.
+    pub source: String,
+    /// Who saved it.
+    pub author: Option<UserId>,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+fn read(row: &Row) -> Result<RuleRow> {
+    Ok(RuleRow {
+        id: row.id(0)?,
+        workspace: row.id(1)?,
+        name: row.text(2)?,
+        is_enabled: row.truth(3)?,
+        version: row.int(4)?,
+        generation: row.int(5)?,
+        starter: row.opt_text(6)?,
+        problem: row.opt_text(7)?,
+        created_at: row.at(8)?,
+        updated_at: row.at(9)?,
+    })
+}
+
+fn read_version(row: &Row) -> Result<RuleVersion> {
+    Ok(RuleVersion {
+        rule: row.id(0)?,
+        version: row.int(1)?,
+        document: row.json(2)?,
+        source: row.text(3)?,
+        author: row.opt_id(4)?,
+        created_at: row.at(5)?,
+    })
+}
+
+/// Stores a new rule with its first version.
+pub async fn insert(tx: &mut Tx, rule: &RuleRow, version: &RuleVersion) -> Result<()> {
+    tx.run(
+        "INSERT INTO rules (id, workspace_id, name, is_enabled, version, generation, starter, problem, created_at, updated_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        args![
+            rule.id, rule.workspace, &rule.name, rule.is_enabled, rule.version, rule.generation,
+            rule.starter.clone(), rule.problem.clone(), rule.created_at, rule.updated_at
+        ],
+    )
+    .await?;
+    insert_version(tx, rule.workspace, version).await
+}
+
+/// Stores a version.
+pub async fn insert_version(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    version: &RuleVersion,
+) -> Result<()> {
+    tx.run(
+        "INSERT INTO rule_versions (workspace_id, rule_id, version, doc, source, author, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        args![
+            workspace, version.rule, version.version, to_json(&version.document)?,
+            &version.source, version.author, version.created_at
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Changes a rule that is still at `rule.generation - 1`.
+///
+/// Fails as stale when somebody else changed it in between.
+pub async fn update(tx: &mut Tx, rule: &RuleRow) -> Result<()> {
+    let changed = tx
+        .run(
+            "UPDATE rules SET name = $3, is_enabled = $4, version = $5, generation = $6, problem = $7, updated_at = $8 \
+             WHERE workspace_id = $1 AND id = $2 AND generation = $6 - 1 AND deleted_at IS NULL",
+            args![
+                rule.workspace, rule.id, &rule.name, rule.is_enabled, rule.version,
+                rule.generation, rule.problem.clone(), rule.updated_at
+            ],
+        )
+        .await?;
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Stale { what: "rule" })
+    }
+}
+
+/// Deletes a rule; its runs and versions stay for the history.
+pub async fn delete(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    id: RuleId,
+    now: Timestamp,
+) -> Result<bool> {
+    let changed = tx
+        .run(
+            "UPDATE rules SET deleted_at = $3, updated_at = $3, is_enabled = 0, generation = generation + 1 \
+             WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL",
+            args![workspace, id, now],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+/// The rule with an id, unless it was deleted.
+pub async fn find(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    id: RuleId,
+) -> Result<Option<RuleRow>> {
+    let row = sql
+        .one(
+            "SELECT id, workspace_id, name, is_enabled, version, generation, starter, problem, created_at, updated_at \
+             FROM rules WHERE workspace_id = $1 AND id = $2 AND deleted_at IS NULL",
+            args![workspace, id],
+        )
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Rules of a workspace after a cursor, oldest first.
+pub async fn list(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<RuleRow>> {
+    sql.all(
+        "SELECT id, workspace_id, name, is_enabled, version, generation, starter, problem, created_at, updated_at \
+         FROM rules WHERE workspace_id = $1 AND deleted_at IS NULL AND id > $2 ORDER BY id LIMIT $3",
+        args![workspace, after, limit],
+    )
+    .await?
+    .iter()
+    .map(read)
+    .collect()
+}
+
+/// A live rule with its document, for the engine's index.
+pub type LiveRule = (RuleRow, RuleDocument);
+
+/// Every rule of every workspace that is switched on, with its live document.
+pub async fn list_live(sql: &mut dyn Sql) -> Result<Vec<LiveRule>> {
+    sql.all(
+        "SELECT rules.id, rules.workspace_id, rules.name, rules.is_enabled, rules.version, rules.generation, \
+         rules.starter, rules.problem, rules.created_at, rules.updated_at, rule_versions.doc \
+         FROM rules JOIN rule_versions ON rule_versions.rule_id = rules.id AND rule_versions.version = rules.version \
+         WHERE rules.is_enabled = 1 AND rules.deleted_at IS NULL ORDER BY rules.id",
+        args![],
+    )
+    .await?
+    .iter()
+    .map(|row| Ok((read(row)?, row.json(10)?)))
+    .collect()
+}
+
+/// Sum of all generations and number of rules: differs after any change to any rule.
+pub async fn stamp(sql: &mut dyn Sql) -> Result<(i64, i64)> {
+    let row = sql
+        .one(
+            "SELECT COUNT(*), COALESCE(MAX(updated_at), 0) FROM rules",
+            args![],
+        )
+        .await?;
+    row.map_or(Ok((0, 0)), |row| Ok((row.int(0)?, row.int(1)?)))
+}
+
+/// One version of a rule, also of a deleted one.
+pub async fn find_version(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    rule: RuleId,
+    version: i64,
+) -> Result<Option<RuleVersion>> {
+    let row = sql
+        .one(
+            "SELECT rule_id, version, doc, source, author, created_at FROM rule_versions \
+             WHERE workspace_id = $1 AND rule_id = $2 AND version = $3",
+            args![workspace, rule, version],
+        )
+        .await?;
+    row.as_ref().map(read_version).transpose()
+}
+
+/// Versions of a rule, newest first.
+pub async fn list_versions(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    rule: RuleId,
+    limit: i64,
+) -> Result<Vec<RuleVersion>> {
+    sql.all(
+        "SELECT rule_id, version, doc, source, author, created_at FROM rule_versions \
+         WHERE workspace_id = $1 AND rule_id = $2 ORDER BY version DESC LIMIT $3",
+        args![workspace, rule, limit],
+    )
+    .await?
+    .iter()
+    .map(read_version)
+    .collect()
+}
+
+/// Makes every other process wait that wants to decide about this rule.
+pub async fn lock(tx: &mut Tx, id: RuleId) -> Result<()> {
+    let sql = dialect::lock_rule(tx.backend());
+    tx.one(sql, args![id]).await?;
+    Ok(())
+}

@@ -1,0 +1,227 @@
+//! Runs and memos.
+
+use so_model::{
+    id::{EventId, RuleId, RunId, WorkspaceId},
+    run::{Memo, Run, RunState, StepOutcome},
+    time::Timestamp,
+};
+
+use crate::{Result, Row, Sql, StoreError, Tx, args, value::to_json};
+
+fn read(row: &Row) -> Result<Run> {
+    Ok(Run {
+        id: row.id(0)?,
+        workspace: row.id(1)?,
+        rule: row.id(2)?,
+        version: row.int(3)?,
+        event: row.id(4)?,
+        trigger: row.text(5)?,
+        state: parse_state(&row.text(6)?)?,
+        key: row.text(7)?,
+        decision: row.json(8)?,
+        reason: row.opt_text(9)?,
+        created_at: row.at(10)?,
+        finished_at: row.opt_at(11)?,
+    })
+}
+
+fn parse_state(text: &str) -> Result<RunState> {
+    RunState::parse(text).ok_or_else(|| StoreError::corrupt("run state", text.to_string()))
+}
+
+fn read_memo(row: &Row) -> Result<Memo> {
+    let mut memo: Memo = row.json(4)?;
+    memo.path = row.text(0)?;
+    memo.attempt = row.int(1)?;
+    memo.outcome = StepOutcome::parse(&row.text(3)?)
+        .ok_or_else(|| StoreError::corrupt("step outcome", row.text(3).unwrap_or_default()))?;
+    memo.finished_at = row.opt_at(5)?;
+    Ok(memo)
+}
+
+/// Stores a new run.
+pub async fn insert(tx: &mut Tx, run: &Run) -> Result<()> {
+    tx.run(
+        "INSERT INTO runs (id, workspace_id, rule_id, version, event_id, trigger_id, state, mode_key, decision, reason, \
+         events_made, created_at, finished_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $12)",
+        args![
+            run.id, run.workspace, run.rule, run.version, run.event, &run.trigger,
+            run.state.as_str(), &run.key, to_json(&run.decision)?, run.reason.clone(),
+            run.created_at, run.finished_at
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Moves a run on that is not over. False when it was over already.
+pub async fn set_state(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    id: RunId,
+    state: RunState,
+    reason: Option<&str>,
+    now: Timestamp,
+) -> Result<bool> {
+    let finished = state.is_over().then_some(now);
+    let changed = tx
+        .run(
+            "UPDATE runs SET state = $3, reason = $4, finished_at = $5 \
+             WHERE workspace_id = $1 AND id = $2 AND finished_at IS NULL",
+            args![workspace, id, state.as_str(), reason, finished],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+/// Counts events a run made; answers the new total.
+pub async fn add_events(tx: &mut Tx, id: RunId, count: i64) -> Result<i64> {
+    let row = tx
+        .one(
+            "UPDATE runs SET events_made = events_made + $2 WHERE id = $1 RETURNING events_made",
+            args![id, count],
+        )
+        .await?;
+    row.map_or(Ok(0), |row| row.int(0))
+}
+
+/// The run with an id.
+pub async fn find(sql: &mut dyn Sql, workspace: WorkspaceId, id: RunId) -> Result<Option<Run>> {
+    let row = sql
+        .one(
+            "SELECT id, workspace_id, rule_id, version, event_id, trigger_id, state, mode_key, decision, reason, \
+             created_at, finished_at FROM runs WHERE workspace_id = $1 AND id = $2",
+            args![workspace, id],
+        )
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Which runs to list; an empty text is any.
+#[derive(Debug, Clone, Default)]
+pub struct RunFilter<'a> {
+    /// Of this rule.
+    pub rule: &'a str,
+    /// In this state.
+    pub state: &'a str,
+    /// Started by this event.
+    pub event: &'a str,
+    /// Started by events about this subject, such as a post.
+    pub subject: &'a str,
+    /// Older than this run.
+    pub before: &'a str,
+}
+
+/// Runs of a workspace, newest first.
+pub async fn list(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    filter: &RunFilter<'_>,
+    limit: i64,
+) -> Result<Vec<Run>> {
+    sql.all(
+        "SELECT id, workspace_id, rule_id, version, event_id, trigger_id, state, mode_key, decision, reason, \
+         created_at, finished_at FROM runs WHERE workspace_id = $1 AND ($2 = '' OR rule_id = $2) \
+         AND ($3 = '' OR state = $3) AND ($4 = '' OR event_id = $4) AND ($5 = '' OR id < $5) \
+         AND ($6 = '' OR event_id IN (SELECT events.id FROM events WHERE events.workspace_id = $1 AND events.subject = $6)) \
+         ORDER BY id DESC LIMIT $7",
+        args![workspace, filter.rule, filter.state, filter.event, filter.before, filter.subject, limit],
+    )
+    .await?
+    .iter()
+    .map(read)
+    .collect()
+}
+
+/// Runs of one key that are not over, oldest first.
+pub async fn list_active(
+    sql: &mut dyn Sql,
+    rule: RuleId,
+    key: &str,
+    limit: i64,
+) -> Result<Vec<(RunId, RunState)>> {
+    sql.all(
+        "SELECT id, state FROM runs WHERE rule_id = $1 AND mode_key = $2 AND finished_at IS NULL ORDER BY id LIMIT $3",
+        args![rule, key, limit],
+    )
+    .await?
+    .iter()
+    .map(|row| Ok((row.id(0)?, parse_state(&row.text(1)?)?)))
+    .collect()
+}
+
+/// Runs a rule started since a moment.
+pub async fn count_since(sql: &mut dyn Sql, rule: RuleId, since: Timestamp) -> Result<i64> {
+    let row = sql
+        .one(
+            "SELECT COUNT(*) FROM runs WHERE rule_id = $1 AND created_at > $2",
+            args![rule, since],
+        )
+        .await?;
+    row.map_or(Ok(0), |row| row.int(0))
+}
+
+/// A run for this event and trigger exists already.
+pub async fn exists_for(
+    sql: &mut dyn Sql,
+    rule: RuleId,
+    event: EventId,
+    trigger: &str,
+) -> Result<bool> {
+    let row = sql
+        .one(
+            "SELECT 1 AS found FROM runs WHERE event_id = $1 AND rule_id = $2 AND trigger_id = $3 LIMIT 1",
+            args![event, rule, trigger],
+        )
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Memos of a run in the order they were made.
+pub async fn list_memos(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    run: RunId,
+) -> Result<Vec<Memo>> {
+    sql.all(
+        "SELECT path, attempt, step, outcome, doc, finished_at FROM memos \
+         WHERE workspace_id = $1 AND run_id = $2 ORDER BY started_at, path, attempt",
+        args![workspace, run],
+    )
+    .await?
+    .iter()
+    .map(read_memo)
+    .collect()
+}
+
+/// Stores a memo, or finishes one that was begun.
+///
+/// Fails as stale when the memo was finished before: an outcome is written once.
+pub async fn put_memo(tx: &mut Tx, workspace: WorkspaceId, run: RunId, memo: &Memo) -> Result<()> {
+    let changed = tx
+        .run(
+            "INSERT INTO memos (workspace_id, run_id, path, attempt, step, outcome, doc, started_at, finished_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+             ON CONFLICT (run_id, path, attempt) DO UPDATE SET outcome = excluded.outcome, doc = excluded.doc, \
+             finished_at = excluded.finished_at WHERE memos.finished_at IS NULL",
+            args![
+                workspace, run, &memo.path, memo.attempt, &memo.step, memo.outcome.as_str(),
+                to_json(memo)?, memo.started_at, memo.finished_at
+            ],
+        )
+        .await?;
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Stale { what: "step" })
+    }
+}
+
+/// Removes runs that ended before a moment, with their memos.
+pub async fn prune(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64> {
+    tx.run(
+        "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE finished_at < $1 ORDER BY finished_at LIMIT $2)",
+        args![before, limit],
+    )
+    .await
+}

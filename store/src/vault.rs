@@ -1,0 +1,1 @@
+//! placeholder module body is filled by the next commit
