@@ -4,6 +4,7 @@
 
 mod brute;
 mod definitions;
+mod random;
 mod rules;
 
 use super::{CompiledSchedule, Occurrence, Schedule};
