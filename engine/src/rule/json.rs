@@ -131,8 +131,10 @@ impl Scanner<'_> {
             let key = self.string();
             let inner = join(pointer, &key);
             if !seen.insert(key.clone()) && self.errors.len() < MAX_ERRORS {
-                self.errors
-                    .push(at(&inner, place, format!("key `{key}` stands here twice")).expected("each key once"));
+                self.errors.push(
+                    at(&inner, place, format!("key `{key}` stands here twice"))
+                        .expected("each key once"),
+                );
             }
             self.positions.insert(&inner, place);
             self.space();

@@ -5,9 +5,15 @@
 //! plugin's behaviour. Invariant: a document that `validate` accepts compiles.
 
 pub mod catalogue;
+mod check;
+mod conditions;
+mod fields;
 mod json;
+mod samples;
 mod schema;
+mod scripts;
 mod shape;
+mod steps;
 mod suggest;
 mod text;
 mod yaml;
@@ -16,8 +22,14 @@ pub use catalogue::{
     ANY_EVENT_KIND, ActionSpec, Catalogue, Discriminator, DiscriminatorOp, DiscriminatorSource,
     FactSpec, FactType, KindSpec, TriggerSpec,
 };
+pub use check::{Validated, validate};
 pub use schema::{GRAMMAR_VERSION, schema};
+pub use steps::{MAX_STEP_DEPTH, MAX_STEPS};
 pub use text::{Format, Place, Positions, parse, to_yaml};
 
+#[cfg(test)]
+mod check_tests;
+#[cfg(test)]
+pub(crate) mod fixture;
 #[cfg(test)]
 mod text_tests;

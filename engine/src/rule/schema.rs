@@ -48,6 +48,13 @@ pub(super) fn shared() -> &'static Value {
     &SCHEMA
 }
 
+/// Whether any of the kinds has a key of that name.
+pub(super) fn has_key(kinds: &[(&str, &str)], key: &str) -> bool {
+    kinds
+        .iter()
+        .any(|(_, kind)| !SCHEMA["$defs"][kind]["properties"][key].is_null())
+}
+
 fn generate() -> Value {
     let mut root = SchemaSettings::draft2020_12()
         .into_generator()
@@ -61,7 +68,10 @@ fn generate() -> Value {
     drop_nulls(&mut root);
     name_enums(&mut root);
     close_steps(&mut root);
-    for (name, kinds) in [("Step", &STEP_KINDS[..]), ("Condition", &CONDITION_KINDS[..])] {
+    for (name, kinds) in [
+        ("Step", &STEP_KINDS[..]),
+        ("Condition", &CONDITION_KINDS[..]),
+    ] {
         let branches: Vec<Value> = kinds
             .iter()
             .map(|(_, kind)| json!({ "$ref": format!("#/$defs/{kind}") }))
@@ -115,8 +125,10 @@ fn name_enums(schema: &mut Value) {
             let Some(Value::Array(branches)) = map.get("oneOf") else {
                 return;
             };
-            let names: Option<Vec<Value>> =
-                branches.iter().map(|branch| branch.get("const").cloned()).collect();
+            let names: Option<Vec<Value>> = branches
+                .iter()
+                .map(|branch| branch.get("const").cloned())
+                .collect();
             let Some(names) = names else {
                 return;
             };
@@ -142,7 +154,10 @@ fn close_steps(root: &mut Value) {
         };
         let mut properties = Map::new();
         merge(&mut properties, common.clone());
-        merge(&mut properties, step.remove("properties").unwrap_or_default());
+        merge(
+            &mut properties,
+            step.remove("properties").unwrap_or_default(),
+        );
         let mut required = vec![json!("id")];
         if let Some(Value::Array(own)) = step.remove("required") {
             required.extend(own);
@@ -166,7 +181,10 @@ mod tests {
             std::fs::write(path, &text).unwrap();
         }
         let kept = std::fs::read_to_string(path).unwrap();
-        assert!(kept == text, "docs/rule.schema.json is stale: run this test with UPDATE_DOCS=1");
+        assert!(
+            kept == text,
+            "docs/rule.schema.json is stale: run this test with UPDATE_DOCS=1"
+        );
     }
 
     #[test]
@@ -174,7 +192,10 @@ mod tests {
         for (key, kind) in STEP_KINDS.into_iter().chain(CONDITION_KINDS) {
             let own = &schema()["$defs"][kind];
             assert_eq!(own["additionalProperties"], false, "{kind}");
-            assert!(own["required"].as_array().unwrap().contains(&json!(key)), "{kind}");
+            assert!(
+                own["required"].as_array().unwrap().contains(&json!(key)),
+                "{kind}"
+            );
         }
     }
 

@@ -6,7 +6,10 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use jsonschema::{ValidationError, Validator, error::{TypeKind, ValidationErrorKind as Kind}};
+use jsonschema::{
+    ValidationError, Validator,
+    error::{TypeKind, ValidationErrorKind as Kind},
+};
 use serde_json::{Value, json};
 use so_model::problem::FieldError;
 
@@ -18,9 +21,15 @@ use super::{
 
 /// Definitions that are checked one node at a time, nested nodes left out.
 static NODES: LazyLock<BTreeMap<&'static str, Node>> = LazyLock::new(|| {
-    let kinds = STEP_KINDS.iter().chain(&CONDITION_KINDS).map(|(_, kind)| *kind);
+    let kinds = STEP_KINDS
+        .iter()
+        .chain(&CONDITION_KINDS)
+        .map(|(_, kind)| *kind);
     let others = ["Rule"];
-    kinds.chain(others).filter_map(|kind| Some((kind, Node::new(kind)?))).collect()
+    kinds
+        .chain(others)
+        .filter_map(|kind| Some((kind, Node::new(kind)?)))
+        .collect()
 });
 
 struct Node {
@@ -32,8 +41,8 @@ impl Node {
     fn new(kind: &str) -> Option<Self> {
         let mut schema = schema::shared().clone();
         // Nested nodes are checked on their own, where it is known which kind they are.
-        schema["$defs"]["Step"] = json!({ "type": "object" });
-        schema["$defs"]["Condition"] = json!({ "type": "object" });
+        schema["$defs"]["Step"] = json!(true);
+        schema["$defs"]["Condition"] = json!(true);
         if kind != "Rule" {
             schema = json!({ "$ref": format!("#/$defs/{kind}"), "$defs": schema["$defs"].take() });
         }
@@ -98,16 +107,22 @@ impl Teller<'_> {
         }
         let pointer = format!("{}{}", self.base, error.instance_path().as_str());
         match error.kind() {
-            Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
-                unexpected.iter().map(|name| self.unknown_key(error, &pointer, name)).collect()
-            }
+            Kind::AdditionalProperties { unexpected }
+            | Kind::UnevaluatedProperties { unexpected } => unexpected
+                .iter()
+                .map(|name| self.unknown_key(error, &pointer, name))
+                .collect(),
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
                 self.branches(error, &pointer, context)
             }
             Kind::Required { property } => vec![self.missing(error, &pointer, property)],
             Kind::Enum { options } => vec![not_among(error, &pointer, options.as_array())],
             Kind::Constant { expected_value } => {
-                vec![not_among(error, &pointer, Some(&vec![(**expected_value).clone()]))]
+                vec![not_among(
+                    error,
+                    &pointer,
+                    Some(&vec![(**expected_value).clone()]),
+                )]
             }
             Kind::Type { kind } => vec![wrong_type(error, &pointer, kind)],
             other => vec![FieldError::new(pointer, wrong(error.instance())).expected(bound(other))],
@@ -126,7 +141,10 @@ impl Teller<'_> {
             .and_then(|definition| definition["properties"].as_object())
             .map(|known| known.keys().map(String::as_str).collect())
             .unwrap_or_default();
-        let absent = known.iter().copied().filter(|key| error.instance().get(key).is_none());
+        let absent = known
+            .iter()
+            .copied()
+            .filter(|key| error.instance().get(key).is_none());
         FieldError::new(join(pointer, name), format!("unknown key `{name}`"))
             .suggest(nearest(name, absent))
             .expected(one_of(known))
@@ -138,7 +156,8 @@ impl Teller<'_> {
             .definition(error)
             .and_then(|definition| definition["properties"][name]["description"].as_str())
             .unwrap_or("a value");
-        FieldError::new(pointer, format!("`{name}` is missing")).expected(about.trim_end_matches('.'))
+        FieldError::new(pointer, format!("`{name}` is missing"))
+            .expected(about.trim_end_matches('.'))
     }
 
     /// Tells the branch that was most likely meant: the one that got furthest.
@@ -150,7 +169,11 @@ impl Teller<'_> {
     ) -> Vec<FieldError> {
         let constants: Vec<Value> = context.iter().flatten().filter_map(constant).collect();
         if constants.len() == context.len() {
-            let Some(first) = context.iter().flatten().find(|inner| constant(inner).is_some()) else {
+            let Some(first) = context
+                .iter()
+                .flatten()
+                .find(|inner| constant(inner).is_some())
+            else {
                 return Vec::new();
             };
             let inner = format!("{}{}", self.base, first.instance_path().as_str());
@@ -184,7 +207,11 @@ fn constant(error: &ValidationError<'_>) -> Option<Value> {
     }
 }
 
-fn not_among(error: &ValidationError<'_>, pointer: &str, options: Option<&Vec<Value>>) -> FieldError {
+fn not_among(
+    error: &ValidationError<'_>,
+    pointer: &str,
+    options: Option<&Vec<Value>>,
+) -> FieldError {
     let names: Vec<String> = options.into_iter().flatten().map(plain).collect();
     let given = plain(error.instance());
     FieldError::new(pointer, wrong(error.instance()))
@@ -203,7 +230,9 @@ fn wrong_type(error: &ValidationError<'_>, pointer: &str, kind: &TypeKind) -> Fi
         // YAML 1.1 habits: in YAML 1.2 these words are texts.
         Some("yes" | "on" | "Yes" | "On") if wanted == "true or false" => Some("true".to_owned()),
         Some("no" | "off" | "No" | "Off") if wanted == "true or false" => Some("false".to_owned()),
-        Some(text) if wanted.contains("number") && text.parse::<f64>().is_ok() => Some(text.to_owned()),
+        Some(text) if wanted.contains("number") && text.parse::<f64>().is_ok() => {
+            Some(text.to_owned())
+        }
         _ => None,
     };
     FieldError::new(pointer, format!("this is {}", describe(given)))
@@ -239,7 +268,9 @@ pub(crate) fn describe(value: &Value) -> &'static str {
 const MAX_SHOWN: usize = 60;
 
 fn plain(value: &Value) -> String {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned);
     match text.char_indices().nth(MAX_SHOWN) {
         Some((cut, _)) => format!("{}…", &text[..cut]),
         None => text,
@@ -248,7 +279,9 @@ fn plain(value: &Value) -> String {
 
 fn wrong(value: &Value) -> String {
     match value {
-        Value::Array(_) | Value::Object(_) => format!("{} of this form is not allowed", describe(value)),
+        Value::Array(_) | Value::Object(_) => {
+            format!("{} of this form is not allowed", describe(value))
+        }
         _ => format!("`{}` is not allowed", plain(value)),
     }
 }

@@ -57,7 +57,10 @@ mod tests {
     #[test]
     fn a_slip_is_mended_and_a_stranger_left_alone() {
         let known = ["post.create", "post.publish", "notify", "op"];
-        assert_eq!(nearest("post.craete", known).as_deref(), Some("post.create"));
+        assert_eq!(
+            nearest("post.craete", known).as_deref(),
+            Some("post.create")
+        );
         assert_eq!(nearest("Notify", known).as_deref(), Some("notify"));
         assert_eq!(nearest("zebra", known), None);
         assert_eq!(nearest("x", ["op"]), None);

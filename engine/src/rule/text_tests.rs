@@ -12,7 +12,12 @@ fn yaml(text: &str) -> serde_json::Value {
 fn refused(text: &str, format: Format) -> (String, String, Option<u32>, Option<u32>) {
     let errors = parse(text, format).unwrap_err();
     let first = &errors[0];
-    (first.pointer.clone(), first.reason.clone(), first.line, first.column)
+    (
+        first.pointer.clone(),
+        first.reason.clone(),
+        first.line,
+        first.column,
+    )
 }
 
 #[test]
@@ -29,7 +34,8 @@ fn scalars_mean_what_the_core_schema_says() {
 
 #[test]
 fn yaml_and_json_of_the_same_rule_agree() {
-    let text = "name: x\nsteps:\n  - id: a\n    with: {text: \"{{ event.data.title }}\", list: [1, 2]}\n";
+    let text =
+        "name: x\nsteps:\n  - id: a\n    with: {text: \"{{ event.data.title }}\", list: [1, 2]}\n";
     let value = yaml(text);
     let json = parse(&value.to_string(), Format::Json).unwrap().0;
     assert_eq!(value, json);
@@ -76,7 +82,12 @@ fn a_key_that_stands_twice_is_refused_at_its_second_place() {
     assert!(reason.contains("twice"), "{reason}");
     let (pointer, _, line, column) = refused("{\"a\": {\"c\": 1,\n \"\\u0063\": 2}}", Format::Json);
     assert_eq!((pointer.as_str(), line, column), ("/a/c", Some(2), Some(2)));
-    assert_eq!(parse("a: 1\na: 1\nb: 1\nb: 1", Format::Yaml).unwrap_err().len(), 2);
+    assert_eq!(
+        parse("a: 1\na: 1\nb: 1\nb: 1", Format::Yaml)
+            .unwrap_err()
+            .len(),
+        2
+    );
 }
 
 #[test]
@@ -109,7 +120,10 @@ fn broken_texts_are_refused_with_line_and_column() {
 #[test]
 fn an_empty_document_is_refused() {
     for text in ["", "# only a comment\n", "---\n...\n"] {
-        assert!(parse(text, Format::Yaml).is_err() || yaml(text).is_null(), "{text:?}");
+        assert!(
+            parse(text, Format::Yaml).is_err() || yaml(text).is_null(),
+            "{text:?}"
+        );
     }
     assert!(parse("", Format::Json).is_err());
 }
@@ -119,7 +133,10 @@ fn a_bomb_of_aliases_is_refused_before_it_grows() {
     let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..30 {
         let before = format!("*a{}", level - 1);
-        text.push_str(&format!("a{level}: &a{level} [{}]\n", [before.as_str(); 9].join(", ")));
+        text.push_str(&format!(
+            "a{level}: &a{level} [{}]\n",
+            [before.as_str(); 9].join(", ")
+        ));
     }
     let (_, reason, ..) = refused(&text, Format::Yaml);
     assert!(reason.contains("too many values"), "{reason}");
@@ -155,10 +172,56 @@ fn deep_aliases_count_as_deep() {
 #[test]
 fn a_document_survives_being_written_as_yaml() {
     let nasty = [
-        "yes", "no", "0049", "1e3", "12", "~", "null", "true", ".5", "0x1F", "09:30", "- a", "a: b", "# c", "{{ x }}",
-        "line one\nline two\n", "  leading", "trailing  ", "\ttab", "quote \" and '", "\u{1F600} ü \u{2028}", "",
-        "a\n\n  b\n", "\n", "!tag", "&anchor", "*alias", "%x", "@x", "`x`", "<<", "=", "...", "---", "a\r\nb", ".inf",
-        "0o17", "+1", "1_000", "\u{feff}x", "\u{85}x", "\u{7f}", "on", "| x", "> y", "?", "key:", "[", "]", ",",
+        "yes",
+        "no",
+        "0049",
+        "1e3",
+        "12",
+        "~",
+        "null",
+        "true",
+        ".5",
+        "0x1F",
+        "09:30",
+        "- a",
+        "a: b",
+        "# c",
+        "{{ x }}",
+        "line one\nline two\n",
+        "  leading",
+        "trailing  ",
+        "\ttab",
+        "quote \" and '",
+        "\u{1F600} ü \u{2028}",
+        "",
+        "a\n\n  b\n",
+        "\n",
+        "!tag",
+        "&anchor",
+        "*alias",
+        "%x",
+        "@x",
+        "`x`",
+        "<<",
+        "=",
+        "...",
+        "---",
+        "a\r\nb",
+        ".inf",
+        "0o17",
+        "+1",
+        "1_000",
+        "\u{feff}x",
+        "\u{85}x",
+        "\u{7f}",
+        "on",
+        "| x",
+        "> y",
+        "?",
+        "key:",
+        "[",
+        "]",
+        ",",
     ];
     for text in nasty {
         let mut document: RuleDocument = serde_json::from_value(json!({
@@ -167,7 +230,9 @@ fn a_document_survives_being_written_as_yaml() {
             "steps": [{"id": "s", "notes": text, "stop": {"reason": text}}]
         }))
         .unwrap();
-        document.triggers[0].with.insert(format!("k{text}"), json!(1.5));
+        document.triggers[0]
+            .with
+            .insert(format!("k{text}"), json!(1.5));
         let written = to_yaml(&document).unwrap();
         let read: RuleDocument = serde_json::from_value(yaml(&written)).unwrap();
         assert_eq!(read, document, "{text:?} in\n{written}");

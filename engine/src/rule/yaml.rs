@@ -111,8 +111,10 @@ impl<'a> Reader<'a> {
         };
         if let Some(tag) = tag {
             let name = format!("{}{}", tag.handle, tag.suffix);
-            return Err(at(pointer, place, format!("the tag `{name}` is not allowed"))
-                .expected("a plain value; quote a text to keep it a text"));
+            return Err(
+                at(pointer, place, format!("the tag `{name}` is not allowed"))
+                    .expected("a plain value; quote a text to keep it a text"),
+            );
         }
         let read = match event {
             Event::Scalar(text, style, _, _) => leaf(scalar(&text, style, pointer, place)?),
@@ -142,10 +144,15 @@ impl<'a> Reader<'a> {
         place: Place,
     ) -> Result<Read, FieldError> {
         let Some(anchor) = self.anchors.get(&id) else {
-            return Err(at(pointer, place, "this alias stands inside its own anchor"));
+            return Err(at(
+                pointer,
+                place,
+                "this alias stands inside its own anchor",
+            ));
         };
         let (nodes, height) = (anchor.nodes, anchor.height);
-        self.budget.take(nodes, depth + height - 1, pointer, place)?;
+        self.budget
+            .take(nodes, depth + height - 1, pointer, place)?;
         Ok(Read {
             value: anchor.value.clone(),
             nodes,
@@ -200,7 +207,8 @@ impl<'a> Reader<'a> {
             height = height.max(read.height + 1);
             if map.contains_key(&key) && self.errors.len() < MAX_ERRORS {
                 let reason = format!("key `{key}` stands here twice");
-                self.errors.push(at(&inner, place, reason).expected("each key once"));
+                self.errors
+                    .push(at(&inner, place, reason).expected("each key once"));
             }
             map.insert(key, read.value);
         }
@@ -250,8 +258,12 @@ fn scalar(
         _ => match number(text) {
             Some(Ok(number)) => Value::Number(number),
             Some(Err(())) => {
-                return Err(at(pointer, place, format!("the number `{text}` cannot be kept exactly"))
-                    .expected("a number of at most 64 bits, or a text in quotes"));
+                return Err(at(
+                    pointer,
+                    place,
+                    format!("the number `{text}` cannot be kept exactly"),
+                )
+                .expected("a number of at most 64 bits, or a text in quotes"));
             }
             None => Value::String(text.to_owned()),
         },
@@ -271,7 +283,11 @@ fn number(text: &str) -> Option<Result<Number, ()>> {
     for (prefix, radix) in [("0x", 16), ("0o", 8)] {
         if let Some(rest) = text.strip_prefix(prefix) {
             let all = !rest.is_empty() && rest.chars().all(|c| c.is_digit(radix));
-            return all.then(|| u64::from_str_radix(rest, radix).map(Number::from).map_err(drop));
+            return all.then(|| {
+                u64::from_str_radix(rest, radix)
+                    .map(Number::from)
+                    .map_err(drop)
+            });
         }
     }
     if digits.len() > 1 && digits.starts_with('0') && digits.bytes().nth(1)?.is_ascii_digit() {

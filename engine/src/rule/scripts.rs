@@ -1,0 +1,135 @@
+//! Scripts and templates inside documents.
+//!
+//! Owns how a script's mistake becomes a field error with its place inside the
+//! script. Must not know Rhai. Invariant: a text is compiled here exactly as it
+//! will be when the rule runs.
+
+use serde_json::Value;
+use so_model::problem::FieldError;
+
+use crate::script::{CompiledScript, FindingKind, ScriptError, Template, analyse};
+
+use super::{check::Review, text::join};
+
+/// Marks a parameter as a whole script instead of a template, in its schema.
+const SCRIPT_FORMAT: &str = "rhai";
+
+/// Parameters of a kind that hold whole scripts.
+pub(crate) fn script_params(schema: &Value) -> Vec<&str> {
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    properties
+        .filter(|(_, property)| property["format"] == SCRIPT_FORMAT)
+        .map(|(name, _)| name.as_str())
+        .collect()
+}
+
+/// A script's error at a place of the document.
+pub(crate) fn script_error(pointer: &str, error: &ScriptError) -> FieldError {
+    let pointer = match &error.pointer {
+        Some(inner) => format!("{pointer}{inner}"),
+        None => pointer.to_owned(),
+    };
+    let mut told = FieldError::new(pointer, error.message.clone())
+        .expected("a script that compiles")
+        .suggest(error.suggestion.clone());
+    told.line = error.line;
+    told.column = error.column;
+    told
+}
+
+impl Review<'_> {
+    /// Checks an expression.
+    pub(super) fn expression(&mut self, source: &str, pointer: &str) {
+        match self.scripts.compile_expression(source) {
+            Ok(script) => self.findings(&script, pointer, (1, 1)),
+            Err(error) => self.error(script_error(pointer, &error)),
+        }
+    }
+
+    /// Checks a whole script.
+    fn script(&mut self, source: &str, pointer: &str) {
+        match self.scripts.compile_script(source) {
+            Ok(script) => self.findings(&script, pointer, (1, 1)),
+            Err(error) => self.error(script_error(pointer, &error)),
+        }
+    }
+
+    /// Checks a text that may hold pieces.
+    pub(super) fn template(&mut self, text: &str, pointer: &str) {
+        let template = match Template::compile(self.scripts, text) {
+            Ok(template) => template,
+            Err(error) => return self.error(script_error(pointer, &error)),
+        };
+        let mut from = 0;
+        for script in template.scripts() {
+            let source = script.source();
+            let opening = format!("{{{{{source}");
+            let start = text[from..]
+                .find(&opening)
+                .map_or(from, |found| from + found + 2);
+            from = start + source.len();
+            self.findings(script, pointer, place_of(text, start));
+        }
+    }
+
+    /// Checks every text of a value.
+    pub(super) fn templates(&mut self, value: &Value, pointer: &str) {
+        match value {
+            Value::String(text) => self.template(text, pointer),
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.templates(item, &join(pointer, index));
+                }
+            }
+            Value::Object(map) => {
+                for (key, item) in map {
+                    self.templates(item, &join(pointer, key));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Checks an action's parameters: scripts where the schema says so, templates elsewhere.
+    pub(super) fn action_texts(&mut self, schema: &Value, with: &Value, pointer: &str) {
+        let scripts = script_params(schema);
+        for (key, value) in with.as_object().into_iter().flatten() {
+            let inner = join(pointer, key);
+            match value.as_str() {
+                Some(source) if scripts.contains(&key.as_str()) => self.script(source, &inner),
+                _ => self.templates(value, &inner),
+            }
+        }
+    }
+
+    fn findings(&mut self, script: &CompiledScript, pointer: &str, start: (u32, u32)) {
+        for finding in analyse(script, &self.shape) {
+            let mut told = FieldError::new(pointer, finding.message).suggest(finding.suggestion);
+            (told.line, told.column) = match (finding.line, finding.column) {
+                (Some(1), Some(column)) => (Some(start.0), Some(start.1 + column - 1)),
+                (Some(line), column) => (Some(start.0 + line - 1), column),
+                (None, _) => (Some(start.0), Some(start.1)),
+            };
+            match finding.kind {
+                FindingKind::UnknownFunction => {
+                    self.error(told.expected("a function that scripts have"));
+                }
+                FindingKind::UnknownProperty => {
+                    self.warn(told.expected("a property that the event has"));
+                }
+                FindingKind::UnlikeComparison => {
+                    self.warn(told.expected("two values of the same type"));
+                }
+            }
+        }
+    }
+}
+
+/// Line and column, from 1, of a byte offset.
+fn place_of(text: &str, offset: usize) -> (u32, u32) {
+    let before = &text[..offset];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+    let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+    (number(line), number(column))
+}

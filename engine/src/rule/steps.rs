@@ -1,0 +1,264 @@
+//! The check of steps: ids, depth, kinds this server runs, and their parts.
+//!
+//! Owns the bounds of a rule's size and the refusal, by name, of what the
+//! grammar has and this server cannot run yet. Must not know what actions do.
+//! Invariant: step ids are unique over the whole tree: memos are filed by them.
+
+use serde_json::Value;
+use so_model::{Timestamp, problem::FieldError};
+
+use super::{
+    check::{Review, unknown_kind},
+    schema::STEP_KINDS,
+    shape::is_template,
+    text::join,
+};
+
+/// Steps within steps; deeper rules are better split and called.
+pub const MAX_STEP_DEPTH: usize = 8;
+
+/// Steps of one rule in all.
+pub const MAX_STEPS: usize = 100;
+
+/// Branches of one `choose`.
+const MAX_BRANCHES: usize = 20;
+
+/// Variables of one `set`.
+const MAX_VARIABLES: usize = 50;
+
+/// In the grammar, but not in this server.
+const NOT_YET: [&str; 3] = ["for_each", "parallel", "wait_for"];
+
+impl Review<'_> {
+    /// Files every step id, refusing repetitions, so that paths may name steps anywhere.
+    pub(super) fn gather_ids(&mut self, steps: &Value, pointer: &str, depth: usize) {
+        // One level more than allowed: the level too many is told by `steps`.
+        if depth > MAX_STEP_DEPTH + 1 {
+            return;
+        }
+        for (index, step) in steps.as_array().into_iter().flatten().enumerate() {
+            let here = join(pointer, index);
+            if let Some(id) = step["id"].as_str() {
+                match self.step_ids.get(id) {
+                    Some(first) => {
+                        let reason = format!("step id `{id}` is used by {first} already");
+                        let error = FieldError::new(join(&here, "id"), reason);
+                        self.error(error.expected("an id of its own in the whole rule"));
+                    }
+                    None => {
+                        self.step_ids.insert(id.to_owned(), here.clone());
+                    }
+                }
+            }
+            for key in ["then", "else", "otherwise", "do", "on_error"] {
+                self.gather_ids(&step[key], &join(&here, key), depth + 1);
+            }
+            for key in ["choose", "parallel"] {
+                for (branch, value) in step[key].as_array().into_iter().flatten().enumerate() {
+                    let inner = join(&join(&here, key), branch);
+                    match value {
+                        Value::Array(_) => self.gather_ids(value, &inner, depth + 1),
+                        _ => self.gather_ids(&value["then"], &join(&inner, "then"), depth + 1),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Checks a list of steps.
+    pub(super) fn steps(&mut self, steps: &Value, pointer: &str, depth: usize) {
+        if depth > MAX_STEP_DEPTH && steps.as_array().is_some_and(|steps| !steps.is_empty()) {
+            let error = FieldError::new(pointer, "steps are nested too deeply");
+            return self.error(error.expected(format!("at most {MAX_STEP_DEPTH} levels")));
+        }
+        for (index, step) in steps.as_array().into_iter().flatten().enumerate() {
+            let here = join(pointer, index);
+            self.steps += 1;
+            if self.steps == MAX_STEPS + 1 {
+                let error = FieldError::new(here.clone(), "the rule has too many steps");
+                self.error(error.expected(format!(
+                    "at most {MAX_STEPS} in all; `rule.call` splits a rule"
+                )));
+            }
+            self.step(step, &here, depth);
+        }
+    }
+
+    fn step(&mut self, step: &Value, pointer: &str, depth: usize) {
+        let Some((key, kind)) = self.kind_of(step, pointer, "step", &STEP_KINDS) else {
+            return;
+        };
+        if NOT_YET.contains(&key) {
+            return self.not_yet(key, join(pointer, key));
+        }
+        self.node(kind, step, pointer);
+        match key {
+            "action" => self.action(step, pointer),
+            "if" => self.if_step(step, pointer, depth),
+            "choose" => self.choose(step, pointer, depth),
+            "delay" => self.delay(&step["delay"], &join(pointer, "delay")),
+            "set" => self.set(&step["set"], &join(pointer, "set")),
+            _ => {
+                if let Some(reason) = step["stop"]["reason"].as_str() {
+                    self.template(reason, &join(&join(pointer, "stop"), "reason"));
+                }
+            }
+        }
+    }
+
+    fn not_yet(&mut self, key: &str, pointer: String) {
+        let error = FieldError::new(pointer, format!("this server cannot run `{key}` yet"));
+        self.error(error.expected("action, if, choose, delay, set or stop"));
+    }
+
+    fn action(&mut self, step: &Value, pointer: &str) {
+        if step["on_error"]
+            .as_array()
+            .is_some_and(|steps| !steps.is_empty())
+        {
+            self.not_yet("on_error", join(pointer, "on_error"));
+        }
+        self.retry(&step["retry"], &join(pointer, "retry"));
+        let Some(kind) = step["action"].as_str() else {
+            return;
+        };
+        let catalogue = self.catalogue;
+        let Some(spec) = catalogue.actions.get(kind) else {
+            let known = catalogue.actions.keys().map(String::as_str);
+            return self.error(unknown_kind(
+                "action",
+                kind,
+                known,
+                &join(pointer, "action"),
+            ));
+        };
+        let with = join(pointer, "with");
+        self.params(&spec.params_schema, &step["with"], &with);
+        self.action_texts(&spec.params_schema, &step["with"], &with);
+        let back = spec
+            .emits
+            .iter()
+            .find(|kind| self.listens.contains(&kind.as_str()));
+        if let Some(kind) = back
+            && !self.guarded
+        {
+            let reason = format!("this action causes `{kind}`, which starts this rule again");
+            let warning = FieldError::new(pointer, reason);
+            self.warn(
+                warning.expected("a condition that ends the circle; else the loop guard will"),
+            );
+        }
+    }
+
+    fn retry(&mut self, retry: &Value, pointer: &str) {
+        let first = self.duration(&retry["first"], &join(pointer, "first"));
+        let cap = self.duration(&retry["cap"], &join(pointer, "cap"));
+        if let (Some(first), Some(cap)) = (first, cap)
+            && first > cap
+        {
+            let error = FieldError::new(
+                join(pointer, "cap"),
+                "the longest delay is shorter than the first",
+            );
+            self.error(error.expected("a duration not shorter than `first`"));
+        }
+    }
+
+    fn if_step(&mut self, step: &Value, pointer: &str, depth: usize) {
+        self.condition(&step["if"], &join(pointer, "if"), 1);
+        let empty = |key: &str| step[key].as_array().is_none_or(Vec::is_empty);
+        if empty("then") && empty("else") {
+            self.warn(
+                FieldError::new(pointer, "this step does nothing either way")
+                    .expected("steps in `then` or `else`"),
+            );
+        }
+        self.guarded_steps(&step["then"], &join(pointer, "then"), depth);
+        self.guarded_steps(&step["else"], &join(pointer, "else"), depth);
+    }
+
+    fn choose(&mut self, step: &Value, pointer: &str, depth: usize) {
+        let branches = step["choose"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let at = join(pointer, "choose");
+        if step["choose"].is_array() && (branches.is_empty() || branches.len() > MAX_BRANCHES) {
+            let error = FieldError::new(
+                at.clone(),
+                format!("`choose` has {} branches", branches.len()),
+            );
+            self.error(error.expected(format!("1 to {MAX_BRANCHES} branches")));
+        }
+        for (index, branch) in branches.iter().enumerate() {
+            let here = join(&at, index);
+            if let Some(condition) = branch.get("if") {
+                self.condition(condition, &join(&here, "if"), 1);
+            }
+            self.guarded_steps(&branch["then"], &join(&here, "then"), depth);
+        }
+        self.guarded_steps(&step["otherwise"], &join(pointer, "otherwise"), depth);
+    }
+
+    fn guarded_steps(&mut self, steps: &Value, pointer: &str, depth: usize) {
+        let before = std::mem::replace(&mut self.guarded, true);
+        self.steps(steps, pointer, depth + 1);
+        self.guarded = before;
+    }
+
+    fn delay(&mut self, delay: &Value, pointer: &str) {
+        let (span, until) = (&delay["for"], &delay["until"]);
+        if delay.is_object() && span.is_string() == until.is_string() {
+            let reason = if span.is_string() {
+                "`for` and `until` are both here"
+            } else {
+                "the delay has no end"
+            };
+            self.error(FieldError::new(pointer, reason).expected("either `for` or `until`"));
+        }
+        if is_template(span) {
+            self.templates(span, &join(pointer, "for"));
+        } else {
+            self.duration(span, &join(pointer, "for"));
+        }
+        if is_template(until) {
+            self.templates(until, &join(pointer, "until"));
+        } else if let Some(text) = until.as_str()
+            && Timestamp::parse(text).is_none()
+        {
+            let error = FieldError::new(join(pointer, "until"), "this is not a moment");
+            self.error(
+                error.expected("RFC 3339 with an offset, such as 2026-01-31T09:00:00+01:00"),
+            );
+        }
+    }
+
+    fn set(&mut self, set: &Value, pointer: &str) {
+        let Some(map) = set.as_object() else {
+            return;
+        };
+        if map.is_empty() || map.len() > MAX_VARIABLES {
+            let error = FieldError::new(pointer, format!("`set` has {} variables", map.len()));
+            self.error(error.expected(format!("1 to {MAX_VARIABLES}")));
+        }
+        for (name, value) in map {
+            let here = join(pointer, name);
+            if !is_name(name) {
+                let error =
+                    FieldError::new(here.clone(), format!("`{name:.64}` cannot name a variable"));
+                self.error(
+                    error.expected("a letter or `_`, then letters, digits or `_`, at most 64"),
+                );
+            }
+            self.templates(value, &here);
+        }
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let first = name
+        .bytes()
+        .next()
+        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    first && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
