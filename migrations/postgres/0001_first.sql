@@ -94,6 +94,7 @@ CREATE TABLE posts (
     revision     BIGINT NOT NULL,
     due_at       BIGINT,
     queue_id     TEXT,
+    repeats      TEXT,
     search_text  TEXT NOT NULL,
     doc          TEXT NOT NULL,
     created_at   BIGINT NOT NULL,
@@ -104,6 +105,8 @@ CREATE TABLE posts (
 CREATE INDEX posts_state ON posts (workspace_id, state, id);
 -- Serves: calendar and upcoming posts.
 CREATE INDEX posts_due ON posts (workspace_id, due_at);
+-- Serves: the repeats of an evergreen or recurring post.
+CREATE INDEX posts_repeats ON posts (workspace_id, repeats, id);
 
 CREATE TABLE post_labels (
     workspace_id TEXT NOT NULL,
@@ -147,6 +150,10 @@ CREATE TABLE media (
     created_at   BIGINT NOT NULL
 );
 CREATE INDEX media_workspace ON media (workspace_id, id);
+-- Serves: the same file uploaded twice.
+CREATE INDEX media_sha256 ON media (workspace_id, sha256);
+-- Serves: whether bytes are still needed.
+CREATE INDEX media_storage ON media (storage_key);
 
 CREATE TABLE queues (
     id           TEXT PRIMARY KEY NOT NULL,
@@ -242,8 +249,6 @@ CREATE TABLE rules (
     deleted_at   BIGINT
 );
 CREATE INDEX rules_workspace ON rules (workspace_id, id);
--- Serves: reload of rules that changed since.
-CREATE INDEX rules_updated ON rules (updated_at);
 
 -- Every version that was ever live; runs are pinned to one.
 CREATE TABLE rule_versions (
@@ -352,7 +357,7 @@ CREATE TABLE jobs (
 -- Serves the claim: what is due, oldest first.
 CREATE INDEX jobs_claim ON jobs (state, run_after, id);
 -- Serves the rescue of lost workers.
-CREATE INDEX jobs_lease ON jobs (lease_until) WHERE state = 'running';
+CREATE INDEX jobs_lease ON jobs (lease_until) WHERE lease_until IS NOT NULL;
 CREATE INDEX jobs_owner ON jobs (lease_owner);
 
 -- Moments that will come. The generation tells a moment of an edited rule from a valid one.

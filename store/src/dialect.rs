@@ -51,10 +51,48 @@ pub(crate) fn undecided_events(backend: Backend) -> &'static str {
     }
 }
 
-/// Locks one row that a decision depends on, so that two processes decide in turn.
-pub(crate) fn lock_rule(backend: Backend) -> &'static str {
+/// Feeds to poll at `$1`, at most `$3`, held until `$2`.
+pub(crate) fn claim_feeds(backend: Backend) -> &'static str {
     match backend {
-        Backend::Sqlite => "SELECT id FROM rules WHERE id = $1",
-        Backend::Postgres => "SELECT id FROM rules WHERE id = $1 FOR UPDATE",
+        Backend::Sqlite => {
+            "UPDATE feeds SET lease_until = $2 WHERE lease_until <= $1 AND id IN (SELECT id FROM feeds \
+             WHERE state <> 'paused' AND next_poll_at <= $1 AND lease_until <= $1 \
+             ORDER BY next_poll_at, id LIMIT $3) \
+             RETURNING id, workspace_id, url, title, state, etag, last_modified, interval_s, failures, problem, \
+             next_poll_at, polled_at, lease_until, is_primed, created_at"
+        }
+        Backend::Postgres => {
+            "UPDATE feeds SET lease_until = $2 WHERE lease_until <= $1 AND id IN (SELECT id FROM feeds \
+             WHERE state <> 'paused' AND next_poll_at <= $1 AND lease_until <= $1 \
+             ORDER BY next_poll_at, id LIMIT $3 FOR UPDATE SKIP LOCKED) \
+             RETURNING id, workspace_id, url, title, state, etag, last_modified, interval_s, failures, problem, \
+             next_poll_at, polled_at, lease_until, is_primed, created_at"
+        }
     }
+}
+
+// On SQLite there is one writer, so whoever holds a transaction holds every row.
+macro_rules! locked {
+    ($($(#[$doc:meta])* $name:ident $sql:literal;)*) => {
+        $($(#[$doc])*
+        pub(crate) fn $name(backend: Backend) -> &'static str {
+            match backend {
+                Backend::Sqlite => $sql,
+                Backend::Postgres => concat!($sql, " FOR UPDATE"),
+            }
+        })*
+    };
+}
+
+locked! {
+    /// Locks one rule, so that two processes decide about it in turn.
+    lock_rule "SELECT id FROM rules WHERE id = $1";
+    /// Locks a workspace, so that its owners leave in turn.
+    lock_workspace "SELECT id FROM workspaces WHERE id = $1";
+    /// Reads an account that is about to be changed.
+    lock_account "SELECT doc FROM accounts WHERE workspace_id = $1 AND id = $2";
+    /// Reads a post that is about to be changed.
+    lock_post "SELECT doc FROM posts WHERE workspace_id = $1 AND id = $2";
+    /// Reads a publication's state that is about to be claimed.
+    lock_publication "SELECT state, epoch FROM publications WHERE workspace_id = $1 AND id = $2";
 }

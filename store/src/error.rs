@@ -27,8 +27,11 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A secret cannot be opened or sealed.
-    #[error("a secret cannot be opened: {0}")]
+    /// A workspace would be left without an owner.
+    #[error("the last owner of a workspace was to be removed or demoted")]
+    LastOwner,
+    /// A secret cannot be opened or sealed, or the master key cannot be used.
+    #[error("the vault cannot be used: {0}")]
     Vault(String),
     /// The database refused a statement: an error of ours.
     #[error("the database refused a statement")]
@@ -66,7 +69,11 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(database) if database.is_unique_violation() => Self::Conflict {
-                constraint: database.constraint().unwrap_or("unique key").to_string(),
+                // SQLite names the columns in its message only; neither names a value.
+                constraint: database
+                    .constraint()
+                    .unwrap_or(database.message())
+                    .to_string(),
             },
             sqlx::Error::Database(database) if is_transient(database.code().as_deref()) => {
                 Self::Unavailable(error)
@@ -86,7 +93,8 @@ impl From<sqlx::Error> for StoreError {
 // SQLite primary codes: 5 busy, 6 locked, 10 I/O, 13 full.
 fn is_transient(code: Option<&str>) -> bool {
     let Some(code) = code else { return false };
-    if code.len() == 5 && !code.chars().all(|c| c.is_ascii_digit() && code.len() < 5) {
+    // SQLite's extended codes have four digits at the most.
+    if code.len() == 5 {
         return ["08", "40", "53", "57"]
             .iter()
             .any(|class| code.starts_with(class));

@@ -71,7 +71,7 @@ pub async fn wake(
         "INSERT INTO jobs (id, workspace_id, kind, ref, state, run_after, epoch, tries) \
          VALUES ($1, $2, $3, $4, 'available', $5, 0, 0) \
          ON CONFLICT (kind, ref) DO UPDATE SET \
-         run_after = CASE WHEN jobs.state = 'available' AND jobs.run_after < excluded.run_after THEN jobs.run_after \
+         run_after = CASE WHEN jobs.state IN ('available', 'rerun') AND jobs.run_after < excluded.run_after THEN jobs.run_after \
          ELSE excluded.run_after END, \
          state = CASE WHEN jobs.state = 'running' THEN 'rerun' WHEN jobs.state = 'rerun' THEN 'rerun' ELSE 'available' END, \
          problem = NULL",
@@ -177,9 +177,12 @@ pub async fn renew(tx: &mut Tx, owner: &str, lease_until: Timestamp) -> Result<u
 }
 
 /// Frees jobs whose worker was lost: the lease ended before `now`.
+///
+/// The lost work is due at once, also when the job was woken for a later moment.
 pub async fn rescue(tx: &mut Tx, now: Timestamp) -> Result<u64> {
     tx.run(
-        "UPDATE jobs SET state = 'available', lease_owner = NULL, lease_until = NULL \
+        "UPDATE jobs SET state = 'available', lease_owner = NULL, lease_until = NULL, \
+         run_after = CASE WHEN run_after > $1 THEN $1 ELSE run_after END \
          WHERE state IN ('running', 'rerun') AND lease_until < $1",
         args![now],
     )
@@ -189,8 +192,8 @@ pub async fn rescue(tx: &mut Tx, now: Timestamp) -> Result<u64> {
 /// Frees every leased job: called at start by the only process of a SQLite file.
 pub async fn rescue_all(tx: &mut Tx) -> Result<u64> {
     tx.run(
-        "UPDATE jobs SET state = 'available', lease_owner = NULL, lease_until = NULL \
-         WHERE state IN ('running', 'rerun')",
+        "UPDATE jobs SET run_after = CASE WHEN state = 'rerun' THEN 0 ELSE run_after END, \
+         state = 'available', lease_owner = NULL, lease_until = NULL WHERE state IN ('running', 'rerun')",
         args![],
     )
     .await
@@ -217,4 +220,14 @@ pub async fn count_by_state(sql: &mut dyn Sql) -> Result<Vec<(String, i64)>> {
     .iter()
     .map(|row| Ok((row.text(0)?, row.int(1)?)))
     .collect()
+}
+
+/// Prolongs the lease of one claim, before a call that may take long.
+pub async fn extend(tx: &mut Tx, job: &Job, lease_until: Timestamp) -> Result<()> {
+    tx.run(
+        "UPDATE jobs SET lease_until = $3 WHERE id = $1 AND epoch = $2",
+        args![job.id, job.epoch, lease_until],
+    )
+    .await?;
+    Ok(())
 }

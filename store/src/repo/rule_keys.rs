@@ -63,3 +63,46 @@ pub async fn prune(tx: &mut Tx, now: Timestamp) -> Result<u64> {
     tx.run("DELETE FROM rule_keys WHERE expires_at <= $1", args![now])
         .await
 }
+
+/// Starts counted for a throttle key since a moment.
+pub async fn count_ticks(
+    sql: &mut dyn Sql,
+    rule: RuleId,
+    key: &str,
+    since: Timestamp,
+) -> Result<i64> {
+    let row = sql
+        .one(
+            "SELECT COUNT(*) FROM rule_keys WHERE rule_id = $1 AND kind = $2 AND at > $3",
+            args![rule, format!("tick:{key}"), since],
+        )
+        .await?;
+    row.map_or(Ok(0), |row| row.int(0))
+}
+
+/// Counts a start for a throttle key.
+pub async fn add_tick(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    rule: RuleId,
+    key: &str,
+    event: EventId,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<()> {
+    tx.run(
+        "INSERT INTO rule_keys (workspace_id, rule_id, kind, key, event_id, at, expires_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (rule_id, kind, key) DO NOTHING",
+        args![
+            workspace,
+            rule,
+            format!("tick:{key}"),
+            event,
+            event,
+            now,
+            expires_at
+        ],
+    )
+    .await?;
+    Ok(())
+}

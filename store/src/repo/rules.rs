@@ -198,11 +198,11 @@ pub async fn list_live(sql: &mut dyn Sql) -> Result<Vec<LiveRule>> {
     .collect()
 }
 
-/// Sum of all generations and number of rules: differs after any change to any rule.
+/// Number of rules and sum of their generations: differs after any change to any rule.
 pub async fn stamp(sql: &mut dyn Sql) -> Result<(i64, i64)> {
     let row = sql
         .one(
-            "SELECT COUNT(*), COALESCE(MAX(updated_at), 0) FROM rules",
+            "SELECT COUNT(*), CAST(COALESCE(SUM(generation), 0) AS BIGINT) FROM rules",
             args![],
         )
         .await?;

@@ -1,0 +1,300 @@
+//! Posts, with the labels and accounts they are found by.
+//!
+//! Invariant: every change raises the revision and names the one it was made
+//! from; columns and side tables say what the document says.
+
+use so_model::{
+    content::Content,
+    id::{AccountId, LabelId, PostId, WorkspaceId},
+    post::{Post, PostState},
+    time::Timestamp,
+};
+
+use super::{expect_one, parsed};
+use crate::{Result, Row, Sql, StoreError, Tx, args, dialect, value::to_json};
+
+/// Characters of all texts that a search looks through; longer articles are found by their start.
+const SEARCH_TEXT_MAX: usize = 20_000;
+
+fn read(row: &Row) -> Result<Post> {
+    row.json(0)
+}
+
+fn search_text(post: &Post) -> String {
+    let variants = post.variants.iter().filter_map(|v| v.content.as_ref());
+    let text = std::iter::once(&post.content)
+        .chain(variants)
+        .flat_map(texts)
+        .collect::<Vec<_>>()
+        .join("\n");
+    text.to_lowercase().chars().take(SEARCH_TEXT_MAX).collect()
+}
+
+fn texts(content: &Content) -> impl Iterator<Item = &str> {
+    [Some(content.text.as_str()), content.title.as_deref()]
+        .into_iter()
+        .flatten()
+        .chain(content.thread.iter().map(|part| part.text.as_str()))
+        .chain(content.first_comment.as_deref())
+}
+
+/// Stores a new post.
+pub async fn insert(tx: &mut Tx, post: &Post) -> Result<()> {
+    tx.run(
+        "INSERT INTO posts (id, workspace_id, state, revision, due_at, queue_id, repeats, search_text, doc, created_at, \
+         updated_at, published_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        args![
+            post.id, post.workspace, post.state.as_str(), post.revision, post.due_at, post.queue, post.repeats,
+            search_text(post), to_json(post)?, post.created_at, post.updated_at, post.published_at
+        ],
+    )
+    .await?;
+    link(tx, post).await
+}
+
+async fn link(tx: &mut Tx, post: &Post) -> Result<()> {
+    for label in &post.labels {
+        tx.run(
+            "INSERT INTO post_labels (workspace_id, post_id, label_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            args![post.workspace, post.id, *label],
+        )
+        .await?;
+    }
+    for variant in &post.variants {
+        tx.run(
+            "INSERT INTO post_accounts (workspace_id, post_id, account_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            args![post.workspace, post.id, variant.account],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+async fn unlink(tx: &mut Tx, workspace: WorkspaceId, id: PostId) -> Result<()> {
+    tx.run(
+        "DELETE FROM post_labels WHERE workspace_id = $1 AND post_id = $2",
+        args![workspace, id],
+    )
+    .await?;
+    tx.run(
+        "DELETE FROM post_accounts WHERE workspace_id = $1 AND post_id = $2",
+        args![workspace, id],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The post with an id.
+pub async fn find(sql: &mut dyn Sql, workspace: WorkspaceId, id: PostId) -> Result<Option<Post>> {
+    let row = sql
+        .one(
+            "SELECT doc FROM posts WHERE workspace_id = $1 AND id = $2",
+            args![workspace, id],
+        )
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The post with an id, held against other processes until the transaction ends.
+pub async fn find_for_update(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    id: PostId,
+) -> Result<Option<Post>> {
+    let sql = dialect::lock_post(tx.backend());
+    let row = tx.one(sql, args![workspace, id]).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Stores a changed post as the revision after `expected`; answers it.
+///
+/// Stale when the stored revision is not `expected`, or the post is gone.
+pub async fn update(tx: &mut Tx, post: &Post, expected: i64) -> Result<Post> {
+    let mut post = post.clone();
+    post.revision = expected + 1;
+    let changed = tx
+        .run(
+            "UPDATE posts SET state = $3, revision = $4, due_at = $5, queue_id = $6, repeats = $7, search_text = $8, \
+             doc = $9, updated_at = $10, published_at = $11 WHERE workspace_id = $1 AND id = $2 AND revision = $12",
+            args![
+                post.workspace, post.id, post.state.as_str(), post.revision, post.due_at, post.queue, post.repeats,
+                search_text(&post), to_json(&post)?, post.updated_at, post.published_at, expected
+            ],
+        )
+        .await?;
+    expect_one(changed, "post")?;
+    unlink(tx, post.workspace, post.id).await?;
+    link(tx, &post).await?;
+    Ok(post)
+}
+
+/// Moves a post out of one of the states `from`; answers it with its new revision.
+///
+/// Stale when it is in another state. Becoming live sets when it was published.
+pub async fn set_state(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    id: PostId,
+    from: &[PostState],
+    to: PostState,
+    now: Timestamp,
+    problem: Option<&str>,
+) -> Result<Post> {
+    let mut post = find_for_update(tx, workspace, id)
+        .await?
+        .filter(|post| from.contains(&post.state))
+        .ok_or(StoreError::Stale { what: "post" })?;
+    post.state = to;
+    post.problem = problem.map(str::to_string);
+    post.updated_at = now;
+    if matches!(to, PostState::Published | PostState::PartiallyPublished) {
+        post.published_at = Some(now);
+    }
+    let revision = post.revision;
+    update(tx, &post, revision).await
+}
+
+/// Which posts to list; nothing is any.
+#[derive(Debug, Clone, Default)]
+pub struct PostFilter<'a> {
+    /// In this state.
+    pub state: Option<PostState>,
+    /// Going to this account.
+    pub account: Option<AccountId>,
+    /// With this label.
+    pub label: Option<LabelId>,
+    /// Containing these words in this order, in any case.
+    pub search: &'a str,
+    /// Older than this post.
+    pub before: &'a str,
+    /// Due at or after.
+    pub due_from: Option<Timestamp>,
+    /// Due before.
+    pub due_to: Option<Timestamp>,
+}
+
+// Percent and underscore are letters here, not wildcards.
+fn like(search: &str) -> String {
+    if search.is_empty() {
+        return String::new();
+    }
+    let mut pattern = String::from("%");
+    for c in search.to_lowercase().chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// Posts of a workspace, newest first.
+pub async fn list(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    filter: &PostFilter<'_>,
+    limit: i64,
+) -> Result<Vec<Post>> {
+    sql.all(
+        "SELECT doc FROM posts WHERE workspace_id = $1 AND ($2 IS NULL OR state = $2) \
+         AND ($3 IS NULL OR EXISTS (SELECT 1 FROM post_accounts WHERE post_accounts.post_id = posts.id AND account_id = $3)) \
+         AND ($4 IS NULL OR EXISTS (SELECT 1 FROM post_labels WHERE post_labels.post_id = posts.id AND label_id = $4)) \
+         AND ($5 = '' OR search_text LIKE $5 ESCAPE '\\') AND ($6 = '' OR id < $6) \
+         AND ($7 IS NULL OR due_at >= $7) AND ($8 IS NULL OR due_at < $8) ORDER BY id DESC LIMIT $9",
+        args![
+            workspace, filter.state.map(PostState::as_str), filter.account, filter.label, like(filter.search),
+            filter.before, filter.due_from, filter.due_to, limit
+        ],
+    )
+    .await?
+    .iter()
+    .map(read)
+    .collect()
+}
+
+/// Deletes a post in one of the states `from`, with its publications and slots.
+///
+/// Stale when it is in another state or gone.
+pub async fn delete(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    id: PostId,
+    from: &[PostState],
+) -> Result<()> {
+    find_for_update(tx, workspace, id)
+        .await?
+        .filter(|post| from.contains(&post.state))
+        .ok_or(StoreError::Stale { what: "post" })?;
+    super::queue_slots::release_for_post(tx, workspace, id).await?;
+    let changed = tx
+        .run(
+            "DELETE FROM posts WHERE workspace_id = $1 AND id = $2",
+            args![workspace, id],
+        )
+        .await?;
+    expect_one(changed, "post")
+}
+
+/// How many posts are in each state.
+pub async fn count_by_state(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+) -> Result<Vec<(PostState, i64)>> {
+    sql.all(
+        "SELECT state, COUNT(*) FROM posts WHERE workspace_id = $1 GROUP BY state ORDER BY state",
+        args![workspace],
+    )
+    .await?
+    .iter()
+    .map(|row| {
+        let state = parsed("post state", row.text(0)?, PostState::parse)?;
+        Ok((state, row.int(1)?))
+    })
+    .collect()
+}
+
+/// Posts that repeat a post, oldest first.
+pub async fn find_repeats(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    original: PostId,
+    limit: i64,
+) -> Result<Vec<Post>> {
+    sql.all(
+        "SELECT doc FROM posts WHERE workspace_id = $1 AND repeats = $2 ORDER BY id LIMIT $3",
+        args![workspace, original, limit],
+    )
+    .await?
+    .iter()
+    .map(read)
+    .collect()
+}
+
+/// Posts of every workspace that are being sent, for the engine's start.
+pub async fn list_in_state(
+    sql: &mut dyn Sql,
+    state: PostState,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Post>> {
+    sql.all(
+        "SELECT doc FROM posts WHERE state = $1 AND id > $2 ORDER BY id LIMIT $3",
+        args![state.as_str(), after, limit],
+    )
+    .await?
+    .iter()
+    .map(read)
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_in_a_search_are_letters() {
+        assert_eq!(like("50%_Off\\"), "%50\\%\\_off\\\\%");
+        assert_eq!(like(""), "");
+    }
+}
