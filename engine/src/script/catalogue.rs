@@ -43,7 +43,7 @@ pub const SCRIPT_FUNCTIONS: &[&str] = &[
 ];
 
 /// Functions of the Rhai packages that the sandbox loads.
-const PACKAGE_FUNCTIONS: &[&str] = &[
+pub(super) const PACKAGE_FUNCTIONS: &[&str] = &[
     "len",
     "is_empty",
     "bytes",
@@ -79,7 +79,6 @@ const PACKAGE_FUNCTIONS: &[&str] = &[
     "print",
     "debug",
     "push",
-    "concat",
     "insert",
     "shift",
     "chop",
@@ -145,7 +144,6 @@ const PACKAGE_FUNCTIONS: &[&str] = &[
     "is_infinite",
     "to_int",
     "to_float",
-    "to_decimal",
     "abs",
     "sign",
     "is_zero",
@@ -162,9 +160,7 @@ const PACKAGE_FUNCTIONS: &[&str] = &[
     "is_shared",
     "is_def_var",
     "is_def_fn",
-    "curry",
     "to_blob",
-    "step_by",
 ];
 
 /// Properties every value of a built-in type has, whatever its data.

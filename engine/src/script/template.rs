@@ -8,9 +8,11 @@ use std::time::Instant;
 
 use serde_json::{Map, Value};
 
+use super::analysis::{Finding, analyse};
 use super::context::PreparedContext;
 use super::error::{ScriptError, ScriptErrorKind};
 use super::sandbox::{CompiledScript, ScriptEngine};
+use super::shape::Shape;
 
 /// Longest template text.
 const MAX_TEXT_BYTES: usize = 64 * 1024;
@@ -127,6 +129,22 @@ impl Template {
             Part::Piece(piece) => Some(&piece.script),
             Part::Literal(_) => None,
         })
+    }
+
+    /// Checks every piece against the shape of `event.data`; places are those of the text.
+    pub fn analyse(&self, data: &Shape) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for part in &self.parts {
+            let Part::Piece(piece) = part else {
+                continue;
+            };
+            found.extend(analyse(&piece.script, data).into_iter().map(|mut finding| {
+                let own = (finding.line, finding.column);
+                (finding.line, finding.column) = moved(own, piece.line, piece.column);
+                finding
+            }));
+        }
+        found
     }
 
     /// Renders: the value itself when the text is one piece, else a text.
@@ -247,18 +265,17 @@ fn place(mut error: ScriptError, text: &str, offset: usize) -> ScriptError {
 
 /// Moves a place inside a piece to its place in the whole text.
 fn shift(mut error: ScriptError, line: u32, column: u32) -> ScriptError {
-    match (error.line, error.column) {
-        (Some(1), Some(own)) => {
-            error.line = Some(line);
-            error.column = Some(column + own - 1);
-        }
-        (Some(own), _) => error.line = Some(line + own - 1),
-        (None, _) => {
-            error.line = Some(line);
-            error.column = Some(column);
-        }
-    }
+    (error.line, error.column) = moved((error.line, error.column), line, column);
     error
+}
+
+/// Only the first line of a piece starts to the right; no place at all means its start.
+fn moved(own: (Option<u32>, Option<u32>), line: u32, column: u32) -> (Option<u32>, Option<u32>) {
+    match own {
+        (Some(1), Some(inner)) => (Some(line), Some(column + inner - 1)),
+        (Some(inner), rest) => (Some(line + inner - 1), rest),
+        (None, _) => (Some(line), Some(column)),
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -285,9 +302,25 @@ impl TemplateTree {
 
     /// The compiled pieces with the JSON pointer of their text, for analysis.
     pub fn scripts(&self) -> Vec<(&str, &CompiledScript)> {
-        let mut found = Vec::new();
-        collect(&self.root, &mut found);
-        found
+        let mut texts = Vec::new();
+        collect(&self.root, &mut texts);
+        texts
+            .into_iter()
+            .flat_map(|(pointer, text)| text.scripts().map(move |script| (pointer, script)))
+            .collect()
+    }
+
+    /// Checks every text against the shape of `event.data`, with the JSON pointer of the text.
+    pub fn analyse(&self, data: &Shape) -> Vec<(String, Finding)> {
+        let mut texts = Vec::new();
+        collect(&self.root, &mut texts);
+        texts
+            .into_iter()
+            .flat_map(|(pointer, text)| {
+                let found = text.analyse(data).into_iter();
+                found.map(move |finding| (pointer.to_owned(), finding))
+            })
+            .collect()
     }
 
     /// Renders every text. All of them share one deadline.
@@ -412,12 +445,10 @@ fn render_node(
     }
 }
 
-fn collect<'a>(node: &'a Node, found: &mut Vec<(&'a str, &'a CompiledScript)>) {
+fn collect<'a>(node: &'a Node, found: &mut Vec<(&'a str, &'a Template)>) {
     match node {
         Node::Fixed(_) => {}
-        Node::Text(template, pointer) => {
-            found.extend(template.scripts().map(|script| (pointer.as_str(), script)))
-        }
+        Node::Text(template, pointer) => found.push((pointer, template)),
         Node::List(items) => items.iter().for_each(|item| collect(item, found)),
         Node::Object(fields) => fields.iter().for_each(|(_, field)| collect(field, found)),
     }

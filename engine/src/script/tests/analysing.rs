@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use super::super::{Finding, FindingKind as F, Shape, analyse, property_paths};
-use super::engine;
+use super::super::catalogue::{PACKAGE_FUNCTIONS, SCRIPT_FUNCTIONS};
+use super::super::{Finding, FindingKind as F, ScriptErrorKind, Shape, analyse, property_paths};
+use super::{context, engine};
 
 fn shape() -> Shape {
     Shape::from_json_schema(&json!({
@@ -129,4 +130,56 @@ fn dependencies_are_read_off_the_tree() {
     );
     assert_eq!(paths("has(event, \"a\")"), ["event"]);
     assert_eq!(paths("let x = 1; x"), [""; 0]);
+}
+
+#[test]
+fn every_function_we_call_known_exists() {
+    let receivers = [
+        "\"a\"", "1", "1.5", "'c'", "[1]", "#{a:1}", "0..2", "|x| x", "()",
+    ];
+    let arguments = [
+        "",
+        "1",
+        "\"a\"",
+        "'c'",
+        "|x| x",
+        "|x, y| x",
+        "[1]",
+        "#{a:1}",
+        "1, 1",
+        "1, [1]",
+        "\"a\", \"b\"",
+        "|x, y| x, 1",
+        "1, 1, [1]",
+        "10, 'x'",
+        "1.5",
+        "[1], |x, y| x",
+        "\"a\", 1",
+    ];
+    let engine = engine();
+    let context = context();
+    let exists = |source: &str| {
+        let result = engine
+            .compile_script(source)
+            .and_then(|script| engine.eval_value(&script, &context));
+        !result.is_err_and(|error| {
+            use ScriptErrorKind as K;
+            matches!(
+                error.kind,
+                K::UnknownFunction | K::Parse | K::UnknownProperty
+            )
+        })
+    };
+    for name in PACKAGE_FUNCTIONS.iter().chain(SCRIPT_FUNCTIONS) {
+        let as_function = arguments.iter().map(|a| format!("{name}({a})"));
+        let as_method = receivers.iter().flat_map(|r| {
+            arguments
+                .iter()
+                .map(move |a| format!("let v = {r}; v.{name}({a})"))
+        });
+        assert!(
+            as_function.chain(as_method).any(|source| exists(&source)),
+            "{name}"
+        );
+    }
 }

@@ -360,3 +360,28 @@ fn many_values_at_once_stay_within_reason() {
         &large,
     );
 }
+
+#[test]
+fn a_panic_inside_the_engine_stays_inside_one_evaluation() {
+    let engine = engine().with_counter(|_, text| {
+        assert!(text != "boom", "a counter fails");
+        Some(text.len())
+    });
+    let context = context();
+    let value = |source: &str| {
+        let compiled = engine.compile_expression(source).unwrap();
+        engine.eval_value(&compiled, &context)
+    };
+    assert_eq!(
+        value("count_chars(\"x\", \"boom\")").unwrap_err().kind,
+        K::Panicked
+    );
+    assert_eq!(value("count_chars(\"x\", \"fine\")").unwrap(), 4);
+    assert_eq!(
+        value("[1].map(|x| count_chars(\"x\", \"boom\"))")
+            .unwrap_err()
+            .kind,
+        K::Panicked
+    );
+    assert_eq!(value("event.data.likes").unwrap(), 120);
+}

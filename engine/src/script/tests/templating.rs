@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::{ScriptError, ScriptErrorKind as K, Template, TemplateTree};
+use super::super::{ScriptError, ScriptErrorKind as K, Shape, Template, TemplateTree};
 use super::{context, engine};
 
 fn render(text: &str) -> Result<Value, ScriptError> {
@@ -119,4 +119,19 @@ fn errors_in_a_parameter_object_name_the_parameter() {
         TemplateTree::compile(&engine(), &wide).unwrap_err().kind,
         K::TooLarge
     );
+}
+
+#[test]
+fn findings_in_a_template_point_into_its_text() {
+    let shape = Shape::from_json_schema(&json!({"properties": {"likes": {"type": "integer"}}}));
+    let tree = TemplateTree::compile(
+        &engine(),
+        &json!({"a": ["fine", "x\ny {{ event.data.lieks }}"]}),
+    );
+    let found = tree.unwrap().analyse(&shape);
+    assert_eq!(found.len(), 1);
+    let (pointer, finding) = &found[0];
+    assert_eq!(pointer, "/a/1");
+    assert_eq!((finding.line, finding.column), (Some(2), Some(17)));
+    assert_eq!(finding.suggestion.as_deref(), Some("`likes`"));
 }
