@@ -4,6 +4,7 @@
 // Invariant: it reaches nothing outside this process; the directory it asks is its own.
 import crypto from 'node:crypto'
 import fs from 'node:fs'
+import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import readline from 'node:readline'
@@ -19,6 +20,14 @@ const randomHex = (bytes) => crypto.randomBytes(bytes).toString('hex')
 process.env.LOG_ENABLED = 'false'
 process.on('exit', removeData)
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => process.exit(143))
+
+// Neither server can be told an interface, and both would listen on all of them.
+const listen = net.Server.prototype.listen
+net.Server.prototype.listen = function (target, ...rest) {
+  const onLoopback = typeof target === 'object' ? { ...target } : { port: target }
+  onLoopback.host ??= '127.0.0.1'
+  return listen.call(this, onLoopback, ...rest)
+}
 
 // Some of the packages are ES modules only, some CommonJS only.
 async function load(name) {

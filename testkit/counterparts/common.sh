@@ -14,14 +14,16 @@ case "$(uname -m)" in
 esac
 NODE22="$CACHE/node/node_modules/$NODE_PACKAGE/bin/node"
 
+hash_of() { sha256sum "$HERE/$1" | cut -c1-16; }
+
 # What the stamp of a counterpart must say; a different pin is a different stamp.
 stamp_wanted() {
   case "$1" in
     node) echo "node $NODE_VERSION gyp $NODE_GYP_VERSION" ;;
-    bluesky) echo "pds $PDS_VERSION plc $PLC_VERSION node $NODE_VERSION" ;;
-    mastodon-mock) echo "mastodon-mock $MASTODON_MOCK_VERSION" ;;
+    bluesky) echo "lock $(hash_of bluesky/package-lock.json) node $NODE_VERSION" ;;
+    mastodon-mock) echo "mastodon-mock $MASTODON_MOCK_VERSION with $(hash_of python-constraints.txt)" ;;
     snac) echo "snac2 $SNAC_VERSION" ;;
-    smtp) echo "aiosmtpd $AIOSMTPD_VERSION" ;;
+    smtp) echo "aiosmtpd $AIOSMTPD_VERSION with $(hash_of python-constraints.txt)" ;;
   esac
 }
 

@@ -12,6 +12,9 @@ TIME_LIMIT_SECONDS=300
 # A second installer waits for the first at most this long: the longest limit and a margin.
 LOCK_WAIT_SECONDS=1000
 
+# Without install scripts: no package of the tree runs code here before it is used.
+NPM_OPTIONS=(--ignore-scripts --no-audit --no-fund)
+
 say() { echo "counterparts: $*" >&2; }
 fail() { echo "$*" >"$REASON_FILE"; exit 1; }
 
@@ -35,15 +38,6 @@ apt_install() {
   DEBIAN_FRONTEND=noninteractive "${apt[@]}" install -y --no-install-recommends $1
 }
 
-npm_install() { # usage: npm_install <folder> <package>...
-  local folder=$1
-  shift
-  mkdir -p "$folder" && cd "$folder" || fail "could not create $folder"
-  [ -f package.json ] || echo '{"private":true}' >package.json
-  # Without install scripts: no package of the tree runs code here before it is used.
-  npm install --ignore-scripts --no-audit --no-fund --no-package-lock "$@" || fail "npm could not install $*"
-}
-
 # Takes a Python that has pip. --target needs no venv module and survives moving the checkout.
 pip_install() { # usage: pip_install <folder> <requirement>
   local folder=$1 python=
@@ -57,7 +51,8 @@ pip_install() { # usage: pip_install <folder> <requirement>
   fi
   rm -rf "$folder/site"
   mkdir -p "$folder"
-  PIP_ROOT_USER_ACTION=ignore "$python" -m pip install --disable-pip-version-check --no-input --target "$folder/site" "$@" ||
+  PIP_ROOT_USER_ACTION=ignore "$python" -m pip install --disable-pip-version-check --no-input \
+    --constraint "$HERE/python-constraints.txt" --target "$folder/site" "$@" ||
     fail "pip could not install $*"
   # Compiled wheels fit only the Python that chose them.
   echo "$python" >"$folder/python"
@@ -66,14 +61,18 @@ pip_install() { # usage: pip_install <folder> <requirement>
 install_node() {
   [ -n "$NODE_PACKAGE" ] || fail "no Node build is known for $(uname -m)"
   need_programs "node npm" "nodejs npm"
-  npm_install "$CACHE/node" "$NODE_PACKAGE@$NODE_VERSION" "node-gyp@$NODE_GYP_VERSION"
+  mkdir -p "$CACHE/node" && cd "$CACHE/node" || fail "could not create $CACHE/node"
+  echo '{"private":true}' >package.json
+  npm install "${NPM_OPTIONS[@]}" --no-package-lock "$NODE_PACKAGE@$NODE_VERSION" "node-gyp@$NODE_GYP_VERSION" ||
+    fail "npm could not install $NODE_PACKAGE $NODE_VERSION and node-gyp"
   "$NODE22" --version || fail "the downloaded Node does not start"
 }
 
 install_bluesky() {
   with_lock node install_node || fail "$(cat "$REASON_FILE" 2>/dev/null || echo "Node $NODE_VERSION could not be installed")"
   need_programs "make g++ python3" "make g++ python3"
-  npm_install "$CACHE/bluesky" "@atproto/pds@$PDS_VERSION" "@did-plc/server@$PLC_VERSION"
+  mkdir -p "$CACHE/bluesky" && cd "$CACHE/bluesky" && cp "$HERE"/bluesky/package*.json . || fail "could not fill $CACHE/bluesky"
+  npm ci "${NPM_OPTIONS[@]}" || fail "npm could not install the packages of bluesky/package-lock.json"
   # The prebuilt binary of better-sqlite3 is on no package registry, so it is compiled against the headers that Node's package ships.
   local module
   for module in $(find "$CACHE/bluesky/node_modules" -type d -path '*node_modules/better-sqlite3' -prune); do
