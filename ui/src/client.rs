@@ -1,0 +1,225 @@
+//! Calls to the server's API.
+//!
+//! Owns the access token (in memory only, so that no other page or later visitor finds it), its renewal by the refresh
+//! cookie, and the turning of every failure into a [`Problem`]. Never knows what a page does with an answer.
+//! Invariant: at most one refresh is under way in all tabs of a browser, because the refresh token rotates and the
+//! server takes a second use for theft.
+
+mod failure;
+mod lock;
+
+use std::cell::RefCell;
+
+use futures_util::FutureExt;
+use futures_util::future::{LocalBoxFuture, Shared};
+use gloo_net::http::{Method, RequestBuilder, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use so_model::problem::Problem;
+
+pub use self::failure::{Done, error_at, is_signed_out, other_errors};
+
+/// Every call of the page's API begins here.
+pub const BASE: &str = "/api/v1";
+/// Renews the access token from the cookie the browser holds.
+const REFRESH_PATH: &str = "/auth/refresh";
+/// The name under which tabs take turns at refreshing.
+const REFRESH_LOCK: &str = "so.refresh";
+/// The server answers a refresh, a registration and a log-in with this member among others.
+const ACCESS_TOKEN: &str = "access_token";
+
+type Refresh = Shared<LocalBoxFuture<'static, Result<(), Problem>>>;
+
+/// The one client of the page; copy it freely.
+#[derive(Clone, Copy)]
+pub struct Client(&'static Inner);
+
+#[derive(Default)]
+struct Inner {
+    access: RefCell<Option<String>>,
+    refreshing: RefCell<Option<Refresh>>,
+    signed_out: RefCell<Option<Box<dyn Fn()>>>,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        // Lives as long as the page; leaking it makes the client `Copy`, which every event handler wants.
+        Self(Box::leak(Box::default()))
+    }
+}
+
+impl Client {
+    /// Calls `f` when the server no longer accepts the refresh cookie.
+    pub fn on_signed_out(self, f: impl Fn() + 'static) {
+        *self.0.signed_out.borrow_mut() = Some(Box::new(f));
+    }
+
+    /// Reads a resource.
+    pub async fn get<T: DeserializeOwned>(self, path: &str) -> Result<T, Problem> {
+        self.call(Method::GET, path, None).await
+    }
+
+    /// Sends a body and reads the answer; take [`Done`] where the answer does not matter.
+    pub async fn post<T: DeserializeOwned>(
+        self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Problem> {
+        self.call(Method::POST, path, Some(failure::encode(body)?))
+            .await
+    }
+
+    /// Replaces a resource.
+    pub async fn put<T: DeserializeOwned>(
+        self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Problem> {
+        self.call(Method::PUT, path, Some(failure::encode(body)?))
+            .await
+    }
+
+    /// Changes parts of a resource.
+    pub async fn patch<T: DeserializeOwned>(
+        self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Problem> {
+        self.call(Method::PATCH, path, Some(failure::encode(body)?))
+            .await
+    }
+
+    /// Removes a resource.
+    pub async fn delete(self, path: &str) -> Result<(), Problem> {
+        self.call::<Done>(Method::DELETE, path, None)
+            .await
+            .map(drop)
+    }
+
+    /// Signs in by a call that answers with an access token and sets the refresh cookie.
+    pub async fn sign_in<T: DeserializeOwned>(
+        self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Problem> {
+        let response = self
+            .send_once(Method::POST, path, Some(&failure::encode(body)?))
+            .await?;
+        let text = failure::accept(response).await?;
+        self.keep_token(&text)?;
+        failure::decode(&text)
+    }
+
+    /// Forgets the access token; the server forgets the cookie's session.
+    pub async fn sign_out(self) -> Result<(), Problem> {
+        let ended = self
+            .call::<Done>(Method::POST, "/auth/logout", None)
+            .await
+            .map(drop);
+        *self.0.access.borrow_mut() = None;
+        ended
+    }
+
+    /// Gets a new access token by the cookie; callers that come meanwhile share the one call.
+    pub async fn refresh(self) -> Result<(), Problem> {
+        let running = self.0.refreshing.borrow().clone();
+        let refresh = running.unwrap_or_else(|| {
+            let fresh = self.refresh_once().boxed_local().shared();
+            *self.0.refreshing.borrow_mut() = Some(fresh.clone());
+            fresh
+        });
+        let result = refresh.await;
+        *self.0.refreshing.borrow_mut() = None;
+        result
+    }
+
+    async fn refresh_once(self) -> Result<(), Problem> {
+        let result = lock::exclusively(REFRESH_LOCK, async move {
+            let response = self.send_once(Method::POST, REFRESH_PATH, None).await?;
+            let text = failure::accept(response).await?;
+            self.keep_token(&text)
+        })
+        .await;
+        if result.as_ref().is_err_and(is_signed_out) {
+            *self.0.access.borrow_mut() = None;
+            if let Some(tell) = &*self.0.signed_out.borrow() {
+                tell();
+            }
+        }
+        result
+    }
+
+    fn keep_token(self, answer: &str) -> Result<(), Problem> {
+        let answer: serde_json::Value = failure::decode(answer)?;
+        let token = answer.get(ACCESS_TOKEN).and_then(serde_json::Value::as_str);
+        let token = token.ok_or_else(|| failure::malformed("the answer holds no access token"))?;
+        *self.0.access.borrow_mut() = Some(token.to_owned());
+        Ok(())
+    }
+
+    async fn call<T: DeserializeOwned>(
+        self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+    ) -> Result<T, Problem> {
+        let response = self.send(method, path, body.as_deref(), None).await?;
+        failure::decode(&failure::accept(response).await?)
+    }
+
+    /// Sends with the token, and once more with a new one when the server says the old one is over.
+    pub(crate) async fn send(
+        self,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+        abort: Option<&web_sys::AbortSignal>,
+    ) -> Result<Response, Problem> {
+        let request = |method| self.request(method, path, body, abort);
+        let first = dispatch(request(method.clone())?).await?;
+        if first.status() != 401 {
+            return Ok(first);
+        }
+        self.refresh().await?;
+        dispatch(request(method)?).await
+    }
+
+    async fn send_once(
+        self,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+    ) -> Result<Response, Problem> {
+        dispatch(self.request(method, path, body, None)?).await
+    }
+
+    fn request(
+        self,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+        abort: Option<&web_sys::AbortSignal>,
+    ) -> Result<gloo_net::http::Request, Problem> {
+        let mut builder = RequestBuilder::new(&format!("{BASE}{path}"))
+            .method(method)
+            .abort_signal(abort)
+            .header(
+                "accept",
+                "application/json, application/problem+json, text/event-stream",
+            );
+        if let Some(token) = &*self.0.access.borrow() {
+            builder = builder.header("authorization", &format!("Bearer {token}"));
+        }
+        let request = match body {
+            Some(body) => builder
+                .header("content-type", "application/json")
+                .body(body),
+            None => builder.build(),
+        };
+        request.map_err(|_| failure::malformed("the request could not be put together"))
+    }
+}
+
+async fn dispatch(request: gloo_net::http::Request) -> Result<Response, Problem> {
+    request.send().await.map_err(|_| failure::offline())
+}

@@ -1,0 +1,101 @@
+//! A resource on its way from the server: loading, failed or here.
+//!
+//! Owns the three faces every list and page has while it loads. Invariant: an answer that was overtaken by a newer
+//! request is dropped, and a reload keeps showing what is there.
+
+use std::future::Future;
+use std::rc::Rc;
+
+use futures_util::future::LocalBoxFuture;
+use so_model::problem::Problem;
+use sycamore::futures::spawn_local_scoped;
+use sycamore::prelude::*;
+
+use crate::components::{Callback, ErrorNotice, SkeletonRows};
+
+/// Where a resource stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum State<T> {
+    /// Asked for, nothing to show yet.
+    Loading,
+    /// The last request failed.
+    Failed(Problem),
+    /// Here.
+    Ready(T),
+}
+
+type Fetch<T> = Rc<dyn Fn() -> LocalBoxFuture<'static, Result<T, Problem>>>;
+
+/// A resource with the way to get it again; copy it freely within its scope.
+pub struct Loaded<T: 'static> {
+    /// Where it stands; track it in views.
+    pub state: Signal<State<T>>,
+    fetch: Signal<Fetch<T>>,
+    generation: Signal<u32>,
+}
+
+impl<T> Clone for Loaded<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Loaded<T> {}
+
+impl<T: Clone + 'static> Loaded<T> {
+    /// Asks for the resource at once.
+    pub fn new<F: Future<Output = Result<T, Problem>> + 'static>(
+        fetch: impl Fn() -> F + 'static,
+    ) -> Self {
+        let fetch: Fetch<T> = Rc::new(move || Box::pin(fetch()));
+        let loaded = Self {
+            state: create_signal(State::Loading),
+            fetch: create_signal(fetch),
+            generation: create_signal(0),
+        };
+        loaded.reload();
+        loaded
+    }
+
+    /// Asks again; what is shown stays until the answer is here.
+    pub fn reload(self) {
+        let generation = self.generation.get_untracked() + 1;
+        self.generation.set(generation);
+        let answer = (self.fetch.get_clone_untracked())();
+        spawn_local_scoped(async move {
+            let answer = answer.await;
+            if self.generation.get_untracked() != generation {
+                return;
+            }
+            self.state.set(match answer {
+                Ok(value) => State::Ready(value),
+                Err(problem) => State::Failed(problem),
+            });
+        });
+    }
+
+    /// Replaces what is shown by what another call answered.
+    pub fn set(self, value: T) {
+        self.generation.set(self.generation.get_untracked() + 1);
+        self.state.set(State::Ready(value));
+    }
+
+    /// The value, if it is here.
+    pub fn value(self) -> Option<T> {
+        self.state.with(|state| match state {
+            State::Ready(value) => Some(value.clone()),
+            _ => None,
+        })
+    }
+
+    /// Draws rows that breathe, a notice with "Try again", or the value.
+    pub fn view(self, ready: impl Fn(T) -> View + 'static) -> View {
+        View::from_dynamic(move || match self.state.get_clone() {
+            State::Loading => view! { SkeletonRows(count=6) },
+            State::Failed(problem) => view! {
+                div(class="content-pad") { ErrorNotice(problem=problem, retry=Callback::from(move || self.reload())) }
+            },
+            State::Ready(value) => ready(value),
+        })
+    }
+}

@@ -1,0 +1,252 @@
+//! Every address of the page, both ways.
+//!
+//! Owns the mapping between paths and pages. Pure. Invariant: `Route::parse(route.path()) == route` for every route, so
+//! every object has a link that survives reloading.
+
+use so_model::id::{AccountId, PostId, RuleId, RunId};
+use so_model::post::PostState;
+
+/// A place in the page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// Log in, then go to `next`.
+    Login { next: Option<String> },
+    /// Make an account.
+    Register,
+    /// Posts, all or of one state.
+    Posts { state: Option<PostState> },
+    /// Write a post.
+    NewPost,
+    /// One post.
+    Post(PostId),
+    /// Queues and their slots.
+    Queues,
+    /// Rules.
+    Rules,
+    /// Write a rule.
+    NewRule,
+    /// One rule.
+    Rule(RuleId),
+    /// Runs, all or of one rule.
+    Runs { rule: Option<RuleId> },
+    /// One run with its trace.
+    Run(RunId),
+    /// Connected accounts.
+    Accounts,
+    /// Connect an account at a network.
+    Connect,
+    /// One account.
+    Account(AccountId),
+    /// Feeds and webhooks.
+    Feeds,
+    /// The built-in network's timeline.
+    Sandbox,
+    /// Settings.
+    Settings,
+    /// No page has this address.
+    Unknown(String),
+}
+
+impl Route {
+    /// Reads a path with an optional query.
+    pub fn parse(address: &str) -> Self {
+        let (path, query) = address.split_once('?').unwrap_or((address, ""));
+        let segments: Vec<&str> = path
+            .split('/')
+            .filter(|segment| !segment.is_empty())
+            .collect();
+        let unknown = || Route::Unknown(address.to_owned());
+        match segments.as_slice() {
+            [] => Route::Posts { state: None },
+            ["login"] => Route::Login {
+                next: parameter(query, "next").filter(|next| is_local(next)),
+            },
+            ["register"] => Route::Register,
+            ["posts"] => Route::Posts {
+                state: parameter(query, "state").and_then(|state| PostState::parse(&state)),
+            },
+            ["posts", "new"] => Route::NewPost,
+            ["posts", id] => id.parse().map_or_else(|_| unknown(), Route::Post),
+            ["queues"] => Route::Queues,
+            ["rules"] => Route::Rules,
+            ["rules", "new"] => Route::NewRule,
+            ["rules", id] => id.parse().map_or_else(|_| unknown(), Route::Rule),
+            ["runs"] => Route::Runs {
+                rule: parameter(query, "rule").and_then(|rule| rule.parse().ok()),
+            },
+            ["runs", id] => id.parse().map_or_else(|_| unknown(), Route::Run),
+            ["accounts"] => Route::Accounts,
+            ["accounts", "connect"] => Route::Connect,
+            ["accounts", id] => id.parse().map_or_else(|_| unknown(), Route::Account),
+            ["feeds"] => Route::Feeds,
+            ["sandbox"] => Route::Sandbox,
+            ["settings"] => Route::Settings,
+            _ => unknown(),
+        }
+    }
+
+    /// The address, for links and for the browser's bar.
+    pub fn path(&self) -> String {
+        match self {
+            Route::Login { next: None } => "/login".into(),
+            Route::Login { next: Some(next) } => format!("/login?next={}", encode(next)),
+            Route::Register => "/register".into(),
+            Route::Posts { state: None } => "/posts".into(),
+            Route::Posts { state: Some(state) } => format!("/posts?state={}", state.as_str()),
+            Route::NewPost => "/posts/new".into(),
+            Route::Post(id) => format!("/posts/{id}"),
+            Route::Queues => "/queues".into(),
+            Route::Rules => "/rules".into(),
+            Route::NewRule => "/rules/new".into(),
+            Route::Rule(id) => format!("/rules/{id}"),
+            Route::Runs { rule: None } => "/runs".into(),
+            Route::Runs { rule: Some(id) } => format!("/runs?rule={id}"),
+            Route::Run(id) => format!("/runs/{id}"),
+            Route::Accounts => "/accounts".into(),
+            Route::Connect => "/accounts/connect".into(),
+            Route::Account(id) => format!("/accounts/{id}"),
+            Route::Feeds => "/feeds".into(),
+            Route::Sandbox => "/sandbox".into(),
+            Route::Settings => "/settings".into(),
+            Route::Unknown(address) => address.clone(),
+        }
+    }
+
+    /// Whether the page is for people who are not signed in.
+    pub fn is_door(&self) -> bool {
+        matches!(self, Route::Login { .. } | Route::Register)
+    }
+
+    /// The room on the rail this place belongs to.
+    pub fn room(&self) -> Option<Route> {
+        Some(match self {
+            Route::Posts { .. } | Route::NewPost | Route::Post(_) => Route::Posts { state: None },
+            Route::Rules | Route::NewRule | Route::Rule(_) => Route::Rules,
+            Route::Runs { .. } | Route::Run(_) => Route::Runs { rule: None },
+            Route::Accounts | Route::Connect | Route::Account(_) => Route::Accounts,
+            Route::Queues | Route::Feeds | Route::Sandbox | Route::Settings => self.clone(),
+            Route::Login { .. } | Route::Register | Route::Unknown(_) => return None,
+        })
+    }
+}
+
+/// Only an address of our own may be gone to after logging in: `//host` and `https:` would lead elsewhere.
+fn is_local(next: &str) -> bool {
+    next.starts_with('/') && !next.starts_with("//") && !next.contains('\\')
+}
+
+fn parameter(query: &str, name: &str) -> Option<String> {
+    let found = query
+        .split('&')
+        .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name));
+    found.map(|(_, value)| decode(value))
+}
+
+/// Percent-encodes everything but letters, digits and `-._~/`.
+pub fn encode(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    text.bytes()
+        .map(|byte| {
+            if plain(byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
+}
+
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let escaped = (first == b'%').then(|| after.get(..2)).flatten();
+        let value = escaped
+            .and_then(|hex| std::str::from_utf8(hex).ok())
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match value {
+            Some(value) => {
+                bytes.push(value);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(if first == b'+' { b' ' } else { first });
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use so_model::id::Id;
+
+    use super::*;
+
+    #[test]
+    fn every_route_survives_the_way_through_its_address() {
+        let routes = [
+            Route::Login { next: None },
+            Route::Login {
+                next: Some("/posts?state=draft&x=ä b".into()),
+            },
+            Route::Register,
+            Route::Posts { state: None },
+            Route::Posts {
+                state: Some(PostState::NeedsReview),
+            },
+            Route::NewPost,
+            Route::Post(Id::derived(&["a"])),
+            Route::Queues,
+            Route::Rules,
+            Route::NewRule,
+            Route::Rule(Id::derived(&["a"])),
+            Route::Runs { rule: None },
+            Route::Runs {
+                rule: Some(Id::derived(&["b"])),
+            },
+            Route::Run(Id::derived(&["a"])),
+            Route::Accounts,
+            Route::Connect,
+            Route::Account(Id::derived(&["a"])),
+            Route::Feeds,
+            Route::Sandbox,
+            Route::Settings,
+            Route::Unknown("/nowhere?a=1".into()),
+        ];
+        for route in routes {
+            assert_eq!(Route::parse(&route.path()), route, "{}", route.path());
+        }
+    }
+
+    #[test]
+    fn the_empty_address_opens_posts() {
+        assert_eq!(Route::parse("/"), Route::Posts { state: None });
+    }
+
+    #[test]
+    fn an_id_of_another_kind_is_no_address() {
+        let run: RunId = Id::derived(&["a"]);
+        assert!(matches!(
+            Route::parse(&format!("/posts/{run}")),
+            Route::Unknown(_)
+        ));
+    }
+
+    #[test]
+    fn logging_in_never_leads_to_another_host() {
+        for evil in [
+            "//evil.example",
+            "https://evil.example",
+            "/\\evil.example",
+            "javascript:alert(1)",
+        ] {
+            assert_eq!(
+                Route::parse(&format!("/login?next={}", encode(evil))),
+                Route::Login { next: None },
+                "{evil}"
+            );
+        }
+    }
+}
