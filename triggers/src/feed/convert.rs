@@ -86,11 +86,7 @@ fn convert(
         items.push(item);
     }
     let parsed = ParsedFeed {
-        title: feed
-            .title
-            .as_ref()
-            .map(|title| line_of(title))
-            .unwrap_or_default(),
+        title: feed.title.as_ref().map(line_of).unwrap_or_default(),
         site_url: best_link(&feed.links, base),
         items,
         warnings,

@@ -94,59 +94,82 @@ fn split_zone(text: &str) -> (&str, &str) {
     (&text[..end], text[end..].trim())
 }
 
+/// What was read of a date written in words.
+#[derive(Default)]
+struct Worded {
+    day: Option<u32>,
+    month: Option<u32>,
+    year: Option<i32>,
+    clock: String,
+    afternoon: Option<bool>,
+    zone: i64,
+}
+
 /// `Sat, 31 Jan 2026 10:20:30 +0100` and what people make of it.
 fn worded(text: &str) -> Option<i64> {
-    let (mut day, mut month, mut year) = (None, None, None);
-    let (mut clock, mut afternoon, mut zone) = (String::new(), None, 0);
+    let mut read = Worded::default();
     for token in text
         .split(|c: char| c.is_whitespace() || c == ',')
         .filter(|token| !token.is_empty())
     {
+        read.token(token)?;
+    }
+    let year = match read.year? {
+        short @ 0..=69 => 2000 + short,
+        short @ 70..=99 => 1900 + short,
+        year => year,
+    };
+    let clock = match read.afternoon {
+        Some(afternoon) => twelve_hours(&read.clock, afternoon)?,
+        None => read.clock,
+    };
+    moment(year, read.month?, read.day?, &clock, read.zone)
+}
+
+impl Worded {
+    /// Takes in one word; `None` when it spoils the date.
+    fn token(&mut self, token: &str) -> Option<()> {
         let dashed: Vec<&str> = token.split(['-', '/']).collect();
         if let [d, m, y] = dashed[..]
-            && let (Ok(d), Some(m), Ok(y)) = (d.parse::<u32>(), month_of(m), y.parse::<i32>())
+            && let (Ok(d), Some(m), Ok(y)) = (d.parse(), month_of(m), y.parse())
         {
-            (day, month, year) = (Some(d), Some(m), Some(y));
+            (self.day, self.month, self.year) = (Some(d), Some(m), Some(y));
         } else if token.contains(':') && token.starts_with(|c: char| c.is_ascii_digit()) {
-            let (digits, rest) = split_zone(token);
-            digits.clone_into(&mut clock);
-            match rest.to_ascii_lowercase().as_str() {
-                "" => {}
-                "am" => afternoon = Some(false),
-                "pm" => afternoon = Some(true),
-                _ => zone = offset(rest)?,
-            }
+            self.clock(token)?;
         } else if let Ok(number) = token
             .trim_end_matches(['.', 's', 't', 'n', 'd', 'r', 'h'])
             .parse::<i32>()
             && !token.starts_with(['+', '-'])
         {
-            if day.is_none() && token.len() <= 4 && number <= 31 {
-                day = u32::try_from(number).ok();
-            } else if year.is_none() {
-                year = Some(number);
+            if self.day.is_none() && token.len() <= 4 && number <= 31 {
+                self.day = u32::try_from(number).ok();
+            } else if self.year.is_none() {
+                self.year = Some(number);
             }
-        } else if let Some(found) = month_of(token).filter(|_| month.is_none()) {
-            month = Some(found);
+        } else if let Some(found) = month_of(token).filter(|_| self.month.is_none()) {
+            self.month = Some(found);
         } else {
             match token.to_ascii_lowercase().as_str() {
-                "am" | "a.m." => afternoon = Some(false),
-                "pm" | "p.m." => afternoon = Some(true),
+                "am" | "a.m." => self.afternoon = Some(false),
+                "pm" | "p.m." => self.afternoon = Some(true),
                 // Words that are no zone (week days, "at", comments) change nothing.
-                _ => zone = offset(token).unwrap_or(zone),
+                _ => self.zone = offset(token).unwrap_or(self.zone),
             }
         }
+        Some(())
     }
-    let year = match year? {
-        short @ 0..=69 => 2000 + short,
-        short @ 70..=99 => 1900 + short,
-        year => year,
-    };
-    let clock = match afternoon {
-        Some(afternoon) => twelve_hours(&clock, afternoon)?,
-        None => clock,
-    };
-    moment(year, month?, day?, &clock, zone)
+
+    fn clock(&mut self, token: &str) -> Option<()> {
+        let (digits, rest) = split_zone(token);
+        digits.clone_into(&mut self.clock);
+        match rest.to_ascii_lowercase().as_str() {
+            "" => {}
+            "am" => self.afternoon = Some(false),
+            "pm" => self.afternoon = Some(true),
+            _ => self.zone = offset(rest)?,
+        }
+        Some(())
+    }
 }
 
 fn twelve_hours(clock: &str, afternoon: bool) -> Option<String> {

@@ -29,29 +29,7 @@ pub(super) fn parse(text: &str, base: Option<&Url>) -> Result<ParsedFeed, FeedEr
             what: "JSON that is no object".to_owned(),
         });
     };
-    let version = string(&feed, "version").unwrap_or_default();
-    let named = version.contains("jsonfeed.org/version/1");
-    let Some(Value::Array(rows)) = feed.get("items") else {
-        let what = if named {
-            "a JSON Feed without items"
-        } else {
-            "JSON of another shape"
-        };
-        return Err(FeedError::NotAFeed {
-            what: what.to_owned(),
-        });
-    };
-    // Other documents have "items" too: without the version at least what they hold must look like items.
-    let alike = rows.iter().any(|row| {
-        ["id", "url", "content_html", "content_text"]
-            .iter()
-            .any(|key| row.get(key).is_some())
-    });
-    if !named && (!version.is_empty() || !alike || !feed.contains_key("title")) {
-        return Err(FeedError::NotAFeed {
-            what: "JSON of another shape".to_owned(),
-        });
-    }
+    let rows = rows_of(&feed)?;
     let language = string(&feed, "language");
     let author = author(&feed);
     let (mut items, mut guids) = (Vec::new(), Vec::new());
@@ -80,6 +58,32 @@ pub(super) fn parse(text: &str, base: Option<&Url>) -> Result<ParsedFeed, FeedEr
         },
         guids,
     ))
+}
+
+/// The items of a document that is a feed.
+fn rows_of(feed: &Object) -> Result<&[Value], FeedError> {
+    let other_shape = || FeedError::NotAFeed {
+        what: "JSON of another shape".to_owned(),
+    };
+    let version = string(feed, "version").unwrap_or_default();
+    let named = version.contains("jsonfeed.org/version/1");
+    let Some(Value::Array(rows)) = feed.get("items") else {
+        return Err(match named {
+            true => FeedError::NotAFeed {
+                what: "a JSON Feed without items".to_owned(),
+            },
+            false => other_shape(),
+        });
+    };
+    // Other documents have "items" too: without the version at least what they hold must look like items.
+    let keys = ["id", "url", "content_html", "content_text"];
+    let alike = rows
+        .iter()
+        .any(|row| keys.iter().any(|key| row.get(key).is_some()));
+    if !named && (!version.is_empty() || !alike || !feed.contains_key("title")) {
+        return Err(other_shape());
+    }
+    Ok(rows)
 }
 
 fn item_of(row: &Object, base: Option<&Url>) -> FeedItem {

@@ -4,6 +4,7 @@
 //! rules or the clock. Invariant: a document that is no feed is an error, never an empty list of items.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod chars;
 mod convert;
 mod dates;
 mod diff;
@@ -14,6 +15,7 @@ mod json;
 mod opml;
 mod poll;
 mod repair;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod text;
