@@ -3,6 +3,7 @@
 //! Owns [`App`], the handle every page takes from the context. Invariant: signing out, by hand or by the server, leads to
 //! the log-in page, and logging in leads back to where the person was.
 
+use so_model::api::auth::{Me, Membership};
 use so_model::problem::Problem;
 use sycamore::futures::spawn_local_scoped;
 use sycamore::prelude::*;
@@ -14,7 +15,7 @@ use crate::pages;
 use crate::prefs::Prefs;
 use crate::router::Router;
 use crate::routes::Route;
-use crate::session::{self, Me, Membership, Session};
+use crate::session::{self, Session};
 
 /// What pages work with; copy it freely.
 #[derive(Clone, Copy)]
@@ -132,6 +133,12 @@ pub fn Root() -> View {
         let (session, route) = (app.session.get_clone(), app.router.current());
         if let Some(there) = redirect(&session, &route) {
             app.router.replace(there);
+        }
+    });
+    create_effect(move || {
+        let shown = app.workspace().map(|one| one.workspace.id.to_string());
+        if let Some(id) = shown.filter(|id| app.prefs.workspace.with(|kept| kept != id)) {
+            app.prefs.workspace.set(id);
         }
     });
     let scene = create_selector(move || {

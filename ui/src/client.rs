@@ -15,6 +15,7 @@ use futures_util::future::{LocalBoxFuture, Shared};
 use gloo_net::http::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use so_model::api::auth::SignedIn;
 use so_model::problem::Problem;
 
 pub use self::failure::{Done, error_at, is_signed_out, other_errors};
@@ -25,10 +26,7 @@ pub const BASE: &str = "/api/v1";
 const REFRESH_PATH: &str = "/auth/refresh";
 /// The name under which tabs take turns at refreshing.
 const REFRESH_LOCK: &str = "so.refresh";
-/// The server answers a refresh, a registration and a log-in with this member among others.
-const ACCESS_TOKEN: &str = "access_token";
-
-type Refresh = Shared<LocalBoxFuture<'static, Result<(), Problem>>>;
+type Refresh = Shared<LocalBoxFuture<'static, Result<SignedIn, Problem>>>;
 
 /// The one client of the page; copy it freely.
 #[derive(Clone, Copy)]
@@ -97,17 +95,9 @@ impl Client {
     }
 
     /// Signs in by a call that answers with an access token and sets the refresh cookie.
-    pub async fn sign_in<T: DeserializeOwned>(
-        self,
-        path: &str,
-        body: &impl Serialize,
-    ) -> Result<T, Problem> {
-        let response = self
-            .send_once(Method::POST, path, Some(&failure::encode(body)?))
-            .await?;
-        let text = failure::accept(response).await?;
-        self.keep_token(&text)?;
-        failure::decode(&text)
+    pub async fn sign_in(self, path: &str, body: &impl Serialize) -> Result<SignedIn, Problem> {
+        let body = failure::encode(body)?;
+        self.signed_in(path, Some(&body)).await
     }
 
     /// Forgets the access token; the server forgets the cookie's session.
@@ -121,25 +111,20 @@ impl Client {
     }
 
     /// Gets a new access token by the cookie; callers that come meanwhile share the one call.
-    pub async fn refresh(self) -> Result<(), Problem> {
+    pub async fn refresh(self) -> Result<SignedIn, Problem> {
         let running = self.0.refreshing.borrow().clone();
         let refresh = running.unwrap_or_else(|| {
             let fresh = self.refresh_once().boxed_local().shared();
             *self.0.refreshing.borrow_mut() = Some(fresh.clone());
             fresh
         });
-        let result = refresh.await;
-        *self.0.refreshing.borrow_mut() = None;
-        result
+        refresh.await
     }
 
-    async fn refresh_once(self) -> Result<(), Problem> {
-        let result = lock::exclusively(REFRESH_LOCK, async move {
-            let response = self.send_once(Method::POST, REFRESH_PATH, None).await?;
-            let text = failure::accept(response).await?;
-            self.keep_token(&text)
-        })
-        .await;
+    async fn refresh_once(self) -> Result<SignedIn, Problem> {
+        let call = async move { self.signed_in(REFRESH_PATH, None).await };
+        let result = lock::exclusively(REFRESH_LOCK, call).await;
+        *self.0.refreshing.borrow_mut() = None;
         if result.as_ref().is_err_and(is_signed_out) {
             *self.0.access.borrow_mut() = None;
             if let Some(tell) = &*self.0.signed_out.borrow() {
@@ -149,12 +134,11 @@ impl Client {
         result
     }
 
-    fn keep_token(self, answer: &str) -> Result<(), Problem> {
-        let answer: serde_json::Value = failure::decode(answer)?;
-        let token = answer.get(ACCESS_TOKEN).and_then(serde_json::Value::as_str);
-        let token = token.ok_or_else(|| failure::malformed("the answer holds no access token"))?;
-        *self.0.access.borrow_mut() = Some(token.to_owned());
-        Ok(())
+    async fn signed_in(self, path: &str, body: Option<&str>) -> Result<SignedIn, Problem> {
+        let response = dispatch(self.request(Method::POST, path, body, None)?).await?;
+        let answer: SignedIn = failure::decode(&failure::accept(response).await?)?;
+        *self.0.access.borrow_mut() = Some(answer.tokens.access_token.clone());
+        Ok(answer)
     }
 
     async fn call<T: DeserializeOwned>(
@@ -176,21 +160,16 @@ impl Client {
         abort: Option<&web_sys::AbortSignal>,
     ) -> Result<Response, Problem> {
         let request = |method| self.request(method, path, body, abort);
+        let used = self.0.access.borrow().clone();
         let first = dispatch(request(method.clone())?).await?;
         if first.status() != 401 {
             return Ok(first);
         }
-        self.refresh().await?;
+        // Another call may have renewed the token while this one was on its way.
+        if *self.0.access.borrow() == used {
+            self.refresh().await?;
+        }
         dispatch(request(method)?).await
-    }
-
-    async fn send_once(
-        self,
-        method: Method,
-        path: &str,
-        body: Option<&str>,
-    ) -> Result<Response, Problem> {
-        dispatch(self.request(method, path, body, None)?).await
     }
 
     fn request(

@@ -4,6 +4,7 @@
 //! when it appears.
 
 use sycamore::prelude::*;
+use wasm_bindgen::JsCast;
 
 use super::{Button, Glyph, Icon, Kind, unique_id};
 
@@ -77,6 +78,13 @@ impl Ties {
     }
 }
 
+fn focus(node: NodeRef) {
+    let node = node.try_get();
+    if let Some(control) = node.and_then(|node| node.dyn_into::<web_sys::HtmlElement>().ok()) {
+        let _ = control.focus();
+    }
+}
+
 fn invalid(error: &FieldErrorText) -> impl Fn() -> Option<&'static str> + 'static {
     let error = error.clone();
     move || error.get_clone().is_some().then_some("true")
@@ -102,13 +110,17 @@ pub fn TextField(
         ties.described_by(!hint.is_empty(), &error),
         invalid(&error),
     );
-    let focus = autofocus.then_some("");
+    let node = create_node_ref();
+    if autofocus {
+        // By hand, because the attribute works only while the document loads; this comes after the router's own focus.
+        on_mount(move || focus(node));
+    }
     let required = (!optional).then_some("true");
     let capitals = if kind == "text" { "sentences" } else { "off" };
     let place = (!placeholder.is_empty()).then_some(placeholder);
     let control = view! {
         input(class="input", id=id, name=name, r#type=kind, autocomplete=autocomplete, autocapitalize=capitals, placeholder=place,
-            "autofocus"=focus, aria-required=required, aria-invalid=wrong, aria-describedby=described, bind:value=value)
+            r#ref=node, aria-required=required, aria-invalid=wrong, aria-describedby=described, bind:value=value)
     };
     ties.shell(label, optional, hint, error, control)
 }

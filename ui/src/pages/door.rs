@@ -4,7 +4,7 @@
 
 mod check;
 
-use serde::Serialize;
+use so_model::api::auth::{LogIn, Me, Register};
 use so_model::problem::Problem;
 use sycamore::futures::spawn_local_scoped;
 use sycamore::prelude::*;
@@ -18,24 +18,10 @@ use crate::components::{
 use crate::prefs::Theme;
 use crate::router::TITLE_ID;
 use crate::routes::Route;
-use crate::session::{Me, Session};
+use crate::session::Session;
 
 /// Fields whose errors stand under them.
 const FIELDS: &[&str] = &["/name", "/email", "/password"];
-
-#[derive(Serialize)]
-struct LogIn {
-    email: String,
-    password: String,
-}
-
-#[derive(Serialize)]
-struct Register {
-    name: String,
-    email: String,
-    password: String,
-    time_zone: String,
-}
 
 /// The page of a door's address.
 pub fn view(route: Route) -> View {
@@ -139,7 +125,7 @@ fn register_fields(form: Form) -> View {
     view! {
         TextField(label="Name", name="name", autocomplete="name", autofocus=true, value=form.name, error=form.error("/name"))
         TextField(label="E-mail", kind="email", name="email", autocomplete="email", value=form.email, error=form.error("/email"))
-        PasswordField(label="Password", name="password", autocomplete="new-password", hint="At least 10 characters. A short sentence is best.",
+        PasswordField(label="Password", name="password", autocomplete="new-password", hint="At least 8 characters. A short sentence is best.",
             value=form.password, error=form.error("/password"))
         div(class="strength", data-steps=steps, aria-hidden="true") { i {} i {} i {} i {} }
     }
@@ -172,23 +158,22 @@ async fn send(app: App, entry: Entry, purpose: Purpose) -> Result<Me, Problem> {
         password,
     } = entry;
     let email = email.trim().to_owned();
-    match purpose {
+    let signed_in = match purpose {
         Purpose::LogIn => {
-            app.client
-                .sign_in::<crate::client::Done>("/auth/login", &LogIn { email, password })
-                .await?
+            let body = LogIn { email, password };
+            app.client.sign_in("/auth/login", &body).await?
         }
         Purpose::Register => {
             let body = Register {
                 name: name.trim().to_owned(),
                 email,
                 password,
-                time_zone: browser_zone(),
+                time_zone: Some(browser_zone()),
             };
             app.client.sign_in("/auth/register", &body).await?
         }
     };
-    app.client.get("/me").await
+    Ok(signed_in.me)
 }
 
 /// The browser's time zone by its IANA name: the first workspace's zone, until somebody changes it.
