@@ -9,7 +9,8 @@ pub enum StoreError {
         /// The constraint or columns, as the database names them.
         constraint: String,
     },
-    /// The database did not answer, is busy or went away; the transaction had no effect.
+    /// The database did not answer, is busy or went away. Of a commit that failed
+    /// so nobody knows whether it took effect; anything else had none.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
     /// The state a change expected is no longer there.

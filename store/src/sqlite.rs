@@ -4,6 +4,9 @@
 //! `commit` answers only when the shared transaction has been synced. Whoever
 //! waits for the writer joins the batch, so that many small transactions share
 //! one sync without anybody waiting for a timer.
+//!
+//! Callers may be cancelled at any point. What moves the connection and its
+//! flags together therefore runs in a task of its own, which nobody cancels.
 
 use std::sync::Arc;
 
@@ -15,15 +18,18 @@ use crate::{Result, StoreError};
 /// Transactions that share one sync at the most; bounds how long the first waits.
 const BATCH_MAX: usize = 256;
 
-/// The writer.
+type Synced = std::result::Result<(), String>;
+
+/// The writer. Whoever holds a transaction and begins a second one waits for itself.
 #[derive(Clone)]
 pub struct Writer(Arc<Mutex<Shared>>);
 
-pub(crate) struct Shared {
-    pub(crate) connection: SqliteConnection,
+struct Shared {
+    connection: SqliteConnection,
     is_begun: bool,
     is_savepoint_open: bool,
-    waiting: Vec<oneshot::Sender<std::result::Result<(), String>>>,
+    is_closed: bool,
+    waiting: Vec<oneshot::Sender<Synced>>,
 }
 
 /// One transaction on the writer.
@@ -38,54 +44,68 @@ impl Writer {
             connection,
             is_begun: false,
             is_savepoint_open: false,
+            is_closed: false,
             waiting: Vec::new(),
         })))
     }
 
     pub(crate) async fn begin(&self) -> Result<SqliteTx> {
-        let mut guard = self.0.clone().lock_owned().await;
-        guard.clear_abandoned().await?;
-        if guard.waiting.len() >= BATCH_MAX {
-            guard.sync().await;
-        }
-        if !guard.is_begun {
-            guard.connection.execute("BEGIN IMMEDIATE").await?;
-            guard.is_begun = true;
-        }
-        guard.connection.execute("SAVEPOINT unit").await?;
-        guard.is_savepoint_open = true;
-        Ok(SqliteTx {
-            writer: self.clone(),
-            guard,
+        let guard = self.0.clone().lock_owned().await;
+        let writer = self.clone();
+        to_its_end(async move {
+            let mut tx = SqliteTx { writer, guard };
+            tx.guard.begin().await?;
+            Ok(tx)
         })
+        .await
     }
 
     pub(crate) async fn close(&self) -> Result<()> {
-        let mut guard = self.0.lock().await;
-        guard.clear_abandoned().await?;
-        guard.sync().await;
-        let memory = SqliteConnection::connect("sqlite::memory:").await?;
-        let connection = std::mem::replace(&mut guard.connection, memory);
-        connection.close().await?;
-        Ok(())
+        let mut guard = self.0.clone().lock_owned().await;
+        to_its_end(async move {
+            if guard.is_closed {
+                return Ok(());
+            }
+            guard.clear_abandoned().await;
+            guard.sync().await;
+            guard.is_closed = true;
+            let nothing = SqliteConnection::connect("sqlite::memory:").await?;
+            let connection = std::mem::replace(&mut guard.connection, nothing);
+            Ok(connection.close().await?)
+        })
+        .await
     }
 }
 
 impl Shared {
-    // A transaction that was dropped without commit left its savepoint open.
-    async fn clear_abandoned(&mut self) -> Result<()> {
-        if self.is_savepoint_open {
-            self.is_savepoint_open = false;
-            if let Err(error) = self
-                .connection
-                .execute("ROLLBACK TO unit; RELEASE unit")
-                .await
-            {
-                self.fail_all(&error.to_string()).await;
-                return Err(error.into());
-            }
+    async fn begin(&mut self) -> Result<()> {
+        if self.is_closed {
+            return Err(StoreError::Unavailable(sqlx::Error::PoolClosed));
         }
+        self.clear_abandoned().await;
+        if self.waiting.len() >= BATCH_MAX {
+            self.sync().await;
+        }
+        if !self.is_begun {
+            self.connection.execute("BEGIN IMMEDIATE").await?;
+            self.is_begun = true;
+        }
+        self.connection.execute("SAVEPOINT unit").await?;
+        self.is_savepoint_open = true;
         Ok(())
+    }
+
+    // A transaction that was dropped without commit left its savepoint open.
+    async fn clear_abandoned(&mut self) {
+        if !self.is_savepoint_open {
+            return;
+        }
+        self.is_savepoint_open = false;
+        let undone = self.connection.execute("ROLLBACK TO unit; RELEASE unit");
+        if let Err(error) = undone.await {
+            // SQLite gave up the whole transaction: the disk is full, or worse.
+            self.fail_all(&error.to_string()).await;
+        }
     }
 
     async fn sync(&mut self) {
@@ -120,7 +140,11 @@ impl SqliteTx {
         &mut self.guard.connection
     }
 
-    pub(crate) async fn commit(mut self) -> Result<()> {
+    pub(crate) async fn commit(self) -> Result<()> {
+        to_its_end(self.join_batch()).await
+    }
+
+    async fn join_batch(mut self) -> Result<()> {
         self.guard.connection.execute("RELEASE unit").await?;
         self.guard.is_savepoint_open = false;
         let (sender, mut synced) = oneshot::channel();
@@ -135,7 +159,7 @@ impl SqliteTx {
                 if let Ok(answer) = synced.try_recv() {
                     return read_answer(Ok(answer));
                 }
-                guard.clear_abandoned().await?;
+                guard.clear_abandoned().await;
                 guard.sync().await;
                 drop(guard);
                 read_answer(synced.await)
@@ -144,13 +168,23 @@ impl SqliteTx {
     }
 
     pub(crate) async fn rollback(mut self) -> Result<()> {
-        self.guard.clear_abandoned().await
+        to_its_end(async move {
+            self.guard.clear_abandoned().await;
+            Ok(())
+        })
+        .await
     }
 }
 
-fn read_answer(
-    answer: std::result::Result<std::result::Result<(), String>, oneshot::error::RecvError>,
-) -> Result<()> {
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    tokio::spawn(work)
+        .await
+        .unwrap_or(Err(StoreError::Unavailable(sqlx::Error::WorkerCrashed)))
+}
+
+fn read_answer(answer: std::result::Result<Synced, oneshot::error::RecvError>) -> Result<()> {
     match answer {
         Ok(Ok(())) => Ok(()),
         Ok(Err(reason)) => Err(StoreError::Unavailable(sqlx::Error::Io(
