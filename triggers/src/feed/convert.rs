@@ -9,8 +9,8 @@ use url::Url;
 use super::repair::Extras;
 use super::text::{cap, line, plain, web_url};
 use super::{
-    Enclosure, FeedError, FeedItem, MAX_CONTENT_CHARS, MAX_SHORT_CHARS, MAX_SUMMARY_CHARS,
-    ParsedFeed,
+    Enclosure, FeedError, FeedItem, MAX_CONTENT_CHARS, MAX_FEED_ITEMS, MAX_SHORT_CHARS,
+    MAX_SUMMARY_CHARS, ParsedFeed,
 };
 use super::{finish, parse_date, repair};
 
@@ -42,10 +42,15 @@ pub(super) fn parse_xml(text: &str, base: Option<&Url>) -> Result<ParsedFeed, Fe
             detail: "it ends in the middle of an element".to_owned(),
         });
     }
-    let warnings = match repaired.cut_short {
-        true => vec!["the feed ended in the middle; only its complete items were read".to_owned()],
-        false => Vec::new(),
-    };
+    let mut warnings = Vec::new();
+    if repaired.cut_short {
+        warnings.push("the feed ended in the middle; only its complete items were read".to_owned());
+    }
+    if repaired.too_many {
+        warnings.push(format!(
+            "the feed has more than {MAX_FEED_ITEMS} items; only the first were read"
+        ));
+    }
     Ok(convert(feed, repaired.extras, base, warnings))
 }
 

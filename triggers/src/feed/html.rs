@@ -7,6 +7,8 @@ use super::text::{find_ignoring_case, web_url};
 
 /// Most feeds reported of one page.
 const MAX_ALTERNATES: usize = 10;
+/// Longest tag that is read: without it a page of unclosed tags would be read again for each of them.
+const TAG_BYTES: usize = 4_096;
 /// How much of a page is searched: feeds are named in its head.
 const HEAD_CHARS: usize = 200_000;
 
@@ -46,7 +48,8 @@ pub(super) fn alternates(page: &str, base: Option<&url::Url>) -> Vec<String> {
     let mut rest = &page[..end];
     while let Some(at) = find_ignoring_case(rest, "<link") {
         rest = &rest[at + 5..];
-        let tag = &rest[..rest.find('>').unwrap_or(rest.len())];
+        let window = &rest[..rest.floor_char_boundary(TAG_BYTES.min(rest.len()))];
+        let tag = &window[..window.find('>').unwrap_or(0)];
         if let Some(feed) = feed_of(tag, base).filter(|feed| !found.contains(feed)) {
             found.push(feed);
         }

@@ -10,6 +10,11 @@ use super::chars::{escape, is_legal};
 use super::tags::{after, after_doctype, attributes, is_name, is_name_start, tag_end};
 use super::{FeedError, MAX_FEED_ITEMS, MAX_PER_ITEM, MAX_XML_ATTRIBUTES, MAX_XML_DEPTH};
 
+/// Most elements of a document: 2 000 items of a hundred elements fit.
+const MAX_ELEMENTS: usize = 250_000;
+/// Longest text between two tags that is kept: five times what is kept of an item's content.
+const MAX_RUN_BYTES: usize = 1024 * 1024;
+
 /// Well-formed XML and what it is.
 pub(super) struct Repaired {
     pub xml: String,
@@ -17,6 +22,8 @@ pub(super) struct Repaired {
     pub root: String,
     /// The document ended in the middle of an element; what was complete is kept.
     pub cut_short: bool,
+    /// There were more items than [`MAX_FEED_ITEMS`]; the rest was not read.
+    pub too_many: bool,
     /// One for each item, in order.
     pub extras: Vec<Extras>,
 }
@@ -51,6 +58,10 @@ struct Writer<'t> {
     /// Where the outermost unfinished item begins in `out`, and how many elements were open before it.
     item: Option<(usize, usize)>,
     items: usize,
+    too_many: bool,
+    elements: usize,
+    /// Where the text since the last tag begins in `out`.
+    run: usize,
     extras: Vec<Extras>,
     atom_03: bool,
 }
@@ -65,6 +76,9 @@ pub(super) fn repair(text: &str) -> Result<Repaired, FeedError> {
         root: None,
         item: None,
         items: 0,
+        too_many: false,
+        elements: 0,
+        run: 0,
         extras: Vec::new(),
         atom_03: text.contains("http://purl.org/atom/ns#"),
     };
@@ -80,7 +94,8 @@ pub(super) fn repair(text: &str) -> Result<Repaired, FeedError> {
     Ok(Repaired {
         xml: writer.out,
         root,
-        cut_short: !ended,
+        cut_short: !ended && !writer.too_many,
+        too_many: writer.too_many,
         extras: writer.extras,
     })
 }
@@ -124,6 +139,9 @@ impl<'t> Writer<'t> {
                 self.write_text("<");
                 &rest[1..]
             };
+            if self.too_many {
+                return Ok(false);
+            }
             if self.root.is_some() && self.open.is_empty() {
                 return Ok(true);
             }
@@ -132,13 +150,21 @@ impl<'t> Writer<'t> {
     }
 
     fn write_text(&mut self, text: &str) {
-        if !self.open.is_empty() {
-            escape(text, false, &mut self.out);
+        let room = MAX_RUN_BYTES.saturating_sub(self.out.len() - self.run);
+        if !self.open.is_empty() && room > 0 {
+            // One character becomes at most five bytes, so the bound holds to a factor.
+            escape(
+                &text[..text.floor_char_boundary(room.min(text.len()))],
+                false,
+                &mut self.out,
+            );
         }
     }
 
     fn write_data(&mut self, data: &str) {
-        if !self.open.is_empty() {
+        let room = MAX_RUN_BYTES.saturating_sub(self.out.len() - self.run);
+        if !self.open.is_empty() && room > 0 {
+            let data = &data[..data.floor_char_boundary(room.min(data.len()))];
             self.out.push_str("<![CDATA[");
             self.out.extend(data.chars().filter(|c| is_legal(*c)));
             self.out.push_str("]]>");
@@ -149,7 +175,14 @@ impl<'t> Writer<'t> {
         if let Some(name) = tag.strip_prefix('/') {
             let name = self.rename(name.trim());
             self.close(&name);
+            self.run = self.out.len();
             return Ok(());
+        }
+        self.elements += 1;
+        if self.elements > MAX_ELEMENTS {
+            return Err(FeedError::Malformed {
+                detail: format!("it has more than {MAX_ELEMENTS} elements"),
+            });
         }
         let (tag, empty) = match tag.strip_suffix('/') {
             Some(tag) => (tag, true),
@@ -175,11 +208,13 @@ impl<'t> Writer<'t> {
             && matches!(name.rsplit(':').next(), Some("item" | "entry"))
             && !is_root
         {
+            if self.items == MAX_FEED_ITEMS {
+                self.too_many = true;
+                return Ok(());
+            }
             self.item = Some((self.out.len(), self.open.len()));
             self.items += 1;
-            if self.extras.len() < MAX_FEED_ITEMS {
-                self.extras.push(Extras::default());
-            }
+            self.extras.push(Extras::default());
         }
         self.keep_extras(&name, attributes);
         self.out.push('<');
@@ -190,12 +225,13 @@ impl<'t> Writer<'t> {
         if empty {
             self.close(&name);
         }
+        self.run = self.out.len();
         Ok(())
     }
 
     /// Keeps what feed-rs drops: enclosures beside other media, and thumbnails without any.
     fn keep_extras(&mut self, name: &str, text: &str) {
-        if self.item.is_none() || self.items > self.extras.len() {
+        if self.item.is_none() {
             return;
         }
         let Some(extras) = self
