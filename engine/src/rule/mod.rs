@@ -23,8 +23,11 @@ pub use catalogue::{
     FactSpec, FactType, KindSpec, TriggerSpec,
 };
 pub use check::{Validated, validate};
+pub(crate) use conditions::{WEEKDAYS, compile_pattern, parse_time};
 pub use schema::{GRAMMAR_VERSION, schema};
 pub use steps::{MAX_STEP_DEPTH, MAX_STEPS};
+pub(crate) use scripts::{script_error, script_params};
+pub(crate) use text::join;
 pub use text::{Format, Place, Positions, parse, to_yaml};
 
 #[cfg(test)]

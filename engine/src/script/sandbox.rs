@@ -474,3 +474,9 @@ fn describe(value: &Value) -> &'static str {
         Value::Object(_) => "an object",
     }
 }
+
+impl std::fmt::Debug for ScriptEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ScriptEngine")
+    }
+}

@@ -1,0 +1,66 @@
+//! Bounds and spans of the engine. No rule can lift a bound.
+
+use std::path::PathBuf;
+
+use so_model::time::{DAY, HOUR, MINUTE, SECOND};
+
+/// Longest chain of consequences.
+pub const DEPTH_MAX: u32 = 16;
+/// Most often one rule may stand in a chain.
+pub const RULE_REPEATS_MAX: usize = 3;
+/// Most events in one chain of consequences.
+pub const CHAIN_EVENTS_MAX: i64 = 2_000;
+/// Most events one run may make.
+pub const RUN_EVENTS_MAX: i64 = 500;
+/// Most runs of one rule in an hour: a webhook flood at 100 a second stays below it.
+pub const RULE_RUNS_PER_HOUR_MAX: i64 = 400_000;
+/// Most tries of a job that fails by no fault of its step before a person must look.
+pub const JOB_TRIES_MAX: i64 = 25;
+/// Longest text kept of a step's input or output.
+pub const TRACE_BYTES_MAX: usize = 16 * 1024;
+
+/// Spans that an operator may set.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Names this process in leases; unique among the processes of a database.
+    pub owner: String,
+    /// Jobs worked on at a time.
+    pub workers: usize,
+    /// A lost worker's jobs are free after this.
+    pub lease: i64,
+    /// Longest time one call may take.
+    pub call_timeout: i64,
+    /// Replaces each network's settle window, for tests against doubles.
+    pub settle_override: Option<i64>,
+    /// Time between two looks that must both find nothing.
+    pub absent_gap: i64,
+    /// A doubtful publication goes to a person after this.
+    pub reconcile_window: i64,
+    /// Publish tries before a person must look.
+    pub publish_tries: i64,
+    /// Runs and events are kept so long.
+    pub retention: i64,
+    /// Where outcomes are kept that the database could not take.
+    pub spill_file: Option<PathBuf>,
+    /// This process alone uses the database, so that leases of a former life are void.
+    pub is_alone: bool,
+}
+
+impl EngineConfig {
+    /// The values that a server starts with.
+    pub fn new(owner: impl Into<String>) -> Self {
+        Self {
+            owner: owner.into(),
+            workers: 64,
+            lease: 3 * MINUTE,
+            call_timeout: MINUTE,
+            settle_override: None,
+            absent_gap: 30 * SECOND,
+            reconcile_window: 6 * HOUR,
+            publish_tries: 8,
+            retention: 90 * DAY,
+            spill_file: None,
+            is_alone: true,
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Deciding which rules an event starts, and saying why.
+//!
+//! Owns compiled rules, the index from events to rules, and traces. Must not do
+//! I/O, await or read a clock: facts and the moment are handed in. Invariant:
+//! the same rule version, event, facts and moment give the same decision.
+
+mod compiled;
+mod condition;
+mod decision;
+mod explain;
+mod facts;
+mod index;
+mod path;
+mod say;
+mod test;
+mod trigger;
+mod window;
+
+pub use compiled::{CompiledRule, Params};
+pub use condition::{Condition, Fault};
+pub use decision::{MAX_CAUSE_DEPTH, MAX_SAME_RULE, decide, facts_needed, verdict};
+pub use facts::{DecisionInput, FactRequest, FactValues, Facts, RunFacts, TriggerFacts, WorkspaceFacts};
+pub use index::RuleIndex;
+pub use trigger::CompiledTrigger;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! Compiled triggers: which events of their kinds they mean.
+//!
+//! Owns how a discriminating value is read from a trigger and from an event.
+//! Must not know conditions. Invariant: the index may only leave out events
+//! that `matches` refuses.
+
+use serde_json::Value;
+use so_model::{event::Event, id::RuleId, problem::FieldError, rule::Trigger};
+
+use crate::rule::{DiscriminatorSource, TriggerSpec, join};
+
+use super::{
+    path::{Path, Seen},
+    say::shown_seen,
+};
+
+/// Values of one event field that are compared; more of them match no index key.
+pub(super) const MAX_EVENT_VALUES: usize = 64;
+
+/// A compiled trigger.
+#[derive(Debug, Clone)]
+pub struct CompiledTrigger {
+    /// Id in the document.
+    pub id: String,
+    /// Trigger kind.
+    pub kind: String,
+    /// Kinds of the events it listens to.
+    pub event_kinds: Vec<String>,
+    /// One for each discriminator of the kind, in its order.
+    pub(super) picks: Vec<Pick>,
+}
+
+/// What an event must carry; no literals is no demand.
+#[derive(Debug, Clone)]
+pub(super) struct Pick {
+    pub path: Path,
+    pub event_path: String,
+    pub literals: Vec<Box<str>>,
+}
+
+impl CompiledTrigger {
+    pub(super) fn compile(
+        trigger: &Trigger,
+        spec: &TriggerSpec,
+        rule: RuleId,
+        pointer: &str,
+    ) -> Result<Self, FieldError> {
+        let with = Value::Object(trigger.with.clone());
+        let mut picks = Vec::new();
+        for discriminator in &spec.discriminators {
+            let event_path = &discriminator.event_path;
+            picks.push(Pick {
+                path: Path::in_event(event_path).ok_or_else(|| {
+                    let reason = format!("trigger kind {} compares with `{event_path}`, which no event has", spec.kind);
+                    FieldError::new(join(pointer, "kind"), reason)
+                })?,
+                event_path: event_path.clone(),
+                literals: match &discriminator.from {
+                    DiscriminatorSource::Rule => vec![rule.to_string().into()],
+                    DiscriminatorSource::Trigger => vec![trigger.id.as_str().into()],
+                    DiscriminatorSource::Param(param) => with.pointer(param).map(literals).unwrap_or_default(),
+                },
+            });
+        }
+        Ok(Self {
+            id: trigger.id.clone(),
+            kind: trigger.kind.clone(),
+            event_kinds: spec.event_kinds.clone(),
+            picks,
+        })
+    }
+
+    /// Whether the trigger means this event; the error says why not.
+    pub fn matches(&self, event: &Event) -> Result<(), String> {
+        if !self.event_kinds.iter().any(|kind| *kind == event.kind || kind == crate::rule::ANY_EVENT_KIND) {
+            return Err(format!("the event is {}, this trigger listens to {}", event.kind, self.event_kinds.join(", ")));
+        }
+        for pick in self.picks.iter().filter(|pick| !pick.literals.is_empty()) {
+            let seen = pick.path.of_event(event);
+            let mut found = false;
+            each_text(&seen, &mut |text| found |= pick.literals.iter().any(|literal| **literal == *text));
+            if !found {
+                let name = pick.event_path.strip_prefix("data.").unwrap_or(&pick.event_path);
+                return Err(format!("{name} is {}, this trigger wants {}", shown_seen(&seen), pick.literals.join(" or ")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The constants of a parameter; a computed one makes no demand here.
+fn literals(value: &Value) -> Vec<Box<str>> {
+    let mut texts: Vec<Box<str>> = Vec::new();
+    let mut computed = false;
+    each_text(&Seen::of(value), &mut |text| {
+        computed |= text.contains("{{");
+        texts.push(text.into());
+    });
+    if computed { Vec::new() } else { texts }
+}
+
+/// Calls for a value's text, or for the text of each element of a list.
+pub(super) fn each_text(seen: &Seen<'_>, call: &mut dyn FnMut(&str)) {
+    match seen {
+        Seen::Missing => {}
+        Seen::Text(text) => call(text),
+        Seen::Json(Value::Array(items)) => {
+            for item in items.iter().take(MAX_EVENT_VALUES) {
+                match item {
+                    Value::String(text) => call(text),
+                    Value::Number(_) | Value::Bool(_) => call(&item.to_string()),
+                    _ => {}
+                }
+            }
+        }
+        Seen::Json(value @ (Value::Number(_) | Value::Bool(_))) => call(&value.to_string()),
+        Seen::Json(_) => {}
+    }
+}

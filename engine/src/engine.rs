@@ -1,0 +1,292 @@
+//! The engine: store, rules, plugins and the hand-over of work.
+//!
+//! Owns the rule index and what has just been claimed. Invariant: nothing
+//! important is only in memory; work handed over here is a leased row as well.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, RwLock},
+};
+
+use lru::LruCache;
+use so_model::{
+    IdSource as _, Timestamp,
+    event::{Event, NewEvent},
+    id::{RuleId, WorkspaceId},
+    run::Run,
+};
+use so_store::{Store, StoreError, Tx, jobs::Job, rules, workspaces};
+use tokio::sync::{Notify, broadcast, mpsc};
+
+use crate::{
+    clock::Ids,
+    config::EngineConfig,
+    decide::{CompiledRule, RuleIndex, WorkspaceFacts},
+    plugin::{LiveUpdate, Plugins},
+    publish::PublishPort,
+    script::ScriptEngine,
+};
+
+/// Compiled rule versions kept for runs that are pinned to them.
+const VERSIONS_CACHED: usize = 10_000;
+/// Workspaces kept in memory.
+const WORKSPACES_CACHED: usize = 10_000;
+/// Claimed jobs that may wait in memory; beyond it they wait as rows.
+const HANDED_MAX: usize = 10_000;
+/// Live updates that a slow listener may fall behind.
+const LIVE_BUFFER: usize = 1_024;
+
+/// A claimed job, with what is known when it is fresh.
+#[derive(Debug)]
+pub struct Handed {
+    /// The job.
+    pub job: Job,
+    /// Run and event of a run that has just been made.
+    pub fresh: Option<Box<(Run, Event)>>,
+}
+
+/// The engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+/// Parts of the engine.
+pub struct Inner {
+    /// The database.
+    pub store: Store,
+    /// Clock and randomness.
+    pub ids: Ids,
+    /// Bounds and spans.
+    pub config: EngineConfig,
+    /// Triggers, actions, facts.
+    pub plugins: Plugins,
+    /// The sandbox.
+    pub scripts: ScriptEngine,
+    /// The way to the networks.
+    pub publisher: Arc<dyn PublishPort>,
+    /// Wakes the timer loop when an earlier moment was stored.
+    pub timers_changed: Notify,
+    /// Wakes the work loop when rows became available.
+    pub jobs_changed: Notify,
+    /// Good ticks of each loop.
+    pub pulse: crate::loops::Pulse,
+    /// Counters.
+    pub counters: crate::loops::Counters,
+    index: RwLock<Arc<RuleIndex>>,
+    index_stamp: Mutex<(i64, i64)>,
+    versions: Mutex<LruCache<(RuleId, i64), Arc<CompiledRule>>>,
+    workspaces: Mutex<LruCache<WorkspaceId, Arc<WorkspaceFacts>>>,
+    handed: mpsc::Sender<Handed>,
+    live: broadcast::Sender<LiveUpdate>,
+}
+
+impl std::ops::Deref for Engine {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+/// What an engine is built of.
+pub struct EngineParts {
+    /// The database.
+    pub store: Store,
+    /// Clock and randomness.
+    pub ids: Ids,
+    /// Bounds and spans.
+    pub config: EngineConfig,
+    /// Triggers, actions, facts.
+    pub plugins: Plugins,
+    /// The sandbox.
+    pub scripts: ScriptEngine,
+    /// The way to the networks.
+    pub publisher: Arc<dyn PublishPort>,
+}
+
+/// The receiving end of the hand-over, for the work loop.
+pub type HandedReceiver = mpsc::Receiver<Handed>;
+
+impl Engine {
+    /// Builds an engine; call `reload_rules` before the first event.
+    pub fn new(parts: EngineParts) -> (Self, HandedReceiver) {
+        let (handed, receiver) = mpsc::channel(HANDED_MAX);
+        let (live, _) = broadcast::channel(LIVE_BUFFER);
+        let inner = Inner {
+            store: parts.store,
+            ids: parts.ids,
+            config: parts.config,
+            plugins: parts.plugins,
+            scripts: parts.scripts,
+            publisher: parts.publisher,
+            timers_changed: Notify::new(),
+            jobs_changed: Notify::new(),
+            pulse: crate::loops::Pulse::default(),
+            counters: crate::loops::Counters::default(),
+            index: RwLock::new(Arc::new(RuleIndex::default())),
+            index_stamp: Mutex::new((-1, -1)),
+            versions: Mutex::new(LruCache::new(nonzero(VERSIONS_CACHED))),
+            workspaces: Mutex::new(LruCache::new(nonzero(WORKSPACES_CACHED))),
+            handed,
+            live,
+        };
+        (Self(Arc::new(inner)), receiver)
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.ids.now()
+    }
+
+    /// Listens to changes.
+    pub fn listen(&self) -> broadcast::Receiver<LiveUpdate> {
+        self.live.subscribe()
+    }
+
+    /// Tells listeners of a change; nobody needs to listen.
+    pub fn announce(&self, workspace: WorkspaceId, what: &'static str, id: impl ToString) {
+        let _ = self.live.send(LiveUpdate { workspace, what, id: id.to_string() });
+    }
+
+    /// The rules as they are indexed now.
+    pub fn index(&self) -> Arc<RuleIndex> {
+        self.index.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Reads every live rule if any changed since the last time.
+    pub async fn reload_rules(&self) -> Result<(), StoreError> {
+        let mut reader = self.store.clone();
+        let stamp = rules::stamp(&mut reader).await?;
+        if *lock(&self.index_stamp) == stamp {
+            return Ok(());
+        }
+        let mut compiled = Vec::new();
+        for (row, document) in rules::list_live(&mut reader).await? {
+            match self.compiled(row.workspace, row.id, row.version, document) {
+                Ok(rule) => compiled.push(rule),
+                // Saved by an older server; its owner sees the problem in the list of rules.
+                Err(reason) => {
+                    tracing::error!(rule.id = %row.id, %reason, "a stored rule cannot be compiled");
+                }
+            }
+        }
+        let index = Arc::new(RuleIndex::build(compiled));
+        *self.index.write().unwrap_or_else(std::sync::PoisonError::into_inner) = index;
+        *lock(&self.index_stamp) = stamp;
+        Ok(())
+    }
+
+    fn compiled(
+        &self,
+        workspace: WorkspaceId,
+        rule: RuleId,
+        version: i64,
+        document: so_model::rule::RuleDocument,
+    ) -> Result<Arc<CompiledRule>, String> {
+        if let Some(found) = lock(&self.versions).get(&(rule, version)) {
+            return Ok(found.clone());
+        }
+        let compiled = CompiledRule::compile(
+            rule,
+            workspace,
+            version,
+            Arc::new(document),
+            self.plugins.catalogue(),
+            &self.scripts,
+        )
+        .map_err(|errors| {
+            errors.first().map_or_else(String::new, |error| format!("{}: {}", error.pointer, error.reason))
+        })?;
+        let compiled = Arc::new(compiled);
+        lock(&self.versions).put((rule, version), compiled.clone());
+        Ok(compiled)
+    }
+
+    /// The compiled rule of a version, from memory or the database.
+    pub async fn rule_version(
+        &self,
+        workspace: WorkspaceId,
+        rule: RuleId,
+        version: i64,
+    ) -> Result<Result<Arc<CompiledRule>, String>, StoreError> {
+        if let Some(found) = lock(&self.versions).get(&(rule, version)) {
+            return Ok(Ok(found.clone()));
+        }
+        let mut reader = self.store.clone();
+        let Some(stored) = rules::find_version(&mut reader, workspace, rule, version).await? else {
+            return Ok(Err("the version of the rule is gone".into()));
+        };
+        Ok(self.compiled(workspace, rule, version, stored.document))
+    }
+
+    /// What the engine knows of a workspace.
+    pub async fn workspace(&self, id: WorkspaceId) -> Result<Arc<WorkspaceFacts>, StoreError> {
+        if let Some(found) = lock(&self.workspaces).get(&id) {
+            return Ok(found.clone());
+        }
+        let mut reader = self.store.clone();
+        let found = workspaces::find(&mut reader, id).await?;
+        let (name, zone) = found.map_or_else(
+            || (String::new(), String::new()),
+            |workspace| (workspace.name, workspace.time_zone),
+        );
+        // Zones are checked when they are stored; a table that shrank must not stop a rule.
+        let time_zone = zone.parse().unwrap_or(chrono_tz::UTC);
+        let facts = Arc::new(WorkspaceFacts { id, name, time_zone });
+        lock(&self.workspaces).put(id, facts.clone());
+        Ok(facts)
+    }
+
+    /// Forgets a workspace's settings after they changed.
+    pub fn forget_workspace(&self, id: WorkspaceId) {
+        lock(&self.workspaces).pop(&id);
+    }
+
+    /// Gives committed, claimed jobs to the workers of this process.
+    ///
+    /// A job that finds no room stays a leased row and is rescued later.
+    pub fn hand_over(&self, jobs: Vec<Handed>) {
+        for job in jobs {
+            if self.handed.try_send(job).is_err() {
+                tracing::warn!("no room for a claimed job; it waits for its lease to end");
+            }
+        }
+    }
+
+    /// Room for claimed jobs in memory.
+    pub fn room(&self) -> usize {
+        self.handed.capacity()
+    }
+
+    /// Stores one event and starts what it starts, in a transaction of its own.
+    pub async fn ingest(&self, event: NewEvent) -> Result<crate::admit::Admitted, StoreError> {
+        let mut tx = self.store.begin().await?;
+        let admitted = self.admit(&mut tx, event).await?;
+        tx.commit().await?;
+        self.hand_over_admitted(admitted.clone_result(), admitted.jobs);
+        Ok(admitted.result)
+    }
+
+    pub(crate) fn hand_over_admitted(&self, result: crate::admit::Admitted, jobs: Vec<Handed>) {
+        if result.is_new {
+            self.announce(result.event.workspace, "event", result.event.id);
+        }
+        for handed in &jobs {
+            if let Some(fresh) = &handed.fresh {
+                self.announce(fresh.0.workspace, "run", fresh.0.id);
+            }
+        }
+        self.hand_over(jobs);
+    }
+
+    /// Begins a unit of work for callers outside the engine.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        self.store.begin().await
+    }
+}
+
+fn nonzero(n: usize) -> NonZeroUsize {
+    NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN)
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,32 @@
+//! The centre: events, rules, runs, timers and the publish protocol.
+//!
+//! Owns what happens and in which order. Never knows a network, HTTP or the
+//! page. Invariants: matching is pure; a step on our own database commits with
+//! its memo; a call to the outside is made with no transaction open; time and
+//! randomness are injected.
+//!
+//! # The way of an event
+//!
+//! [`engine::Engine::admit`] stores it, tries its candidate rules
+//! ([`decide`]) and makes runs, in one transaction. The work loop
+//! ([`loops`]) carries runs on ([`run`]) and moves publications
+//! ([`publish`]). What steps do becomes events again.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod admit;
+pub mod clock;
+pub mod config;
+pub mod decide;
+pub mod engine;
+pub mod facts;
+pub mod failpoint;
+pub mod loops;
+pub mod plugin;
+pub mod publish;
+pub mod rule;
+pub mod run;
+pub mod schedule;
+pub mod script;
+
+pub use engine::{Engine, EngineParts};

@@ -1,0 +1,308 @@
+//! Fires timers: schedule triggers, due posts, recurring posts, queue slots,
+//! quiet spells.
+//!
+//! Invariant: the next moment is computed from the definition, and stored with
+//! the event of this one in one transaction; an occurrence's identity makes a
+//! second firing the same event.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use serde_json::{Value, json};
+use so_model::{
+    IdSource as _, Timestamp,
+    event::{NewEvent, kind},
+    id::{EventId, PostId, QueueId, RuleId},
+    rule::{CatchUp, RuleDocument},
+    time::SECOND,
+};
+use so_store::{StoreError, Tx, events, posts, queues, rule_keys, rules, timers, timers::Timer};
+use tokio_util::sync::CancellationToken;
+
+use super::LoopName;
+use crate::{
+    admit::Admission,
+    engine::Engine,
+    failpoint,
+    schedule::{self, CompiledSchedule, Occurrence, Schedule, plan_catch_up},
+};
+
+/// Timers of rules' schedule triggers.
+pub const TIMER_RULE: &str = "rule";
+/// Timers of posts that are due.
+pub const TIMER_POST: &str = "post";
+/// Timers of recurring posts.
+pub const TIMER_RECURRENCE: &str = "recurrence";
+/// Timers of queues' slots.
+pub const TIMER_QUEUE: &str = "queue";
+/// Timers of quiet spells.
+const TIMER_DEBOUNCE: &str = "debounce";
+/// Timers fired in one transaction.
+const BATCH: i64 = 100;
+/// Timers are looked at this often even if none is known.
+const POLL: Duration = Duration::from_secs(1);
+
+pub(super) async fn run(engine: Engine, stop: CancellationToken) {
+    loop {
+        match engine.fire_timers().await {
+            Ok(fired) => {
+                engine.pulse.beat(LoopName::Timers, engine.now());
+                if fired as i64 == BATCH {
+                    continue;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "timers cannot be fired"),
+        }
+        let due = timers::next_due(&mut engine.store.clone()).await.ok().flatten();
+        let now = engine.now();
+        let sleep = due.map_or(POLL, |due| {
+            Duration::from_micros(u64::try_from(due.since(now)).unwrap_or(0)).min(POLL)
+        });
+        // A timer that cannot be fired must not become a busy loop.
+        let sleep = sleep.max(Duration::from_millis(2));
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = engine.timers_changed.notified() => {}
+            () = tokio::time::sleep(sleep) => {}
+        }
+    }
+}
+
+impl Engine {
+    /// Fires what is due; answers how many timers that were.
+    pub async fn fire_timers(&self) -> Result<usize, StoreError> {
+        let now = self.now();
+        let mut tx = self.store.begin().await?;
+        let due = timers::claim_due(&mut tx, now, BATCH).await?;
+        if due.is_empty() {
+            tx.rollback().await?;
+            return Ok(0);
+        }
+        let mut admissions = Vec::new();
+        for timer in &due {
+            admissions.extend(self.fire(&mut tx, timer, now).await?);
+        }
+        failpoint::hit("timer.commit");
+        tx.commit().await?;
+        self.counters.timers.fetch_add(due.len() as u64, Ordering::Relaxed);
+        self.hand_over_all(admissions);
+        Ok(due.len())
+    }
+
+    async fn fire(&self, tx: &mut Tx, timer: &Timer, now: Timestamp) -> Result<Vec<Admission>, StoreError> {
+        match timer.kind.as_str() {
+            TIMER_RULE => self.fire_rule(tx, timer, now).await,
+            TIMER_POST => self.fire_post(tx, timer, now).await,
+            TIMER_RECURRENCE => self.fire_recurrence(tx, timer, now).await,
+            TIMER_QUEUE => self.fire_queue(tx, timer, now).await,
+            TIMER_DEBOUNCE => self.fire_debounce(tx, timer, now).await,
+            other => {
+                tracing::error!(timer.id = %timer.id, kind = other, "an unknown timer is dropped");
+                timers::delete(tx, timer.id).await?;
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    async fn fire_rule(&self, tx: &mut Tx, timer: &Timer, now: Timestamp) -> Result<Vec<Admission>, StoreError> {
+        let rule = match timer.subject.parse::<RuleId>() {
+            Ok(id) => rules::find(tx, timer.workspace, id).await?,
+            Err(_) => None,
+        };
+        let valid = rule.filter(|rule| rule.is_enabled && rule.generation == timer.generation);
+        let compiled = timer_schedule(timer);
+        let (Some(rule), Some(schedule)) = (valid, compiled) else {
+            timers::delete(tx, timer.id).await?;
+            return Ok(Vec::new());
+        };
+        let policy = timer_policy(timer);
+        let source = format!("rule/{}/{}", rule.id, timer.slot);
+        let data = |at: &Occurrence| {
+            json!({"rule": rule.id, "trigger": timer.slot, "occurrence": occurrence(at),
+                   "late_by_s": late_by(at, now)})
+        };
+        self.fire_schedule(tx, timer, &schedule, &policy, &source, kind::TIME_DUE, data, &rule.id.to_string(), now)
+            .await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one schedule, its policy and how its event looks")]
+    async fn fire_schedule(
+        &self,
+        tx: &mut Tx,
+        timer: &Timer,
+        schedule: &CompiledSchedule,
+        policy: &schedule::CatchUp,
+        source: &str,
+        event_kind: &str,
+        data: impl Fn(&Occurrence) -> Value,
+        subject: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Admission>, StoreError> {
+        let plan = match plan_catch_up(policy, schedule, timer.due_at.micros(), now.micros()) {
+            Ok(plan) => plan,
+            Err(error) => {
+                tracing::error!(timer.id = %timer.id, %error, "a schedule cannot be planned");
+                timers::delete(tx, timer.id).await?;
+                return Ok(Vec::new());
+            }
+        };
+        let mut admissions = Vec::new();
+        let asked = plan.ask.iter().map(|at| (kind::TIME_MISSED, at));
+        for (event_kind, at) in plan.fire.iter().map(|at| (event_kind, at)).chain(asked) {
+            let moment = Timestamp::from_micros(at.at_micros);
+            let mut event = NewEvent::new(timer.workspace, event_kind, data(at))
+                .from_source(source, format!("{event_kind}@{moment}"))
+                .about(subject);
+            event.time = Some(moment);
+            admissions.push(self.admit(tx, event).await?);
+        }
+        match plan.next {
+            Some(next) => {
+                let mut timer = timer.clone();
+                timer.due_at = Timestamp::from_micros(next.at_micros);
+                timers::put(tx, &timer).await?;
+            }
+            None => timers::delete(tx, timer.id).await?,
+        }
+        Ok(admissions)
+    }
+
+    async fn fire_post(&self, tx: &mut Tx, timer: &Timer, now: Timestamp) -> Result<Vec<Admission>, StoreError> {
+        timers::delete(tx, timer.id).await?;
+        let post = match timer.subject.parse::<PostId>() {
+            Ok(id) => posts::find(tx, timer.workspace, id).await?,
+            Err(_) => None,
+        };
+        // A post that was moved has another due time, and a timer of its own.
+        let Some(post) = post.filter(|post| post.due_at == Some(timer.due_at)) else {
+            return Ok(Vec::new());
+        };
+        let late_by_s = (now.since(timer.due_at) / SECOND).max(0);
+        let data = json!({"post": post, "late_by_s": late_by_s});
+        let mut event = NewEvent::new(timer.workspace, kind::POST_DUE, data)
+            .from_source(format!("post/{}", post.id), format!("due@{}", timer.due_at))
+            .about(post.id);
+        event.time = Some(timer.due_at);
+        Ok(vec![self.admit(tx, event).await?])
+    }
+
+    async fn fire_recurrence(&self, tx: &mut Tx, timer: &Timer, now: Timestamp) -> Result<Vec<Admission>, StoreError> {
+        let post = match timer.subject.parse::<PostId>() {
+            Ok(id) => posts::find(tx, timer.workspace, id).await?,
+            Err(_) => None,
+        };
+        let schedule = timer_schedule(timer);
+        let (Some(post), Some(schedule)) = (post.filter(|post| post.recurrence.is_some()), schedule) else {
+            timers::delete(tx, timer.id).await?;
+            return Ok(Vec::new());
+        };
+        let policy = timer_policy(timer);
+        let source = format!("recurrence/{}", post.id);
+        let data = |at: &Occurrence| {
+            json!({"post": post, "occurrence": occurrence(at), "late_by_s": late_by(at, now)})
+        };
+        self.fire_schedule(tx, timer, &schedule, &policy, &source, kind::POST_RECURRED, data, &post.id.to_string(), now)
+            .await
+    }
+
+    async fn fire_queue(&self, tx: &mut Tx, timer: &Timer, now: Timestamp) -> Result<Vec<Admission>, StoreError> {
+        let queue = match timer.subject.parse::<QueueId>() {
+            Ok(id) => queues::find(tx, timer.workspace, id).await?,
+            Err(_) => None,
+        };
+        let valid = queue.filter(|queue| queue.generation == timer.generation && !queue.is_paused);
+        let (Some(queue), Some(schedule)) = (valid, timer_schedule(timer)) else {
+            timers::delete(tx, timer.id).await?;
+            return Ok(Vec::new());
+        };
+        let source = format!("queue/{}", queue.id);
+        let data = |at: &Occurrence| {
+            json!({"queue": {"id": queue.id, "name": queue.name}, "occurrence": occurrence(at),
+                   "late_by_s": late_by(at, now)})
+        };
+        let policy = schedule::CatchUp::Skip;
+        self.fire_schedule(tx, timer, &schedule, &policy, &source, kind::QUEUE_SLOT, data, &queue.id.to_string(), now)
+            .await
+    }
+
+    async fn fire_debounce(&self, tx: &mut Tx, timer: &Timer, now: Timestamp) -> Result<Vec<Admission>, StoreError> {
+        timers::delete(tx, timer.id).await?;
+        let Ok(id) = timer.subject.parse::<RuleId>() else { return Ok(Vec::new()) };
+        let waiting: Option<EventId> = rule_keys::take_debounced(tx, id, &timer.slot).await?;
+        let Some(event) = waiting else { return Ok(Vec::new()) };
+        let Some(row) = rules::find(tx, timer.workspace, id).await? else { return Ok(Vec::new()) };
+        let Some(event) = events::find(tx, timer.workspace, event).await? else { return Ok(Vec::new()) };
+        if !row.is_enabled {
+            return Ok(Vec::new());
+        }
+        let Ok(rule) = self.rule_version(timer.workspace, id, row.version).await? else {
+            return Ok(Vec::new());
+        };
+        let started = self.start_debounced(tx, &rule, &event, now).await?;
+        let runs = started.iter().filter_map(|h| h.fresh.as_ref().map(|f| f.0.id)).collect();
+        Ok(vec![Admission {
+            result: crate::admit::Admitted { event, is_new: false, runs },
+            jobs: started.into_iter().collect(),
+        }])
+    }
+}
+
+fn occurrence(at: &Occurrence) -> Value {
+    json!({"at": Timestamp::from_micros(at.at_micros), "local": at.local, "zone": at.zone,
+           "explanation": at.explanation()})
+}
+
+fn late_by(at: &Occurrence, now: Timestamp) -> i64 {
+    ((now.micros() - at.at_micros) / SECOND).max(0)
+}
+
+fn timer_schedule(timer: &Timer) -> Option<CompiledSchedule> {
+    let schedule: Schedule = serde_json::from_value(timer.doc["schedule"].clone()).ok()?;
+    schedule.compile().ok()
+}
+
+fn timer_policy(timer: &Timer) -> schedule::CatchUp {
+    // What a rule without a policy of its own gets: late, within an hour.
+    serde_json::from_value(timer.doc["catch_up"].clone())
+        .unwrap_or(schedule::CatchUp::Late { within: "1h".into() })
+}
+
+/// Makes the timers of a rule's schedule triggers those of its live version.
+///
+/// Called in the transaction that saves, enables, disables or deletes the rule.
+pub async fn sync_rule_timers(
+    engine: &Engine,
+    tx: &mut Tx,
+    rule: &rules::RuleRow,
+    document: &RuleDocument,
+    zone: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    timers::delete_for(tx, TIMER_RULE, &rule.id.to_string()).await?;
+    if !rule.is_enabled {
+        return Ok(());
+    }
+    for trigger in &document.triggers {
+        let Some(plugin) = engine.plugins.trigger(&trigger.kind) else { continue };
+        // A schedule that cannot be made was refused when the rule was saved.
+        let Ok(Some(schedule)) = plugin.schedule(&trigger.with, zone) else { continue };
+        let Ok(compiled) = schedule.compile() else { continue };
+        let Some(next) = compiled.next_after(now.micros()) else { continue };
+        let timer = Timer {
+            id: engine.ids.new_id(),
+            workspace: rule.workspace,
+            kind: TIMER_RULE.into(),
+            subject: rule.id.to_string(),
+            slot: trigger.id.clone(),
+            generation: rule.generation,
+            due_at: Timestamp::from_micros(next.at_micros),
+            doc: json!({"schedule": schedule, "catch_up": trigger.catch_up.as_ref().map(policy_json)}),
+        };
+        timers::put(tx, &timer).await?;
+    }
+    engine.timers_changed.notify_one();
+    Ok(())
+}
+
+fn policy_json(policy: &CatchUp) -> Value {
+    serde_json::to_value(policy).unwrap_or(Value::Null)
+}

@@ -1,0 +1,136 @@
+//! Upkeep: leases renewed and rescued, rules reloaded, left-over events tried,
+//! old history pruned. tokio-cron-scheduler wakes the slow part; what is due
+//! is read from rows every time.
+
+use std::time::Duration;
+
+use so_model::time::SECOND;
+use so_store::{StoreError, events, jobs, rule_keys, runs};
+use tokio_util::sync::CancellationToken;
+
+use super::LoopName;
+use crate::engine::Engine;
+
+/// Leases are renewed and rules are looked at this often.
+const TICK: Duration = Duration::from_secs(1);
+/// Leases are renewed every so many ticks: well within a third of a lease.
+const RENEW_EVERY: u64 = 20;
+/// An event younger than this may still be in its own transaction's hands.
+const UNDECIDED_AGE: i64 = 5 * SECOND;
+/// Left-over events tried in one transaction.
+const UNDECIDED_BATCH: i64 = 100;
+/// Rows removed in one transaction, so that nobody waits long for the writer.
+const PRUNE_BATCH: i64 = 500;
+
+pub(super) async fn run(engine: Engine, stop: CancellationToken) {
+    let mut ticks: u64 = 0;
+    loop {
+        match engine.upkeep(ticks).await {
+            Ok(()) => engine.pulse.beat(LoopName::Upkeep, engine.now()),
+            Err(error) => tracing::warn!(%error, "upkeep did not come to its end"),
+        }
+        ticks += 1;
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(TICK) => {}
+        }
+    }
+}
+
+impl Engine {
+    /// Called once before the loops: a former life's leases and spilled outcomes.
+    pub async fn recover(&self) -> Result<(), StoreError> {
+        let replayed = crate::publish::replay_spill(self).await?;
+        if replayed > 0 {
+            tracing::info!(replayed, "outcomes from the spill file were stored");
+        }
+        if self.config.is_alone {
+            let mut tx = self.store.begin().await?;
+            let freed = jobs::rescue_all(&mut tx).await?;
+            tx.commit().await?;
+            if freed > 0 {
+                tracing::info!(freed, "jobs of the process before this one go on");
+            }
+        }
+        Ok(())
+    }
+
+    async fn upkeep(&self, ticks: u64) -> Result<(), StoreError> {
+        self.reload_rules().await?;
+        let now = self.now();
+        if ticks % RENEW_EVERY == 0 {
+            let mut tx = self.store.begin().await?;
+            jobs::renew(&mut tx, &self.config.owner, now.plus(self.config.lease)).await?;
+            if jobs::rescue(&mut tx, now).await? > 0 {
+                self.jobs_changed.notify_one();
+            }
+            tx.commit().await?;
+            self.decide_left_over().await?;
+        }
+        Ok(())
+    }
+
+    /// Tries rules on events that were stored without.
+    pub async fn decide_left_over(&self) -> Result<usize, StoreError> {
+        let now = self.now();
+        let mut tx = self.store.begin().await?;
+        let left = events::claim_undecided(&mut tx, now.plus(-UNDECIDED_AGE), UNDECIDED_BATCH).await?;
+        if left.is_empty() {
+            tx.rollback().await?;
+            return Ok(0);
+        }
+        let mut handed = Vec::new();
+        for event in &left {
+            handed.extend(self.decide_all(&mut tx, event, now).await?);
+            events::mark_decided(&mut tx, event.id).await?;
+        }
+        tx.commit().await?;
+        self.hand_over(handed);
+        Ok(left.len())
+    }
+
+    /// Removes what is older than the retention, a batch at a time.
+    pub async fn prune(&self) -> Result<u64, StoreError> {
+        let now = self.now();
+        let before = now.plus(-self.config.retention);
+        let mut removed = 0;
+        loop {
+            let mut tx = self.store.begin().await?;
+            let runs = runs::prune(&mut tx, before, PRUNE_BATCH).await?;
+            let events = events::prune(&mut tx, before, PRUNE_BATCH).await?;
+            let keys = rule_keys::prune(&mut tx, now).await?;
+            tx.commit().await?;
+            removed += runs + events + keys;
+            if runs + events < PRUNE_BATCH as u64 {
+                return Ok(removed);
+            }
+        }
+    }
+
+    /// For tests and the command line: works until nothing is due any more.
+    ///
+    /// Answers how many jobs were carried out; stops after a bound of rounds.
+    pub async fn run_until_idle(
+        &self,
+        receiver: &mut crate::engine::HandedReceiver,
+    ) -> Result<usize, StoreError> {
+        let mut done = 0;
+        for _ in 0..10_000 {
+            let mut moved = self.fire_timers().await? > 0;
+            while let Ok(handed) = receiver.try_recv() {
+                self.carry_out(handed).await;
+                done += 1;
+                moved = true;
+            }
+            for handed in self.claim_jobs(64).await? {
+                self.carry_out(handed).await;
+                done += 1;
+                moved = true;
+            }
+            if !moved {
+                break;
+            }
+        }
+        Ok(done)
+    }
+}

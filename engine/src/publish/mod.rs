@@ -1,0 +1,23 @@
+//! The publish protocol: never lost, never doubled.
+//!
+//! Owns the states of a publication, its attempts and their reconciliation;
+//! see docs/publishing.md for the picture and the reasons. Never knows a
+//! network: that is behind `PublishPort`. Invariants: no call without a
+//! committed open attempt under a fenced claim (P1); after an unknown outcome
+//! no new attempt before the network was asked (P2); published is terminal (P3).
+
+mod begin;
+mod port;
+mod reconcile;
+mod result;
+mod spill;
+mod work;
+
+pub use begin::{BeginError, NewPublication, begin_publishing};
+pub use port::{Commit, Found, ParentRef, PortError, PortErrorClass, Prepare, PublishPort, PublishWork};
+pub use result::{HumanDecision, decide_by_hand};
+pub use spill::replay as replay_spill;
+pub use work::JOB_PUBLICATION;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,433 @@
+//! What follows from an outcome: the publication, its post, its run, its
+//! events and the parts that wait for it, in one transaction.
+
+use serde_json::{Value, json};
+use so_model::{
+    IdSource as _, Timestamp,
+    account::AccountState,
+    event::{Cause, NewEvent, kind},
+    id::{PublicationId, UserId, WorkspaceId},
+    post::PostState,
+    publication::{Attempt, AttemptPhase, Publication, PublicationState},
+    rule::Retry,
+};
+use so_store::{
+    StoreError, Tx, accounts, attempts, events, jobs, jobs::Job, posts, publications,
+    publications::PublicationRow, runs,
+};
+
+use super::{
+    port::{Commit, PortError, PortErrorClass},
+    spill,
+    work::{JOB_PUBLICATION, Ready},
+};
+use crate::{
+    admit::Admission,
+    engine::Engine,
+    run::{delay_before, wake_run},
+};
+
+/// What a person decided about a doubtful publication.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HumanDecision {
+    /// It is live; here is where.
+    IsLive {
+        /// Address of the post, if known.
+        url: Option<String>,
+    },
+    /// It is not live: publish it.
+    NotLive,
+    /// Leave it.
+    Drop,
+}
+
+impl Engine {
+    /// Settles the outcome of a commit call.
+    pub(super) async fn settle_commit(
+        &self,
+        job: &Job,
+        ready: Ready,
+        attempt: Attempt,
+        outcome: Commit,
+    ) -> Result<(), StoreError> {
+        match outcome {
+            Commit::Published { remote_id, remote_url, extra } => {
+                // P6: the network said yes; that must outlive a database that is away.
+                if let Err(error) =
+                    self.confirm(job, &ready.row, &attempt, &remote_id, remote_url.clone(), extra.clone()).await
+                {
+                    let kept = spill::append(self, &ready.row.publication, &attempt, &remote_id, remote_url, extra);
+                    tracing::error!(publication.id = %ready.row.publication.id, kept, %error, "a confirmed publish could not be stored");
+                    return Err(error);
+                }
+                Ok(())
+            }
+            Commit::Refused(error) => self.settle_refusal(job, ready, Some(attempt), error).await,
+            Commit::Unknown { evidence } => {
+                let mut ready = ready;
+                ready.row.publication.problem = Some(evidence.clone());
+                self.mark_unknown(job, ready, &evidence).await
+            }
+        }
+    }
+
+    /// The outcome is not known: nothing is repeated before the network was asked.
+    pub(super) async fn mark_unknown(&self, job: &Job, ready: Ready, note: &str) -> Result<(), StoreError> {
+        let now = self.now();
+        let mut publication = ready.row.publication.clone();
+        publication.state = PublicationState::Unknown;
+        publication.problem = Some(note.to_string());
+        let mut tx = self.store.begin().await?;
+        jobs::fence(&mut tx, job).await?;
+        publications::transition(
+            &mut tx, &publication, PublicationState::Sending, ready.row.publication.epoch, note, now,
+        )
+        .await?;
+        let attempt = attempts::find_open(&mut tx, publication.workspace, publication.id).await?;
+        let at = attempt.map_or(now, |attempt| self.settled_at(&ready.work.account.network, &attempt));
+        jobs::put_off(&mut tx, job, at.max(now), Some(note)).await?;
+        tx.commit().await?;
+        self.jobs_changed.notify_one();
+        self.announce(publication.workspace, "post", publication.post);
+        Ok(())
+    }
+
+    /// The network has it.
+    pub(super) async fn confirm(
+        &self,
+        job: &Job,
+        row: &PublicationRow,
+        attempt: &Attempt,
+        remote_id: &str,
+        remote_url: Option<String>,
+        extra: Value,
+    ) -> Result<(), StoreError> {
+        let now = self.now();
+        let mut tx = self.store.begin().await?;
+        jobs::fence(&mut tx, job).await?;
+        let admissions =
+            self.write_confirmed(&mut tx, row, attempt, remote_id, remote_url, extra, now).await?;
+        jobs::finish(&mut tx, job).await?;
+        tx.commit().await?;
+        self.hand_over_all(admissions);
+        self.announce(row.publication.workspace, "post", row.publication.post);
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "everything the network told")]
+    pub(super) async fn write_confirmed(
+        &self,
+        tx: &mut Tx,
+        row: &PublicationRow,
+        attempt: &Attempt,
+        remote_id: &str,
+        remote_url: Option<String>,
+        extra: Value,
+        now: Timestamp,
+    ) -> Result<Vec<Admission>, StoreError> {
+        let from = row.publication.state;
+        let mut publication = row.publication.clone();
+        publication.state = PublicationState::Published;
+        publication.remote_id = Some(remote_id.to_string());
+        publication.remote_url = remote_url;
+        publication.published_at = Some(now);
+        publication.problem = None;
+        if !publication.progress.is_object() {
+            publication.progress = json!({});
+        }
+        publication.progress["published"] = extra;
+        publications::transition(tx, &publication, from, row.publication.epoch, "confirmed by the network", now).await?;
+        let evidence = json!({"remote_id": remote_id, "at": now});
+        attempts::close(tx, attempt.workspace, attempt.id, AttemptPhase::Confirmed, &evidence).await?;
+        self.after_settled(tx, &publication, now).await
+    }
+
+    /// Refused, or provably not taken.
+    pub(super) async fn settle_refusal(
+        &self,
+        job: &Job,
+        ready: Ready,
+        attempt: Option<Attempt>,
+        error: PortError,
+    ) -> Result<(), StoreError> {
+        let now = self.now();
+        let from = ready.row.publication.state;
+        let epoch = ready.row.publication.epoch;
+        let mut publication = ready.row.publication.clone();
+        publication.problem = Some(full_text(&error));
+        let mut tx = self.store.begin().await?;
+        jobs::fence(&mut tx, job).await?;
+        if let Some(attempt) = attempt {
+            let evidence = json!({"code": error.code, "message": error.message, "at": now});
+            attempts::close(&mut tx, attempt.workspace, attempt.id, AttemptPhase::Rejected, &evidence).await?;
+        } else {
+            // A failed preparation counts as a try as well, or it would go on for ever.
+            publication.attempts += 1;
+        }
+        let mut admissions = Vec::new();
+        let tries_left = publication.attempts < self.config.publish_tries;
+        match error.class {
+            PortErrorClass::Reconnect => {
+                publication.state = PublicationState::Held;
+                publications::transition(&mut tx, &publication, from, epoch, &error.message, now).await?;
+                jobs::finish(&mut tx, job).await?;
+                admissions.extend(self.require_reconnect(&mut tx, &publication, &error, now).await?);
+            }
+            PortErrorClass::Transient if tries_left => {
+                publication.state = PublicationState::RetryWait;
+                publications::transition(&mut tx, &publication, from, epoch, &error.message, now).await?;
+                let delay = delay_before(&Retry::default(), publication.attempts, self.ids.unit(), error.retry_after);
+                jobs::put_off(&mut tx, job, now.plus(delay), Some(&error.message)).await?;
+                self.jobs_changed.notify_one();
+            }
+            PortErrorClass::Content | PortErrorClass::Transient => {
+                publication.state = PublicationState::Failed;
+                publications::transition(&mut tx, &publication, from, epoch, &error.message, now).await?;
+                jobs::finish(&mut tx, job).await?;
+                admissions = self.after_settled(&mut tx, &publication, now).await?;
+            }
+        }
+        crate::failpoint::hit("K13");
+        tx.commit().await?;
+        self.hand_over_all(admissions);
+        self.announce(publication.workspace, "post", publication.post);
+        Ok(())
+    }
+
+    async fn require_reconnect(
+        &self,
+        tx: &mut Tx,
+        publication: &Publication,
+        error: &PortError,
+        now: Timestamp,
+    ) -> Result<Vec<Admission>, StoreError> {
+        let problem = full_text(error);
+        let changed = accounts::set_state(
+            tx,
+            publication.workspace,
+            publication.account,
+            &[AccountState::Active],
+            AccountState::ReconnectRequired,
+            Some(&problem),
+            now,
+        )
+        .await;
+        match changed {
+            Ok(_) => {}
+            // Another publication of the account noticed it first, and told.
+            Err(StoreError::Stale { .. }) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        }
+        let data = json!({"account": {"id": publication.account}, "reason": problem});
+        let event = NewEvent::new(publication.workspace, kind::ACCOUNT_RECONNECT_REQUIRED, data)
+            .about(publication.account);
+        Ok(vec![self.admit(tx, event).await?])
+    }
+
+    /// The account cannot be used now: the publication waits, it does not fail.
+    pub(super) async fn hold(&self, job: &Job, row: PublicationRow, reason: &str) -> Result<(), StoreError> {
+        let now = self.now();
+        let from = row.publication.state;
+        let mut publication = row.publication.clone();
+        publication.state = PublicationState::Held;
+        publication.problem = Some(reason.to_string());
+        let mut tx = self.store.begin().await?;
+        jobs::fence(&mut tx, job).await?;
+        publications::transition(&mut tx, &publication, from, row.publication.epoch, reason, now).await?;
+        jobs::finish(&mut tx, job).await?;
+        tx.commit().await?;
+        self.announce(publication.workspace, "post", publication.post);
+        Ok(())
+    }
+
+    /// It will not be sent.
+    pub(super) async fn give_up(&self, job: &Job, row: PublicationRow, reason: &str) -> Result<(), StoreError> {
+        let now = self.now();
+        let from = row.publication.state;
+        let mut publication = row.publication.clone();
+        publication.state = PublicationState::Cancelled;
+        publication.problem = Some(reason.to_string());
+        let mut tx = self.store.begin().await?;
+        jobs::fence(&mut tx, job).await?;
+        publications::transition(&mut tx, &publication, from, row.publication.epoch, reason, now).await?;
+        let admissions = self.after_settled(&mut tx, &publication, now).await?;
+        jobs::finish(&mut tx, job).await?;
+        tx.commit().await?;
+        self.hand_over_all(admissions);
+        Ok(())
+    }
+
+    /// Only a person can tell.
+    pub(super) async fn to_review(&self, job: &Job, ready: Ready, reason: &str) -> Result<(), StoreError> {
+        let now = self.now();
+        let from = ready.row.publication.state;
+        let mut publication = ready.row.publication.clone();
+        publication.state = PublicationState::NeedsReview;
+        publication.problem = Some(reason.to_string());
+        let mut tx = self.store.begin().await?;
+        jobs::fence(&mut tx, job).await?;
+        publications::transition(&mut tx, &publication, from, ready.row.publication.epoch, reason, now).await?;
+        let admissions = self.after_settled(&mut tx, &publication, now).await?;
+        jobs::finish(&mut tx, job).await?;
+        tx.commit().await?;
+        self.hand_over_all(admissions);
+        self.announce(publication.workspace, "post", publication.post);
+        Ok(())
+    }
+
+    /// Wakes the parts that waited, and settles the post when all parts are.
+    pub(super) async fn after_settled(
+        &self,
+        tx: &mut Tx,
+        publication: &Publication,
+        now: Timestamp,
+    ) -> Result<Vec<Admission>, StoreError> {
+        let rows = publications::list_for_post(tx, publication.workspace, publication.post).await?;
+        let run = rows.iter().find(|row| row.publication.id == publication.id).and_then(|row| row.run_id);
+        let all: Vec<Publication> = rows.into_iter().map(|row| row.publication).collect();
+        let next = all
+            .iter()
+            .find(|other| other.variant == publication.variant && other.part == publication.part + 1);
+        if let Some(next) = next
+            && !next.state.is_settled()
+            && publication.state != PublicationState::NeedsReview
+        {
+            jobs::wake(tx, self.ids.new_id(), next.workspace, JOB_PUBLICATION, &next.id.to_string(), now).await?;
+            self.jobs_changed.notify_one();
+        }
+        let is_open = |other: &Publication| !other.state.is_settled();
+        let waits_behind_doubt = |other: &Publication| {
+            is_open(other)
+                && all.iter().any(|before| {
+                    before.variant == other.variant
+                        && before.part < other.part
+                        && before.state == PublicationState::NeedsReview
+                })
+        };
+        if all.iter().any(|other| is_open(other) && !waits_behind_doubt(other)) {
+            return Ok(Vec::new());
+        }
+        self.settle_post(tx, publication, &all, run, now).await
+    }
+
+    async fn settle_post(
+        &self,
+        tx: &mut Tx,
+        publication: &Publication,
+        all: &[Publication],
+        run: Option<so_model::id::RunId>,
+        now: Timestamp,
+    ) -> Result<Vec<Admission>, StoreError> {
+        let (state, event_kind) = post_outcome(all);
+        let problem = all.iter().find_map(|other| other.problem.clone());
+        let (workspace, post_id) = (publication.workspace, publication.post);
+        let from = [PostState::Publishing, PostState::NeedsReview, PostState::Failed, PostState::PartiallyPublished];
+        let post = match posts::set_state(tx, workspace, post_id, &from, state, now, problem.as_deref()).await {
+            Ok(post) => post,
+            // Settled before, or deleted meanwhile: nothing follows a second time.
+            Err(StoreError::Stale { .. }) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let cause = self.cause_of_run(tx, workspace, run).await?;
+        let data = json!({"post": post, "publications": all, "problem": problem});
+        let event = NewEvent::new(workspace, event_kind, data).about(post_id).because(cause);
+        let admission = self.admit(tx, event).await?;
+        if let Some(run) = run {
+            wake_run(self, tx, workspace, run, now).await?;
+        }
+        Ok(vec![admission])
+    }
+
+    async fn cause_of_run(
+        &self,
+        tx: &mut Tx,
+        workspace: WorkspaceId,
+        run: Option<so_model::id::RunId>,
+    ) -> Result<Cause, StoreError> {
+        let Some(id) = run else { return Ok(Cause::default()) };
+        let Some(run) = runs::find(tx, workspace, id).await? else { return Ok(Cause::default()) };
+        let Some(event) = events::find(tx, workspace, run.event).await? else {
+            return Ok(Cause::default());
+        };
+        Ok(Cause::of(&event, run.id, run.rule))
+    }
+}
+
+/// State of a post whose publications are all settled, and the event that says so.
+pub(super) fn post_outcome(all: &[Publication]) -> (PostState, &'static str) {
+    let count = |state: PublicationState| all.iter().filter(|p| p.state == state).count();
+    let published = count(PublicationState::Published);
+    if count(PublicationState::NeedsReview) > 0 {
+        (PostState::NeedsReview, kind::POST_NEEDS_REVIEW)
+    } else if published == all.len() {
+        (PostState::Published, kind::POST_PUBLISHED)
+    } else if published > 0 {
+        (PostState::PartiallyPublished, kind::POST_PARTIALLY_PUBLISHED)
+    } else {
+        (PostState::Failed, kind::POST_FAILED)
+    }
+}
+
+pub(super) fn full_text(error: &PortError) -> String {
+    if error.next_step.is_empty() {
+        error.message.clone()
+    } else {
+        format!("{}. {}", error.message, error.next_step)
+    }
+}
+
+/// P9: what a person decides about a publication that nobody else can judge.
+///
+/// Answers false when the publication is not in review.
+pub async fn decide_by_hand(
+    engine: &Engine,
+    workspace: WorkspaceId,
+    id: PublicationId,
+    decision: HumanDecision,
+    by: UserId,
+) -> Result<bool, StoreError> {
+    let now = engine.now();
+    let mut tx = engine.store.begin().await?;
+    let Some(row) = publications::find_with_content(&mut tx, workspace, id).await? else { return Ok(false) };
+    let from = row.publication.state;
+    if !matches!(from, PublicationState::NeedsReview | PublicationState::Failed) {
+        return Ok(false);
+    }
+    let mut publication = row.publication.clone();
+    publication.epoch += 1;
+    let note = format!("decided by {by}");
+    let evidence = json!({"decided_by": by, "at": now});
+    if let Some(open) = attempts::find_open(&mut tx, workspace, id).await? {
+        attempts::close(&mut tx, workspace, open.id, AttemptPhase::Decided, &evidence).await?;
+    }
+    let admissions = match decision {
+        HumanDecision::IsLive { url } => {
+            publication.state = PublicationState::Published;
+            publication.remote_url = url;
+            publication.published_at = Some(now);
+            publication.problem = None;
+            publications::transition(&mut tx, &publication, from, row.publication.epoch, &note, now).await?;
+            engine.after_settled(&mut tx, &publication, now).await?
+        }
+        HumanDecision::NotLive => {
+            publication.state = PublicationState::Due;
+            publication.problem = None;
+            publication.attempts = 0;
+            publications::transition(&mut tx, &publication, from, row.publication.epoch, &note, now).await?;
+            let states = [PostState::NeedsReview, PostState::Failed, PostState::PartiallyPublished, PostState::Publishing];
+            posts::set_state(&mut tx, workspace, publication.post, &states, PostState::Publishing, now, None).await?;
+            jobs::wake(&mut tx, engine.ids.new_id(), workspace, JOB_PUBLICATION, &id.to_string(), now).await?;
+            Vec::new()
+        }
+        HumanDecision::Drop => {
+            publication.state = PublicationState::Cancelled;
+            publications::transition(&mut tx, &publication, from, row.publication.epoch, &note, now).await?;
+            engine.after_settled(&mut tx, &publication, now).await?
+        }
+    };
+    tx.commit().await?;
+    engine.jobs_changed.notify_one();
+    engine.hand_over_all(admissions);
+    engine.announce(workspace, "post", publication.post);
+    Ok(true)
+}

@@ -1,0 +1,272 @@
+//! Moves one publication on, under the lease of its job.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use so_model::{
+    IdSource as _, Timestamp,
+    account::AccountState,
+    id::PublicationId,
+    publication::{Attempt, AttemptPhase, PublicationState},
+    time::SECOND,
+};
+use so_store::{
+    StoreError, accounts, attempts, jobs, jobs::Job, posts, publications,
+    publications::PublicationRow,
+};
+
+use super::port::{Commit, ParentRef, Prepare, PublishWork};
+use crate::{engine::Engine, failpoint};
+
+/// Kind of the jobs that carry publications.
+pub const JOB_PUBLICATION: &str = "publication";
+/// Private sub-steps done in one go before the job is put back.
+const PREPARE_STEPS_MAX: u32 = 200;
+/// Time between the end of a call's deadline and the end of its lease.
+const LEASE_MARGIN: i64 = 10 * SECOND;
+
+/// A publication ready to be worked on, or why it is not.
+pub(super) enum Loaded {
+    Ready(Box<Ready>),
+    /// Nothing to do: gone, settled, or waiting for somebody to wake it.
+    Idle,
+    /// Must wait for the account.
+    Held(Box<PublicationRow>, String),
+    /// The part before it will never be live.
+    Orphan(Box<PublicationRow>),
+}
+
+pub(super) struct Ready {
+    pub(super) row: PublicationRow,
+    pub(super) work: PublishWork,
+}
+
+impl Engine {
+    /// Works on the publication of a claimed job.
+    pub(crate) async fn move_publication(&self, job: &Job) -> Result<(), StoreError> {
+        let ready = match self.load_publication(job).await? {
+            Loaded::Ready(ready) => *ready,
+            Loaded::Idle => return self.finish_job(job).await,
+            Loaded::Held(row, reason) => return self.hold(job, *row, &reason).await,
+            Loaded::Orphan(row) => {
+                return self.give_up(job, *row, "the part before it was not published").await;
+            }
+        };
+        match ready.row.publication.state {
+            PublicationState::Due
+            | PublicationState::RetryWait
+            | PublicationState::Preparing
+            | PublicationState::Held => self.send(job, ready).await,
+            // Found in this state the worker was lost during the call: nobody knows.
+            PublicationState::Sending => self.mark_unknown(job, ready, "the server stopped during the call").await,
+            PublicationState::Unknown | PublicationState::Reconciling => self.reconcile(job, ready).await,
+            PublicationState::Published
+            | PublicationState::Failed
+            | PublicationState::NeedsReview
+            | PublicationState::Cancelled => self.finish_job(job).await,
+        }
+    }
+
+    async fn finish_job(&self, job: &Job) -> Result<(), StoreError> {
+        let mut tx = self.store.begin().await?;
+        jobs::finish(&mut tx, job).await?;
+        tx.commit().await
+    }
+
+    async fn load_publication(&self, job: &Job) -> Result<Loaded, StoreError> {
+        let mut reader = self.store.clone();
+        let Ok(id) = job.subject.parse::<PublicationId>() else { return Ok(Loaded::Idle) };
+        let Some(row) = publications::find_with_content(&mut reader, job.workspace, id).await? else {
+            return Ok(Loaded::Idle);
+        };
+        if row.publication.state.is_settled() {
+            return Ok(Loaded::Idle);
+        }
+        let is_doubtful = matches!(
+            row.publication.state,
+            PublicationState::Sending | PublicationState::Unknown | PublicationState::Reconciling
+        );
+        let Some(account) = accounts::find(&mut reader, job.workspace, row.publication.account).await? else {
+            return Ok(Loaded::Orphan(Box::new(row)));
+        };
+        // A doubtful one is reconciled whatever the account's state: asking changes nothing.
+        if !is_doubtful && account.state != AccountState::Active {
+            let reason = match account.state {
+                AccountState::Paused => "the account is paused",
+                AccountState::Removed => "the account was removed",
+                _ => "the account must be connected again",
+            };
+            return Ok(Loaded::Held(Box::new(row), reason.to_string()));
+        }
+        let siblings =
+            publications::list_for_post(&mut reader, job.workspace, row.publication.post).await?;
+        let own = |part: i64| {
+            siblings
+                .iter()
+                .map(|sibling| &sibling.publication)
+                .find(|other| other.variant == row.publication.variant && other.part == part)
+        };
+        let reference = |part: i64| {
+            own(part).and_then(|other| {
+                other.remote_id.clone().map(|remote_id| ParentRef {
+                    remote_id,
+                    extra: other.progress.get("published").cloned().unwrap_or(Value::Null),
+                })
+            })
+        };
+        let part = row.publication.part;
+        if part > 0 {
+            match own(part - 1).map(|before| before.state) {
+                Some(PublicationState::Published) => {}
+                Some(PublicationState::Failed | PublicationState::Cancelled) | None => {
+                    return Ok(Loaded::Orphan(Box::new(row)));
+                }
+                // P7: it is woken when the part before it is live.
+                Some(_) => return Ok(Loaded::Idle),
+            }
+        }
+        let post = posts::find(&mut reader, job.workspace, row.publication.post).await?;
+        let destination = post
+            .and_then(|post| post.variants.into_iter().find(|v| v.id == row.publication.variant))
+            .and_then(|variant| variant.destination);
+        let work = PublishWork {
+            publication: row.publication.clone(),
+            account,
+            destination,
+            content: row.content.clone(),
+            parent: if part > 0 { reference(part - 1) } else { None },
+            root: if part > 0 { reference(0) } else { None },
+        };
+        Ok(Loaded::Ready(Box::new(Ready { row, work })))
+    }
+
+    /// Prepares, commits the intent, makes the call, settles.
+    async fn send(&self, job: &Job, mut ready: Ready) -> Result<(), StoreError> {
+        self.step_to(job, &mut ready, PublicationState::Preparing, "claimed").await?;
+        let mut progress = ready.row.publication.progress.clone();
+        for _ in 0..PREPARE_STEPS_MAX {
+            let now = self.now();
+            match self.publisher.prepare(&ready.work, progress.clone(), now).await {
+                Ok(Prepare::Ready { progress: last }) => {
+                    ready.row.publication.progress = last;
+                    failpoint::hit("K5");
+                    let attempt = self.commit_intent(job, &mut ready).await?;
+                    failpoint::hit("K6");
+                    let outcome = self.call(&ready, &attempt).await;
+                    failpoint::hit("K10");
+                    self.settle_commit(job, ready, attempt, outcome).await?;
+                    failpoint::hit("K11");
+                    return Ok(());
+                }
+                Ok(Prepare::Again { progress: next, after }) => {
+                    // K4: an id that was not stored leaves a harmless orphan at the network.
+                    failpoint::hit("K4");
+                    progress = next;
+                    ready.row.publication.progress = progress.clone();
+                    let is_put_off = self.store_progress(job, &mut ready, after).await?;
+                    failpoint::hit("K3");
+                    if is_put_off {
+                        return Ok(());
+                    }
+                }
+                Err(error) => return self.settle_refusal(job, ready, None, error).await,
+            }
+        }
+        let error = super::PortError {
+            class: super::PortErrorClass::Transient,
+            code: "publish.too_many_steps".into(),
+            message: "preparing the upload did not come to an end".into(),
+            next_step: String::new(),
+            retry_after: None,
+        };
+        self.settle_refusal(job, ready, None, error).await
+    }
+
+    /// Takes the publication to a state under a new fencing epoch.
+    pub(super) async fn step_to(
+        &self,
+        job: &Job,
+        ready: &mut Ready,
+        state: PublicationState,
+        note: &str,
+    ) -> Result<(), StoreError> {
+        let now = self.now();
+        let from = ready.row.publication.state;
+        let epoch = ready.row.publication.epoch;
+        ready.row.publication.state = state;
+        ready.row.publication.epoch = epoch + 1;
+        ready.work.publication = ready.row.publication.clone();
+        let mut tx = self.store.begin().await?;
+        jobs::fence(&mut tx, job).await?;
+        publications::transition(&mut tx, &ready.row.publication, from, epoch, note, now).await?;
+        failpoint::hit("K1");
+        tx.commit().await?;
+        failpoint::hit("K2");
+        Ok(())
+    }
+
+    // True when the job was put back because the network wants time.
+    async fn store_progress(&self, job: &Job, ready: &mut Ready, after: i64) -> Result<bool, StoreError> {
+        let now = self.now();
+        let publication = &ready.row.publication;
+        let mut tx = self.store.begin().await?;
+        jobs::fence(&mut tx, job).await?;
+        publications::save_progress(&mut tx, publication, publication.epoch, now).await?;
+        if after > 0 {
+            jobs::put_off(&mut tx, job, now.plus(after), None).await?;
+            self.jobs_changed.notify_one();
+        }
+        tx.commit().await?;
+        ready.work.publication = ready.row.publication.clone();
+        Ok(after > 0)
+    }
+
+    /// P1: the attempt is on disk, under a claim that still holds, before the call.
+    async fn commit_intent(&self, job: &Job, ready: &mut Ready) -> Result<Attempt, StoreError> {
+        let now = self.now();
+        let call = self.config.call_timeout.min(self.config.lease - LEASE_MARGIN).max(SECOND);
+        let publication = &mut ready.row.publication;
+        publication.state = PublicationState::Sending;
+        publication.attempts += 1;
+        let attempt = Attempt {
+            id: self.ids.new_id(),
+            workspace: publication.workspace,
+            publication: publication.id,
+            n: publication.attempts,
+            epoch: publication.epoch,
+            key: publication.id.uuid().to_string(),
+            fingerprint: self.publisher.fingerprint(&ready.work),
+            intent_at: now,
+            deadline_at: now.plus(call),
+            phase: AttemptPhase::Open,
+            evidence: Value::Null,
+        };
+        let mut tx = self.store.begin().await?;
+        jobs::fence(&mut tx, job).await?;
+        jobs::extend(&mut tx, job, now.plus(self.config.lease)).await?;
+        publications::transition(
+            &mut tx, publication, PublicationState::Preparing, publication.epoch, "intent", now,
+        )
+        .await?;
+        attempts::insert_open(&mut tx, &attempt).await?;
+        tx.commit().await?;
+        ready.work.publication = ready.row.publication.clone();
+        Ok(attempt)
+    }
+
+    async fn call(&self, ready: &Ready, attempt: &Attempt) -> Commit {
+        let limit = attempt.deadline_at.since(attempt.intent_at);
+        let limit = Duration::from_micros(limit.unsigned_abs());
+        let call = self.publisher.commit(&ready.work, &ready.row.publication.progress, attempt);
+        match tokio::time::timeout(limit, call).await {
+            Ok(outcome) => outcome,
+            Err(_) => Commit::Unknown { evidence: "no answer before the deadline".into() },
+        }
+    }
+
+    /// When an attempt's outcome may be asked for.
+    pub(super) fn settled_at(&self, network: &str, attempt: &Attempt) -> Timestamp {
+        let settle = self.config.settle_override.unwrap_or_else(|| self.publisher.settle(network));
+        attempt.deadline_at.plus(settle)
+    }
+}

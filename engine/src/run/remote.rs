@@ -1,0 +1,168 @@
+//! Steps that call the outside, with no transaction open during the call.
+//!
+//! Invariant: a call that must not be made twice is preceded by a committed
+//! memo "started"; found again without an outcome it ends the step as unknown.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use so_model::{
+    rule::{ActionStep, Step, StepBody},
+    run::StepOutcome,
+};
+use so_store::{StoreError, jobs, jobs::Job};
+
+use super::{
+    advance::{After, Outbox, begun},
+    local::next_attempt,
+    state::RunContext,
+};
+use crate::{
+    engine::Engine,
+    failpoint,
+    plugin::{Action, ActionError, RemoteAction, RemoteContext, Repeat, step_key},
+};
+
+/// A call that is about to be made.
+pub(super) struct RemoteCall {
+    action: Arc<dyn RemoteAction>,
+    body: ActionStep,
+}
+
+impl Engine {
+    pub(super) fn remote_call(&self, _: &RunContext, _: &str, step: &Step) -> Option<RemoteCall> {
+        let StepBody::Action(body) = &step.body else { return None };
+        match self.plugins.action(&body.action) {
+            Some(Action::Remote(action)) => {
+                Some(RemoteCall { action: action.clone(), body: body.clone() })
+            }
+            _ => None,
+        }
+    }
+
+    /// Makes the call and settles it. True when the run goes on at once.
+    pub(super) async fn call_outside(
+        &self,
+        job: &Job,
+        cx: &mut RunContext,
+        path: &str,
+        step: &Step,
+        call: RemoteCall,
+    ) -> Result<bool, StoreError> {
+        let now = self.now();
+        let params = match cx.render(&format!("{path}/with"), now) {
+            Ok(params) => params,
+            Err(reason) => {
+                let mut tx = self.store.begin().await?;
+                jobs::fence(&mut tx, job).await?;
+                let after = self.fail_step(&mut tx, cx, path, step, reason, now).await?;
+                return self.commit_after(tx, job, cx, after).await;
+            }
+        };
+        let attempt = next_attempt(cx, path);
+        if call.action.repeat(&params) == Repeat::Never {
+            let was_begun = cx.memos.get(path).is_some_and(|memo| memo.outcome == StepOutcome::Started);
+            if was_begun {
+                let error = ActionError::fail(
+                    "step.outcome_unknown",
+                    "the server stopped during the call, so nobody knows whether it took effect",
+                )
+                .next_step("look at the other side, then run the rule again if it is missing");
+                return self.settle_failure(job, cx, path, step, &call, params, &error).await;
+            }
+            let mut tx = self.store.begin().await?;
+            jobs::fence(&mut tx, job).await?;
+            self.put(&mut tx, cx, begun(path, step, attempt, now)).await?;
+            tx.commit().await?;
+        }
+        failpoint::hit("remote.before");
+        let result = self.perform(cx, path, attempt, &call, params.clone()).await;
+        failpoint::hit("remote.after");
+        match result {
+            Ok(end) => {
+                let now = self.now();
+                let mut outbox = Outbox::default();
+                let mut tx = self.store.begin().await?;
+                jobs::fence(&mut tx, job).await?;
+                self.put_done(&mut tx, cx, path, step, params, end.output, now).await?;
+                let after = match self.emit_all(&mut tx, cx, end.events, &mut outbox).await? {
+                    Some(reason) => After::End(so_model::run::RunState::Failed, Some(reason)),
+                    None if self.is_at_end(cx) => {
+                        After::End(so_model::run::RunState::Finished, None)
+                    }
+                    None => After::Go,
+                };
+                let goes_on = self.settle(&mut tx, job, cx, after, now, &mut outbox).await?;
+                tx.commit().await?;
+                self.hand_over_all(outbox.admissions);
+                self.announce(cx.run.workspace, "run", cx.run.id);
+                Ok(goes_on)
+            }
+            Err(error) => self.settle_failure(job, cx, path, step, &call, params, &error).await,
+        }
+    }
+
+    async fn perform(
+        &self,
+        cx: &RunContext,
+        path: &str,
+        attempt: i64,
+        call: &RemoteCall,
+        params: Value,
+    ) -> Result<crate::plugin::RemoteEnd, ActionError> {
+        let remote = RemoteContext {
+            store: self.store.clone(),
+            workspace: cx.run.workspace,
+            run: &cx.run,
+            event: &cx.event,
+            key: step_key(cx.run.id, path),
+            attempt,
+            now: self.now(),
+        };
+        let limit = std::time::Duration::from_micros(self.config.call_timeout.unsigned_abs());
+        match tokio::time::timeout(limit, call.action.perform(&remote, params)).await {
+            Ok(result) => result,
+            Err(_) => Err(ActionError::later("step.timeout", "the call took too long and was given up")),
+        }
+    }
+
+    // Saves a second transaction when the call was the last step.
+    fn is_at_end(&self, cx: &RunContext) -> bool {
+        super::next_step(&cx.rule.document.steps, &cx.memos) == super::Next::End
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a failed call and all that explains it")]
+    async fn settle_failure(
+        &self,
+        job: &Job,
+        cx: &mut RunContext,
+        path: &str,
+        step: &Step,
+        call: &RemoteCall,
+        params: Value,
+        error: &ActionError,
+    ) -> Result<bool, StoreError> {
+        let now = self.now();
+        let mut tx = self.store.begin().await?;
+        jobs::fence(&mut tx, job).await?;
+        let after = self
+            .failed_try(&mut tx, cx, path, step, &call.body, params, error, now)
+            .await?;
+        self.commit_after(tx, job, cx, after).await
+    }
+
+    async fn commit_after(
+        &self,
+        mut tx: so_store::Tx,
+        job: &Job,
+        cx: &RunContext,
+        after: After,
+    ) -> Result<bool, StoreError> {
+        let mut outbox = Outbox::default();
+        let goes_on = self.settle(&mut tx, job, cx, after, self.now(), &mut outbox).await?;
+        tx.commit().await?;
+        self.hand_over_all(outbox.admissions);
+        self.announce(cx.run.workspace, "run", cx.run.id);
+        Ok(goes_on)
+    }
+}

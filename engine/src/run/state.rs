@@ -1,0 +1,109 @@
+//! What a run knows while it is carried on.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use so_model::{
+    Timestamp,
+    event::Event,
+    run::{ConditionTrace, Memo, Run, StepOutcome},
+};
+
+use super::walk::Memos;
+use crate::{
+    admit::seed_of,
+    config::TRACE_BYTES_MAX,
+    decide::{
+        CompiledRule, DecisionInput, FactRequest, FactValues, Facts, RunFacts, TriggerFacts,
+        WorkspaceFacts,
+    },
+};
+
+/// A run with its rule version, event and memos.
+pub struct RunContext {
+    /// The run.
+    pub run: Run,
+    /// What started it.
+    pub event: Event,
+    /// The pinned version of the rule.
+    pub rule: Arc<CompiledRule>,
+    /// The tenant's settings.
+    pub workspace: Arc<WorkspaceFacts>,
+    /// Outcomes so far.
+    pub memos: Memos,
+}
+
+impl RunContext {
+    /// Parameters of the step at `pointer`, such as `/steps/0/with`, rendered.
+    pub fn render(&self, pointer: &str, now: Timestamp) -> Result<Value, String> {
+        let Some(params) = self.rule.params_at(pointer) else {
+            return Ok(Value::Object(Map::new()));
+        };
+        let none = FactValues::default();
+        self.with_facts(now, &none, |facts| {
+            params.render(facts.context()).map_err(|error| match &error.pointer {
+                Some(inner) => format!("{pointer}{inner}: {error}"),
+                None => format!("{pointer}: {error}"),
+            })
+        })
+    }
+
+    /// Facts that a step's condition needs.
+    pub fn facts_asked(&self, pointer: &str, now: Timestamp) -> Vec<FactRequest> {
+        let none = FactValues::default();
+        self.rule.condition_at(pointer).map_or_else(Vec::new, |condition| {
+            self.with_facts(now, &none, |facts| condition.facts_needed(facts))
+        })
+    }
+
+    /// A step's condition, explained.
+    pub fn explain(&self, pointer: &str, now: Timestamp, values: &FactValues) -> Option<ConditionTrace> {
+        let condition = self.rule.condition_at(pointer)?;
+        Some(self.with_facts(now, values, |facts| condition.explain(facts)))
+    }
+
+    fn with_facts<T>(&self, now: Timestamp, values: &FactValues, look: impl FnOnce(&Facts<'_>) -> T) -> T {
+        let (vars, steps) = self.variables();
+        let (vars, steps) = (Value::Object(vars), Value::Object(steps));
+        let run = json!({"id": self.run.id, "rule": self.run.rule, "created_at": self.run.created_at});
+        let input = DecisionInput::new(&self.event, &self.workspace, now, values);
+        let trigger = TriggerFacts { id: &self.run.trigger, kind: self.trigger_kind() };
+        let run = RunFacts { vars: &vars, steps: &steps, run: &run, seed: seed_of(&self.event) };
+        look(&Facts::in_run(&input, trigger, run))
+    }
+
+    fn trigger_kind(&self) -> &str {
+        let triggers = &self.rule.document.triggers;
+        triggers
+            .iter()
+            .find(|trigger| trigger.id == self.run.trigger)
+            .map_or("", |trigger| trigger.kind.as_str())
+    }
+
+    fn variables(&self) -> (Map<String, Value>, Map<String, Value>) {
+        let mut vars = Map::new();
+        let mut steps = Map::new();
+        let mut done: Vec<&Memo> =
+            self.memos.iter().filter(|memo| memo.outcome == StepOutcome::Done).collect();
+        done.sort_by(|a, b| (a.started_at, &a.path).cmp(&(b.started_at, &b.path)));
+        for memo in done {
+            if let Some(set) = memo.output.get("set").and_then(Value::as_object) {
+                for (name, value) in set {
+                    vars.insert(name.clone(), value.clone());
+                }
+            }
+            steps.insert(memo.step.clone(), json!({"output": memo.output}));
+        }
+        (vars, steps)
+    }
+}
+
+/// A value as kept in a trace: cut when it is too long.
+pub fn shorten(value: Value) -> Value {
+    let text = value.to_string();
+    if text.len() <= TRACE_BYTES_MAX {
+        return value;
+    }
+    let cut = text.char_indices().map(|(at, _)| at).take_while(|at| *at < 1_000).last().unwrap_or(0);
+    json!({"shortened": true, "bytes": text.len(), "beginning": &text[..cut]})
+}
