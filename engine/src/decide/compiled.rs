@@ -104,9 +104,18 @@ impl CompiledRule {
         compiler.steps(&document.steps, "/steps");
         let keys = Keys {
             mode: compiler.key(document.mode.key.as_deref(), "/mode/key"),
-            throttle: compiler.key(document.throttle.as_ref().and_then(|t| t.key.as_deref()), "/throttle/key"),
-            debounce: compiler.key(document.debounce.as_ref().and_then(|d| d.key.as_deref()), "/debounce/key"),
-            dedupe: compiler.key(document.dedupe.as_ref().map(|d| d.key.as_str()), "/dedupe/key"),
+            throttle: compiler.key(
+                document.throttle.as_ref().and_then(|t| t.key.as_deref()),
+                "/throttle/key",
+            ),
+            debounce: compiler.key(
+                document.debounce.as_ref().and_then(|d| d.key.as_deref()),
+                "/debounce/key",
+            ),
+            dedupe: compiler.key(
+                document.dedupe.as_ref().map(|d| d.key.as_str()),
+                "/dedupe/key",
+            ),
         };
         if !compiler.errors.is_empty() {
             return Err(compiler.errors);
@@ -211,7 +220,10 @@ impl Compiler<'_> {
             let pointer = join("/triggers", index);
             let compiled = match self.catalogue.triggers.get(&trigger.kind) {
                 Some(spec) => CompiledTrigger::compile(trigger, spec, rule, &pointer),
-                None => Err(FieldError::new(join(&pointer, "kind"), format!("there is no trigger `{:.64}`", trigger.kind))),
+                None => Err(FieldError::new(
+                    join(&pointer, "kind"),
+                    format!("there is no trigger `{:.64}`", trigger.kind),
+                )),
             };
             triggers.extend(self.kept(compiled.map_err(|error| vec![error])));
         }
@@ -240,11 +252,19 @@ impl Compiler<'_> {
                 }
                 self.steps(&step.otherwise, &join(pointer, "otherwise"));
             }
-            StepBody::Delay(step) => self.templates(json!(step.delay), Map::new(), join(pointer, "delay")),
-            StepBody::Set(step) => {
-                self.templates(Value::Object(step.set.clone()), Map::new(), join(pointer, "set"));
+            StepBody::Delay(step) => {
+                self.templates(json!(step.delay), Map::new(), join(pointer, "delay"))
             }
-            StepBody::Stop(step) => self.templates(json!(step.stop), Map::new(), join(pointer, "stop")),
+            StepBody::Set(step) => {
+                self.templates(
+                    Value::Object(step.set.clone()),
+                    Map::new(),
+                    join(pointer, "set"),
+                );
+            }
+            StepBody::Stop(step) => {
+                self.templates(json!(step.stop), Map::new(), join(pointer, "stop"))
+            }
             StepBody::ForEach(_) => self.not_yet("for_each", pointer),
             StepBody::Parallel(_) => self.not_yet("parallel", pointer),
             StepBody::WaitFor(_) => self.not_yet("wait_for", pointer),
@@ -253,7 +273,8 @@ impl Compiler<'_> {
 
     fn not_yet(&mut self, key: &str, pointer: &str) {
         let reason = format!("this server cannot run `{key}` yet");
-        self.errors.push(FieldError::new(join(pointer, key), reason));
+        self.errors
+            .push(FieldError::new(join(pointer, key), reason));
     }
 
     fn action(&mut self, action: &ActionStep, pointer: &str) {
@@ -262,7 +283,9 @@ impl Compiler<'_> {
         }
         let Some(spec) = self.catalogue.actions.get(&action.action) else {
             let reason = format!("there is no action `{:.64}`", action.action);
-            return self.errors.push(FieldError::new(join(pointer, "action"), reason));
+            return self
+                .errors
+                .push(FieldError::new(join(pointer, "action"), reason));
         };
         let scripts = script_params(&spec.params_schema);
         let (raw, with): (Map<_, _>, Map<_, _>) = action
@@ -290,7 +313,8 @@ impl Compiler<'_> {
 
     fn key(&mut self, text: Option<&str>, pointer: &str) -> Option<Key> {
         let text = text?;
-        let template = Template::compile(self.scripts, text).map_err(|error| vec![script_error(pointer, &error)]);
+        let template = Template::compile(self.scripts, text)
+            .map_err(|error| vec![script_error(pointer, &error)]);
         Some(Key {
             template: self.kept(template)?,
             uses_trigger: text.contains("trigger"),

@@ -30,7 +30,11 @@ pub(super) enum Kind {
     All(Vec<Condition>),
     Any(Vec<Condition>),
     Not(Box<Condition>),
-    Compare { path: Path, field: String, test: Test },
+    Compare {
+        path: Path,
+        field: String,
+        test: Test,
+    },
     Time(Window),
     Fact(FactNode),
     Expr(ExprNode),
@@ -89,22 +93,31 @@ impl Condition {
     ) -> Result<Self, Vec<FieldError>> {
         let fail = |key: &str, reason: String| vec![FieldError::new(join(pointer, key), reason)];
         let kind = match condition {
-            rule::Condition::All(all) => Kind::All(parts(&all.all, &join(pointer, "all"), scripts)?),
-            rule::Condition::Any(any) => Kind::Any(parts(&any.any, &join(pointer, "any"), scripts)?),
-            rule::Condition::Not(not) => {
-                Kind::Not(Box::new(Self::compile(&not.not, &join(pointer, "not"), scripts)?))
+            rule::Condition::All(all) => {
+                Kind::All(parts(&all.all, &join(pointer, "all"), scripts)?)
             }
+            rule::Condition::Any(any) => {
+                Kind::Any(parts(&any.any, &join(pointer, "any"), scripts)?)
+            }
+            rule::Condition::Not(not) => Kind::Not(Box::new(Self::compile(
+                &not.not,
+                &join(pointer, "not"),
+                scripts,
+            )?)),
             rule::Condition::Compare(compare) => Kind::Compare {
-                path: Path::parse(&compare.field)
-                    .ok_or_else(|| fail("field", format!("`{:.80}` is not a path", compare.field)))?,
+                path: Path::parse(&compare.field).ok_or_else(|| {
+                    fail("field", format!("`{:.80}` is not a path", compare.field))
+                })?,
                 field: compare.field.clone(),
-                test: Test::compile(compare.op, &compare.value).map_err(|reason| fail("value", reason))?,
+                test: Test::compile(compare.op, &compare.value)
+                    .map_err(|reason| fail("value", reason))?,
             },
             rule::Condition::Time(time) => {
                 Kind::Time(Window::compile(&time.time).map_err(|reason| fail("time", reason))?)
             }
             rule::Condition::Fact(fact) => {
-                let test = Test::compile(fact.op, &fact.value).map_err(|reason| fail("value", reason))?;
+                let test =
+                    Test::compile(fact.op, &fact.value).map_err(|reason| fail("value", reason))?;
                 Kind::Fact(FactNode::compile(fact, test, pointer, scripts)?)
             }
             rule::Condition::Expr(expr) => Kind::Expr(ExprNode {
@@ -130,7 +143,9 @@ impl Condition {
             Kind::Any(parts) => joined(parts, facts, true),
             Kind::Not(part) => part.holds(facts).map(|held| !held),
             Kind::Compare { path, test, .. } => test.holds(&path.seen(facts)).map_err(Fault::Type),
-            Kind::Time(window) => Ok(window.holds(facts.input.now, facts.input.workspace.time_zone)),
+            Kind::Time(window) => {
+                Ok(window.holds(facts.input.now, facts.input.workspace.time_zone))
+            }
             Kind::Fact(fact) => fact.holds(facts).1,
             Kind::Expr(expr) => expr.holds(facts),
         }
@@ -162,7 +177,11 @@ impl Condition {
     }
 }
 
-fn parts(list: &[rule::Condition], pointer: &str, scripts: &ScriptEngine) -> Result<Vec<Condition>, Vec<FieldError>> {
+fn parts(
+    list: &[rule::Condition],
+    pointer: &str,
+    scripts: &ScriptEngine,
+) -> Result<Vec<Condition>, Vec<FieldError>> {
     let mut done = Vec::with_capacity(list.len());
     let mut errors = Vec::new();
     for (index, part) in list.iter().enumerate() {
@@ -171,7 +190,11 @@ fn parts(list: &[rule::Condition], pointer: &str, scripts: &ScriptEngine) -> Res
             Err(more) => errors.extend(more),
         }
     }
-    if errors.is_empty() { Ok(done) } else { Err(errors) }
+    if errors.is_empty() {
+        Ok(done)
+    } else {
+        Err(errors)
+    }
 }
 
 /// `all` is settled by a part that does not hold, `any` by one that does; an
@@ -189,7 +212,12 @@ fn joined(parts: &[Condition], facts: &Facts<'_>, settles: bool) -> Result<bool,
 }
 
 impl FactNode {
-    fn compile(fact: &rule::FactTest, test: Test, pointer: &str, scripts: &ScriptEngine) -> Result<Self, Vec<FieldError>> {
+    fn compile(
+        fact: &rule::FactTest,
+        test: Test,
+        pointer: &str,
+        scripts: &ScriptEngine,
+    ) -> Result<Self, Vec<FieldError>> {
         let of = serde_json::Value::Object(fact.of.clone());
         let params = TemplateTree::compile(scripts, &of)
             .map_err(|error| vec![script_error(&join(pointer, "of"), &error)])?;

@@ -32,7 +32,11 @@ impl<'a> DecisionInput<'a> {
 }
 
 /// The facts that the rule's own condition needs, each once.
-pub fn facts_needed(rule: &CompiledRule, trigger: usize, input: &DecisionInput<'_>) -> Vec<FactRequest> {
+pub fn facts_needed(
+    rule: &CompiledRule,
+    trigger: usize,
+    input: &DecisionInput<'_>,
+) -> Vec<FactRequest> {
     let Some(condition) = rule.condition() else {
         return Vec::new();
     };
@@ -46,8 +50,14 @@ pub fn verdict(rule: &CompiledRule, trigger: usize, input: &DecisionInput<'_>) -
         Some((verdict, _)) => verdict,
         None => {
             let facts = input.facts_for(rule, trigger);
-            let held = rule.condition().is_none_or(|condition| condition.holds(&facts).unwrap_or(false));
-            if held { Verdict::Started } else { Verdict::ConditionFailed }
+            let held = rule
+                .condition()
+                .is_none_or(|condition| condition.holds(&facts).unwrap_or(false));
+            if held {
+                Verdict::Started
+            } else {
+                Verdict::ConditionFailed
+            }
         }
     }
 }
@@ -77,9 +87,16 @@ pub fn decide(rule: &CompiledRule, trigger: usize, input: &DecisionInput<'_>) ->
     told(Verdict::ConditionFailed, Some(trace), reason)
 }
 
-fn before_condition(rule: &CompiledRule, trigger: usize, event: &Event) -> Option<(Verdict, String)> {
+fn before_condition(
+    rule: &CompiledRule,
+    trigger: usize,
+    event: &Event,
+) -> Option<(Verdict, String)> {
     let Some(compiled) = rule.triggers.get(trigger) else {
-        return Some((Verdict::TriggerMismatch, "the rule has no such trigger".into()));
+        return Some((
+            Verdict::TriggerMismatch,
+            "the rule has no such trigger".into(),
+        ));
     };
     if let Err(reason) = compiled.matches(event) {
         return Some((Verdict::TriggerMismatch, reason));
@@ -89,39 +106,55 @@ fn before_condition(rule: &CompiledRule, trigger: usize, event: &Event) -> Optio
 
 fn loop_guard(rule: &CompiledRule, event: &Event) -> Option<String> {
     let cause = &event.cause;
-    let deepest = rule.document.limits.max_depth.unwrap_or(MAX_CAUSE_DEPTH).min(MAX_CAUSE_DEPTH);
-    let times = cause.rules.iter().filter(|on_the_way| **on_the_way == rule.id).count();
+    let deepest = rule
+        .document
+        .limits
+        .max_depth
+        .unwrap_or(MAX_CAUSE_DEPTH)
+        .min(MAX_CAUSE_DEPTH);
+    let times = cause
+        .rules
+        .iter()
+        .filter(|on_the_way| **on_the_way == rule.id)
+        .count();
     let what = if cause.depth > deepest {
-        format!("the chain of consequences is {} long, at most {deepest}", cause.depth)
+        format!(
+            "the chain of consequences is {} long, at most {deepest}",
+            cause.depth
+        )
     } else if times >= MAX_SAME_RULE {
         format!("this rule is {times} times in the chain of consequences already")
     } else {
         return None;
     };
     let from = cause.rules.len().saturating_sub(MAX_NAMED);
-    let named: Vec<String> = cause.rules[from..].iter().map(ToString::to_string).collect();
+    let named: Vec<String> = cause.rules[from..]
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let dots = if from > 0 { "… → " } else { "" };
     Some(format!("{what}: {dots}{}", named.join(" → ")))
 }
 
-/// The sentence of the part that settled the matter.
+/// The sentence of the part that settled the matter. Only in `all` does one
+/// part settle that the whole does not hold.
 fn why_not(trace: &ConditionTrace) -> String {
     let mut at = trace;
-    loop {
-        let looked_at = || at.parts.iter().filter(|part| part.held.is_some());
-        let failed = |part: &&ConditionTrace| part.held == Some(false);
-        // `not` fails because its part holds: its own sentence says so.
-        let next = match at.text.starts_with("none of") || at.text.starts_with("the part") {
-            true => None,
-            false => looked_at().filter(failed).find(|part| part.error.is_none() || at.error.is_some()),
-        };
-        match next {
-            Some(part) => at = part,
-            None => break,
-        }
+    while let Some(part) = settling(at) {
+        at = part;
     }
     match &at.error {
         Some(error) => format!("{}: {error}", at.text),
         None => at.text.clone(),
     }
+}
+
+fn settling(at: &ConditionTrace) -> Option<&ConditionTrace> {
+    if at.error.is_some() {
+        return at.parts.iter().find(|part| part.error.is_some());
+    }
+    let first = at.parts.first()?;
+    let of_all = first.path.strip_prefix(&at.path)?.starts_with("/all/");
+    let failed = |part: &&ConditionTrace| part.held == Some(false) && part.error.is_none();
+    at.parts.iter().rfind(failed).filter(|_| of_all)
 }

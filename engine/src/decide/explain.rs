@@ -34,21 +34,37 @@ impl Condition {
                     Ok(false) => "the part holds, wanted it not to",
                     Err(_) => "the part could not be decided",
                 };
-                (self.trace(&result, Value::Null, text.to_owned(), vec![inner]), result)
+                (
+                    self.trace(&result, Value::Null, text.to_owned(), vec![inner]),
+                    result,
+                )
             }
             Kind::Compare { path, field, test } => {
                 let seen = path.seen(facts);
                 let result = test.holds(&seen).map_err(Fault::Type);
-                let name = PREFIXES.iter().find_map(|prefix| field.strip_prefix(prefix));
-                let text = format!("{} is {}, wanted {}", name.unwrap_or(field), shown_seen(&seen), test.wanted());
-                (self.trace(&result, shortened(&seen), text, Vec::new()), result)
+                let name = PREFIXES
+                    .iter()
+                    .find_map(|prefix| field.strip_prefix(prefix));
+                let text = format!(
+                    "{} is {}, wanted {}",
+                    name.unwrap_or(field),
+                    shown_seen(&seen),
+                    test.wanted()
+                );
+                (
+                    self.trace(&result, shortened(&seen), text, Vec::new()),
+                    result,
+                )
             }
             Kind::Time(window) => {
                 let (now, zone) = (facts.input.now, facts.input.workspace.time_zone);
                 let result = Ok(window.holds(now, zone));
                 let saw = window.saw(now, zone);
                 let text = format!("it is {saw}, wanted {}", window.wanted());
-                (self.trace(&result, Value::String(saw), text, Vec::new()), result)
+                (
+                    self.trace(&result, Value::String(saw), text, Vec::new()),
+                    result,
+                )
             }
             Kind::Fact(fact) => {
                 let (seen, result) = fact.holds(facts);
@@ -57,11 +73,16 @@ impl Condition {
                     _ => shown_seen(&seen),
                 };
                 let text = format!("{} is {known}, wanted {}", fact.name, fact.test.wanted());
-                (self.trace(&result, shortened(&seen), text, Vec::new()), result)
+                (
+                    self.trace(&result, shortened(&seen), text, Vec::new()),
+                    result,
+                )
             }
             Kind::Expr(expr) => {
                 let result = expr.holds(facts);
-                let saw = result.as_ref().map_or(Value::Null, |held| Value::Bool(*held));
+                let saw = result
+                    .as_ref()
+                    .map_or(Value::Null, |held| Value::Bool(*held));
                 let text = match &result {
                     Ok(held) => format!("`{}` is {held}, wanted true", cut(&expr.source)),
                     Err(_) => format!("`{}` failed, wanted true", cut(&expr.source)),
@@ -95,16 +116,36 @@ impl Condition {
         let of = parts.len();
         let (text, result) = match (settled, fault) {
             (Some(index), _) if settles => (format!("part {} of {of} holds", index + 1), Ok(true)),
-            (Some(index), _) => (format!("part {} of {of} does not hold", index + 1), Ok(false)),
-            (None, Some((index, error))) => (format!("part {} of {of} could not be decided", index + 1), Err(error)),
-            (None, None) if of == 0 => (if settles { "no part, so none holds" } else { "no part, so all hold" }.to_owned(), Ok(!settles)),
+            (Some(index), _) => (
+                format!("part {} of {of} does not hold", index + 1),
+                Ok(false),
+            ),
+            (None, Some((index, error))) => (
+                format!("part {} of {of} could not be decided", index + 1),
+                Err(error),
+            ),
+            (None, None) if of == 0 => (
+                if settles {
+                    "no part, so none holds"
+                } else {
+                    "no part, so all hold"
+                }
+                .to_owned(),
+                Ok(!settles),
+            ),
             (None, None) if settles => (format!("none of {of} parts holds"), Ok(false)),
             (None, None) => (format!("all {of} parts hold"), Ok(true)),
         };
         (self.trace(&result, Value::Null, text, traces), result)
     }
 
-    fn trace(&self, result: &Result<bool, Fault>, saw: Value, text: String, parts: Vec<ConditionTrace>) -> ConditionTrace {
+    fn trace(
+        &self,
+        result: &Result<bool, Fault>,
+        saw: Value,
+        text: String,
+        parts: Vec<ConditionTrace>,
+    ) -> ConditionTrace {
         ConditionTrace {
             path: self.pointer.clone(),
             held: Some(*result.as_ref().unwrap_or(&false)),

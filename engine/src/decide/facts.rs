@@ -134,7 +134,8 @@ impl<'a> Facts<'a> {
 
     /// The variables of scripts and templates, converted once.
     pub fn context(&self) -> &PreparedContext {
-        self.own.get_or_init(|| PreparedContext::new(&self.eval_context(true)))
+        self.own
+            .get_or_init(|| PreparedContext::new(&self.eval_context(true)))
     }
 
     /// Rules that do not look at their trigger share one conversion of the event.

@@ -104,7 +104,10 @@ impl RuleIndex {
                 let Some(buckets) = kinds.get_mut(kind) else {
                     continue;
                 };
-                for bucket in buckets.iter_mut().filter(|bucket| bucket.trigger_kind == trigger.kind) {
+                for bucket in buckets
+                    .iter_mut()
+                    .filter(|bucket| bucket.trigger_kind == trigger.kind)
+                {
                     for key in keys_of(trigger) {
                         let hash = self.hasher.hash_one(borrowed(&key));
                         if let Some(entries) = bucket.entries.get_mut(&hash) {
@@ -166,7 +169,9 @@ impl RuleIndex {
     fn look_up(&self, bucket: &Bucket, event: &Event, found: &mut Vec<(Arc<CompiledRule>, usize)>) {
         let mut values: [Vec<Literal>; COLUMNS] = [vec![None], vec![None]];
         for (column, path) in values.iter_mut().zip(&bucket.columns) {
-            each_text(&path.of_event(event), &mut |text| column.push(Some(text.into())));
+            each_text(&path.of_event(event), &mut |text| {
+                column.push(Some(text.into()))
+            });
         }
         let [first, second] = &values;
         for one in first {
@@ -182,11 +187,18 @@ impl RuleIndex {
 }
 
 fn bucket_of<'b>(buckets: &'b mut Vec<Bucket>, trigger: &CompiledTrigger) -> &'b mut Bucket {
-    let place = buckets.iter().position(|bucket| bucket.trigger_kind == trigger.kind);
+    let place = buckets
+        .iter()
+        .position(|bucket| bucket.trigger_kind == trigger.kind);
     let place = place.unwrap_or_else(|| {
         buckets.push(Bucket {
             trigger_kind: trigger.kind.clone(),
-            columns: trigger.picks.iter().take(COLUMNS).map(|pick| pick.path.clone()).collect(),
+            columns: trigger
+                .picks
+                .iter()
+                .take(COLUMNS)
+                .map(|pick| pick.path.clone())
+                .collect(),
             entries: HashMap::new(),
         });
         buckets.len() - 1
@@ -201,7 +213,10 @@ fn borrowed(key: &[Literal; COLUMNS]) -> (Option<&str>, Option<&str>) {
 /// The keys under which a trigger is filed: each literal of each column.
 fn keys_of(trigger: &CompiledTrigger) -> Vec<[Literal; COLUMNS]> {
     let column = |number: usize| -> Vec<Literal> {
-        let literals = trigger.picks.get(number).map(|pick: &Pick| pick.literals.as_slice());
+        let literals = trigger
+            .picks
+            .get(number)
+            .map(|pick: &Pick| pick.literals.as_slice());
         match literals {
             Some(literals) if !literals.is_empty() => literals.iter().cloned().map(Some).collect(),
             _ => vec![None],

@@ -19,7 +19,9 @@ mod window;
 pub use compiled::{CompiledRule, Params};
 pub use condition::{Condition, Fault};
 pub use decision::{MAX_CAUSE_DEPTH, MAX_SAME_RULE, decide, facts_needed, verdict};
-pub use facts::{DecisionInput, FactRequest, FactValues, Facts, RunFacts, TriggerFacts, WorkspaceFacts};
+pub use facts::{
+    DecisionInput, FactRequest, FactValues, Facts, RunFacts, TriggerFacts, WorkspaceFacts,
+};
 pub use index::RuleIndex;
 pub use trigger::CompiledTrigger;
 

@@ -37,14 +37,6 @@ impl<'a> Seen<'a> {
     fn shown(text: impl std::fmt::Display) -> Self {
         Self::Text(Cow::Owned(text.to_string()))
     }
-
-    pub fn to_value(&self) -> Value {
-        match self {
-            Self::Missing => Value::Null,
-            Self::Text(text) => Value::String(text.to_string()),
-            Self::Json(value) => (*value).clone(),
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +97,11 @@ impl Path {
             "data" => return Self::below(Root::Data, rest),
             _ => return None,
         };
-        if rest.is_empty() { Self::fixed(root) } else { None }
+        if rest.is_empty() {
+            Self::fixed(root)
+        } else {
+            None
+        }
     }
 
     fn fixed(root: Root) -> Option<Self> {
@@ -157,7 +153,9 @@ impl Path {
         for part in &self.rest {
             value = match value {
                 Some(Value::Object(map)) => map.get(&**part),
-                Some(Value::Array(items)) => part.parse().ok().and_then(|index: usize| items.get(index)),
+                Some(Value::Array(items)) => {
+                    part.parse().ok().and_then(|index: usize| items.get(index))
+                }
                 _ => return Seen::Missing,
             };
         }

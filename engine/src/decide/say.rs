@@ -42,7 +42,9 @@ pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Null => "absent".into(),
         Value::String(text) => format!("\"{}\"", cut(text)),
-        Value::Array(_) | Value::Object(_) if !weighs_little(value, &mut MAX_TEXT.clone()) => size(value),
+        Value::Array(_) | Value::Object(_) if !weighs_little(value, &mut MAX_TEXT.clone()) => {
+            size(value)
+        }
         other => other.to_string(),
     }
 }
@@ -68,7 +70,13 @@ fn size(value: &Value) -> String {
 fn weighs_little(value: &Value, left: &mut usize) -> bool {
     let own = match value {
         Value::String(text) => text.len() + 2,
-        Value::Object(map) => 2 + map.keys().take(*left).map(|key| key.len() + 4).sum::<usize>(),
+        Value::Object(map) => {
+            2 + map
+                .keys()
+                .take(*left)
+                .map(|key| key.len() + 4)
+                .sum::<usize>()
+        }
         Value::Array(items) => 2 + items.len(),
         _ => 8,
     };

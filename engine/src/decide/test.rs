@@ -49,13 +49,16 @@ impl Test {
                 Constant::Lower(text.to_lowercase().into())
             }
             (Op::Gt | Op::Ge | Op::Lt | Op::Le, Some(text)) => {
-                let moment = Timestamp::parse(text).ok_or("the value must be a number or a moment")?;
+                let moment =
+                    Timestamp::parse(text).ok_or("the value must be a number or a moment")?;
                 Constant::Moment(moment)
             }
             (Op::Gt | Op::Ge | Op::Lt | Op::Le, None) if !value.is_number() => {
                 return Err("the value must be a number or a moment".into());
             }
-            (Op::In | Op::NotIn, _) if !value.is_array() => return Err("the value must be a list".into()),
+            (Op::In | Op::NotIn, _) if !value.is_array() => {
+                return Err("the value must be a list".into());
+            }
             _ => Constant::Plain,
         };
         Ok(Self {
@@ -119,9 +122,9 @@ impl Test {
                 .iter()
                 .filter_map(Value::as_str)
                 .any(|item| item.len() <= wanted.len() * 4 && lowered(item) == **wanted)),
-            (Seen::Json(Value::Array(items)), _) => {
-                Ok(items.iter().any(|item| self.equals(&Seen::of(item), &self.value)))
-            }
+            (Seen::Json(Value::Array(items)), _) => Ok(items
+                .iter()
+                .any(|item| self.equals(&Seen::of(item), &self.value))),
             (Seen::Text(_), _) => Err("a list"),
             _ => Err("a text or a list"),
         }
@@ -217,7 +220,10 @@ fn wide(number: &Number) -> Option<i128> {
 }
 
 fn lowered(text: &str) -> Cow<'_, str> {
-    if text.bytes().any(|b| b.is_ascii_uppercase() || !b.is_ascii()) {
+    if text
+        .bytes()
+        .any(|b| b.is_ascii_uppercase() || !b.is_ascii())
+    {
         Cow::Owned(text.to_lowercase())
     } else {
         Cow::Borrowed(text)
@@ -227,7 +233,10 @@ fn lowered(text: &str) -> Cow<'_, str> {
 fn has_part(text: &str, needle: &str) -> bool {
     if text.is_ascii() && needle.len() <= SHORT_NEEDLE {
         let (text, needle) = (text.as_bytes(), needle.as_bytes());
-        return needle.is_empty() || text.windows(needle.len()).any(|part| part.eq_ignore_ascii_case(needle));
+        return needle.is_empty()
+            || text
+                .windows(needle.len())
+                .any(|part| part.eq_ignore_ascii_case(needle));
     }
     lowered(text).contains(needle)
 }

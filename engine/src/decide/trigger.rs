@@ -51,14 +51,19 @@ impl CompiledTrigger {
             let event_path = &discriminator.event_path;
             picks.push(Pick {
                 path: Path::in_event(event_path).ok_or_else(|| {
-                    let reason = format!("trigger kind {} compares with `{event_path}`, which no event has", spec.kind);
+                    let reason = format!(
+                        "trigger kind {} compares with `{event_path}`, which no event has",
+                        spec.kind
+                    );
                     FieldError::new(join(pointer, "kind"), reason)
                 })?,
                 event_path: event_path.clone(),
                 literals: match &discriminator.from {
                     DiscriminatorSource::Rule => vec![rule.to_string().into()],
                     DiscriminatorSource::Trigger => vec![trigger.id.as_str().into()],
-                    DiscriminatorSource::Param(param) => with.pointer(param).map(literals).unwrap_or_default(),
+                    DiscriminatorSource::Param(param) => {
+                        with.pointer(param).map(literals).unwrap_or_default()
+                    }
                 },
             });
         }
@@ -72,16 +77,33 @@ impl CompiledTrigger {
 
     /// Whether the trigger means this event; the error says why not.
     pub fn matches(&self, event: &Event) -> Result<(), String> {
-        if !self.event_kinds.iter().any(|kind| *kind == event.kind || kind == crate::rule::ANY_EVENT_KIND) {
-            return Err(format!("the event is {}, this trigger listens to {}", event.kind, self.event_kinds.join(", ")));
+        if !self
+            .event_kinds
+            .iter()
+            .any(|kind| *kind == event.kind || kind == crate::rule::ANY_EVENT_KIND)
+        {
+            return Err(format!(
+                "the event is {}, this trigger listens to {}",
+                event.kind,
+                self.event_kinds.join(", ")
+            ));
         }
         for pick in self.picks.iter().filter(|pick| !pick.literals.is_empty()) {
             let seen = pick.path.of_event(event);
             let mut found = false;
-            each_text(&seen, &mut |text| found |= pick.literals.iter().any(|literal| **literal == *text));
+            each_text(&seen, &mut |text| {
+                found |= pick.literals.iter().any(|literal| **literal == *text)
+            });
             if !found {
-                let name = pick.event_path.strip_prefix("data.").unwrap_or(&pick.event_path);
-                return Err(format!("{name} is {}, this trigger wants {}", shown_seen(&seen), pick.literals.join(" or ")));
+                let name = pick
+                    .event_path
+                    .strip_prefix("data.")
+                    .unwrap_or(&pick.event_path);
+                return Err(format!(
+                    "{name} is {}, this trigger wants {}",
+                    shown_seen(&seen),
+                    pick.literals.join(" or ")
+                ));
             }
         }
         Ok(())

@@ -27,7 +27,9 @@ impl Window {
     /// Compiles a window.
     pub fn compile(window: &rule::Window) -> Result<Self, String> {
         let minutes = |text: &Option<String>, absent| match text {
-            Some(text) => parse_time(text).ok_or_else(|| format!("`{text:.20}` is not a time of day")),
+            Some(text) => {
+                parse_time(text).ok_or_else(|| format!("`{text:.20}` is not a time of day"))
+            }
             None => Ok(absent),
         };
         let mut days = 0;
@@ -36,7 +38,10 @@ impl Window {
             days |= 1 << known.ok_or_else(|| format!("`{day:.20}` is not a weekday"))?;
         }
         let zone = match &window.zone {
-            Some(name) => Some(name.parse().map_err(|_| format!("`{name:.64}` is not a known time zone"))?),
+            Some(name) => Some(
+                name.parse()
+                    .map_err(|_| format!("`{name:.64}` is not a known time zone"))?,
+            ),
             None => None,
         };
         Ok(Self {
@@ -58,16 +63,26 @@ impl Window {
     }
 
     fn local(&self, now: Timestamp, workspace: Tz) -> (u32, u16) {
-        let local = now.to_chrono().with_timezone(&self.zone.unwrap_or(workspace));
+        let local = now
+            .to_chrono()
+            .with_timezone(&self.zone.unwrap_or(workspace));
         let minute = local.hour() * 60 + local.minute();
-        (local.weekday().num_days_from_monday(), u16::try_from(minute).unwrap_or(0))
+        (
+            local.weekday().num_days_from_monday(),
+            u16::try_from(minute).unwrap_or(0),
+        )
     }
 
     /// The local time as the trace shows it.
     pub fn saw(&self, now: Timestamp, workspace: Tz) -> String {
         let (day, minute) = self.local(now, workspace);
         let zone = self.zone.unwrap_or(workspace);
-        format!("{} {} {}", WEEKDAYS[day as usize % 7], clock(minute), zone.name())
+        format!(
+            "{} {} {}",
+            WEEKDAYS[day as usize % 7],
+            clock(minute),
+            zone.name()
+        )
     }
 
     /// What the window wants, to follow `wanted`.
@@ -79,9 +94,16 @@ impl Window {
         if self.days == 0x7f {
             return hours;
         }
-        let days: Vec<&str> = (0..7).filter(|day| self.days >> day & 1 == 1).map(|day| WEEKDAYS[day]).collect();
+        let days: Vec<&str> = (0..7)
+            .filter(|day| self.days >> day & 1 == 1)
+            .map(|day| WEEKDAYS[day])
+            .collect();
         let days = days.join(", ");
-        if hours.is_empty() { days } else { format!("{hours} on {days}") }
+        if hours.is_empty() {
+            days
+        } else {
+            format!("{hours} on {days}")
+        }
     }
 }
 

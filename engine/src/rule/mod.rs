@@ -25,8 +25,8 @@ pub use catalogue::{
 pub use check::{Validated, validate};
 pub(crate) use conditions::{WEEKDAYS, compile_pattern, parse_time};
 pub use schema::{GRAMMAR_VERSION, schema};
-pub use steps::{MAX_STEP_DEPTH, MAX_STEPS};
 pub(crate) use scripts::{script_error, script_params};
+pub use steps::{MAX_STEP_DEPTH, MAX_STEPS};
 pub(crate) use text::join;
 pub use text::{Format, Place, Positions, parse, to_yaml};
 

@@ -1,11 +1,7 @@
 //! Decisions: triggers, the loop guard, reasons and keys.
 
 use serde_json::{Value, json};
-use so_model::{
-    event::Event,
-    id::RuleId,
-    run::Verdict,
-};
+use so_model::{event::Event, id::RuleId, run::Verdict};
 
 use crate::decide::{CompiledRule, DecisionInput, FactValues, decide, verdict};
 
@@ -19,7 +15,10 @@ fn check(rule: &CompiledRule, event: &Event, wanted: Verdict, reason: &str) {
     assert!(decision.reason.contains(reason), "{decision:#?}");
     assert_eq!(verdict(rule, 0, &input), wanted, "the short form agrees");
     assert_eq!((decision.version, decision.trigger.as_str()), (3, "t"));
-    assert_eq!(decision.trace.is_some(), matches!(wanted, Verdict::Started | Verdict::ConditionFailed));
+    assert_eq!(
+        decision.trace.is_some(),
+        matches!(wanted, Verdict::Started | Verdict::ConditionFailed)
+    );
 }
 
 fn item(data: Value) -> Event {
@@ -32,15 +31,50 @@ fn a_rule_starts_or_says_in_one_sentence_why_not() {
         {"field": "event.data.title", "op": "exists"},
         {"any": [{"field": "event.data.likes", "op": "gt", "value": 100}, {"expr": "event.data.pinned"}]},
         {"not": {"field": "event.data.muted", "op": "eq", "value": true}}]}}));
-    check(&rule, &item(json!({"feed": "feed_1", "title": "x", "likes": 120})), Verdict::Started, "all 3 parts hold");
-    check(&rule, &item(json!({"feed": "feed_1"})), Verdict::ConditionFailed, "title is absent, wanted anything");
-    check(&rule, &item(json!({"feed": "feed_1", "title": "x", "likes": 87, "pinned": false})), Verdict::ConditionFailed, "none of 2 parts holds");
-    check(&rule, &item(json!({"feed": "feed_1", "title": "x", "likes": 101, "muted": true})), Verdict::ConditionFailed, "the part holds, wanted it not to");
-    check(&rule, &item(json!({"feed": "feed_1", "title": "x", "likes": 1})), Verdict::ConditionFailed, "pinned");
+    check(
+        &rule,
+        &item(json!({"feed": "feed_1", "title": "x", "likes": 120})),
+        Verdict::Started,
+        "all 3 parts hold",
+    );
+    check(
+        &rule,
+        &item(json!({"feed": "feed_1"})),
+        Verdict::ConditionFailed,
+        "title is absent, wanted anything",
+    );
+    check(
+        &rule,
+        &item(json!({"feed": "feed_1", "title": "x", "likes": 87, "pinned": false})),
+        Verdict::ConditionFailed,
+        "none of 2 parts holds",
+    );
+    check(
+        &rule,
+        &item(json!({"feed": "feed_1", "title": "x", "likes": 101, "muted": true})),
+        Verdict::ConditionFailed,
+        "the part holds, wanted it not to",
+    );
+    check(
+        &rule,
+        &item(json!({"feed": "feed_1", "title": "x", "likes": 1})),
+        Verdict::ConditionFailed,
+        "pinned",
+    );
     let single = compile(json!({"if": {"field": "event.data.likes", "op": "gt", "value": 100}}));
-    check(&single, &item(json!({"feed": "feed_1", "likes": 87})), Verdict::ConditionFailed, "likes is 87, wanted more than 100");
+    check(
+        &single,
+        &item(json!({"feed": "feed_1", "likes": 87})),
+        Verdict::ConditionFailed,
+        "likes is 87, wanted more than 100",
+    );
     let always = compile(json!({}));
-    check(&always, &item(json!({"feed": "feed_1"})), Verdict::Started, "no condition");
+    check(
+        &always,
+        &item(json!({"feed": "feed_1"})),
+        Verdict::Started,
+        "no condition",
+    );
 }
 
 #[test]
@@ -50,7 +84,11 @@ fn an_event_that_the_trigger_does_not_mean_is_a_mismatch() {
     let matching = json!({"feed": "feed_1", "labels": ["z", "y"], "language": "de"});
     check(&rule, &item(matching.clone()), Verdict::Started, "");
     for (key, value, reason) in [
-        ("feed", json!("feed_2"), "feed is \"feed_2\", this trigger wants feed_1"),
+        (
+            "feed",
+            json!("feed_2"),
+            "feed is \"feed_2\", this trigger wants feed_1",
+        ),
         ("labels", json!(["z"]), "this trigger wants x or y"),
         ("labels", json!([]), "labels is []"),
         ("language", json!(null), "language is absent"),
@@ -59,7 +97,12 @@ fn an_event_that_the_trigger_does_not_mean_is_a_mismatch() {
         data[key] = value;
         check(&rule, &item(data), Verdict::TriggerMismatch, reason);
     }
-    check(&rule, &event("post.created", matching), Verdict::TriggerMismatch, "listens to feed.item");
+    check(
+        &rule,
+        &event("post.created", matching),
+        Verdict::TriggerMismatch,
+        "listens to feed.item",
+    );
     let (event, workspace, values) = (item(json!({})), workspace(), FactValues::new());
     let input = DecisionInput::new(&event, &workspace, now(), &values);
     assert_eq!(decide(&rule, 9, &input).verdict, Verdict::TriggerMismatch);
@@ -76,9 +119,24 @@ fn chains_that_are_long_or_go_in_a_circle_are_cut() {
     };
     let rule = compile(json!({}));
     check(&rule, &at(16, vec![other; 16]), Verdict::Started, "");
-    check(&rule, &at(17, vec![other; 17]), Verdict::LoopGuard, "17 long, at most 16: … → rule_");
-    check(&rule, &at(2, vec![rule.id, other, rule.id]), Verdict::Started, "");
-    check(&rule, &at(3, vec![rule.id, other, rule.id, rule.id]), Verdict::LoopGuard, "3 times");
+    check(
+        &rule,
+        &at(17, vec![other; 17]),
+        Verdict::LoopGuard,
+        "17 long, at most 16: … → rule_",
+    );
+    check(
+        &rule,
+        &at(2, vec![rule.id, other, rule.id]),
+        Verdict::Started,
+        "",
+    );
+    check(
+        &rule,
+        &at(3, vec![rule.id, other, rule.id, rule.id]),
+        Verdict::LoopGuard,
+        "3 times",
+    );
     let tight = compile(json!({"limits": {"max_depth": 2}}));
     check(&tight, &at(2, vec![]), Verdict::Started, "");
     check(&tight, &at(3, vec![]), Verdict::LoopGuard, "at most 2");
@@ -93,7 +151,10 @@ fn keys_are_rendered_from_the_event() {
         "debounce": {"for": "1m", "key": "{{ trigger.id }}-{{ event.data.gone }}"},
         "dedupe": {"key": "{{ event.data.long }}"}}));
     let (event, workspace, values) = (
-        item(json!({"feed": "feed_1", "n": 5, "gone": null, "long": "ü".repeat(500)})), workspace(), FactValues::new());
+        item(json!({"feed": "feed_1", "n": 5, "gone": null, "long": "ü".repeat(500)})),
+        workspace(),
+        FactValues::new(),
+    );
     let input = DecisionInput::new(&event, &workspace, now(), &values);
     let facts = input.facts_for(&rule, 0);
     assert_eq!(rule.mode_key(&facts).unwrap(), "post_1");
@@ -102,17 +163,34 @@ fn keys_are_rendered_from_the_event() {
     let key = rule.dedupe_key(&facts).unwrap().unwrap();
     assert!(key.starts_with("üüü") && key.len() < 200, "{key}");
     let plain = compile(json!({}));
-    assert_eq!((plain.mode_key(&facts).unwrap(), plain.dedupe_key(&facts).unwrap()), (String::new(), None));
+    assert_eq!(
+        (
+            plain.mode_key(&facts).unwrap(),
+            plain.dedupe_key(&facts).unwrap()
+        ),
+        (String::new(), None)
+    );
     let failing = compile(json!({"mode": {"key": "{{ event.data.absent.deep }}"}}));
     assert!(failing.mode_key(&facts).is_err());
 }
 
 #[test]
 fn a_rule_whose_kinds_are_gone_does_not_compile() {
-    use crate::{rule::Catalogue, script::{ScriptEngine, ScriptLimits}};
+    use crate::{
+        rule::Catalogue,
+        script::{ScriptEngine, ScriptLimits},
+    };
     let rule = compile(json!({"steps": [{"id": "a", "action": "notify"}]}));
     let scripts = ScriptEngine::new(ScriptLimits::default());
-    let errors = CompiledRule::compile(rule.id, rule.workspace, 3, rule.document.clone(), &Catalogue::default(), &scripts).unwrap_err();
+    let errors = CompiledRule::compile(
+        rule.id,
+        rule.workspace,
+        3,
+        rule.document.clone(),
+        &Catalogue::default(),
+        &scripts,
+    )
+    .unwrap_err();
     let places: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();
     assert_eq!(places, ["/triggers/0/kind", "/steps/0/action"]);
 }

@@ -3,22 +3,35 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use so_model::{event::Event, id::{RuleId, WorkspaceId}};
+use so_model::{
+    event::Event,
+    id::{RuleId, WorkspaceId},
+};
 
 use crate::decide::{CompiledRule, RuleIndex};
 
 use super::{Dice, compile_as, document, event};
 
 fn rule(name: &str, triggers: Value) -> Arc<CompiledRule> {
-    compile_as(RuleId::derived(&[name]), &document(json!({"triggers": triggers})))
+    compile_as(
+        RuleId::derived(&[name]),
+        &document(json!({"triggers": triggers})),
+    )
 }
 
 fn feed(name: &str, with: Value) -> Arc<CompiledRule> {
-    rule(name, json!([{"id": "t", "kind": "feed.item", "with": with}]))
+    rule(
+        name,
+        json!([{"id": "t", "kind": "feed.item", "with": with}]),
+    )
 }
 
 fn found(index: &RuleIndex, event: &Event) -> Vec<(RuleId, usize)> {
-    index.candidates(event).into_iter().map(|(rule, trigger)| (rule.id, trigger)).collect()
+    index
+        .candidates(event)
+        .into_iter()
+        .map(|(rule, trigger)| (rule.id, trigger))
+        .collect()
 }
 
 fn ids(rules: &[&Arc<CompiledRule>]) -> Vec<(RuleId, usize)> {
@@ -29,24 +42,57 @@ fn ids(rules: &[&Arc<CompiledRule>]) -> Vec<(RuleId, usize)> {
 
 #[test]
 fn literals_lead_to_the_rules_that_name_them() {
-    let (one, two) = (feed("one", json!({"feed": "f1"})), feed("two", json!({"feed": "f2"})));
+    let (one, two) = (
+        feed("one", json!({"feed": "f1"})),
+        feed("two", json!({"feed": "f2"})),
+    );
     let labelled = feed("labelled", json!({"feed": "f1", "labels": ["a", "b"]}));
     let index = RuleIndex::build(vec![one.clone(), two.clone(), labelled.clone()]);
-    assert_eq!(found(&index, &event("feed.item", json!({"feed": "f1"}))), ids(&[&one]));
-    assert_eq!(found(&index, &event("feed.item", json!({"feed": "f2", "labels": ["a"]}))), ids(&[&two]));
-    assert_eq!(found(&index, &event("feed.item", json!({"feed": "f1", "labels": ["b", "a"]}))), ids(&[&one, &labelled]));
-    assert_eq!(found(&index, &event("feed.item", json!({"feed": "f3"}))), ids(&[]));
-    assert_eq!(found(&index, &event("post.created", json!({"feed": "f1"}))), ids(&[]));
+    assert_eq!(
+        found(&index, &event("feed.item", json!({"feed": "f1"}))),
+        ids(&[&one])
+    );
+    assert_eq!(
+        found(
+            &index,
+            &event("feed.item", json!({"feed": "f2", "labels": ["a"]}))
+        ),
+        ids(&[&two])
+    );
+    assert_eq!(
+        found(
+            &index,
+            &event("feed.item", json!({"feed": "f1", "labels": ["b", "a"]}))
+        ),
+        ids(&[&one, &labelled])
+    );
+    assert_eq!(
+        found(&index, &event("feed.item", json!({"feed": "f3"}))),
+        ids(&[])
+    );
+    assert_eq!(
+        found(&index, &event("post.created", json!({"feed": "f1"}))),
+        ids(&[])
+    );
     let mut foreign = event("feed.item", json!({"feed": "f1"}));
     foreign.workspace = WorkspaceId::derived(&["another"]);
-    assert_eq!(found(&index, &foreign), ids(&[]), "another workspace's event starts nothing here");
+    assert_eq!(
+        found(&index, &foreign),
+        ids(&[]),
+        "another workspace's event starts nothing here"
+    );
 }
 
 #[test]
 fn a_moment_meant_for_one_rule_finds_that_trigger_only() {
-    let timed = |name: &str| rule(name, json!([
+    let timed = |name: &str| {
+        rule(
+            name,
+            json!([
         {"id": "am", "kind": "time.cron", "with": {"expression": "0 9 * * *"}},
-        {"id": "pm", "kind": "time.cron", "with": {"expression": "0 18 * * *"}}]));
+        {"id": "pm", "kind": "time.cron", "with": {"expression": "0 18 * * *"}}]),
+        )
+    };
     let (one, two) = (timed("one"), timed("two"));
     let index = RuleIndex::build(vec![one.clone(), two]);
     let due = event("time.due", json!({"rule": one.id, "trigger": "pm"}));
@@ -55,15 +101,29 @@ fn a_moment_meant_for_one_rule_finds_that_trigger_only() {
 
 #[test]
 fn a_rule_can_be_replaced_switched_off_and_removed() {
-    let (old, new) = (feed("x", json!({"feed": "f1"})), feed("x", json!({"feed": "f2"})));
+    let (old, new) = (
+        feed("x", json!({"feed": "f1"})),
+        feed("x", json!({"feed": "f2"})),
+    );
     let mut index = RuleIndex::build(vec![old.clone()]);
     index.insert(new.clone());
-    assert_eq!(found(&index, &event("feed.item", json!({"feed": "f1"}))), ids(&[]));
-    assert_eq!(found(&index, &event("feed.item", json!({"feed": "f2"}))), ids(&[&new]));
+    assert_eq!(
+        found(&index, &event("feed.item", json!({"feed": "f1"}))),
+        ids(&[])
+    );
+    assert_eq!(
+        found(&index, &event("feed.item", json!({"feed": "f2"}))),
+        ids(&[&new])
+    );
     assert_eq!(index.len(), 1);
     let off = compile_as(new.id, &document(json!({"enabled": false})));
     index.insert(off);
-    assert!(index.is_empty() && index.candidates(&event("feed.item", json!({"feed": "feed_1"}))).is_empty());
+    assert!(
+        index.is_empty()
+            && index
+                .candidates(&event("feed.item", json!({"feed": "feed_1"})))
+                .is_empty()
+    );
     index.remove(new.id);
     assert!(index.workspaces_are_empty(), "nothing is left behind");
 }
@@ -84,7 +144,9 @@ fn the_index_finds_every_trigger_that_would_match_and_removal_leaves_no_trace() 
             with["language"] = json!("de");
         }
         let triggers = match dice.roll(4) {
-            0 => json!([{"id": "t", "kind": "webhook.received"}, {"id": "u", "kind": "feed.item", "with": with}]),
+            0 => {
+                json!([{"id": "t", "kind": "webhook.received"}, {"id": "u", "kind": "feed.item", "with": with}])
+            }
             1 => json!([{"id": "t", "kind": "manual"}]),
             _ => json!([{"id": "t", "kind": "feed.item", "with": with}]),
         };
@@ -98,7 +160,10 @@ fn the_index_finds_every_trigger_that_would_match_and_removal_leaves_no_trace() 
         let count = dice.roll(3);
         let labels: Vec<&str> = (0..count).map(|_| *dice.pick(&labels)).collect();
         let kind = dice.pick(&["feed.item", "webhook.received", "manual.pressed"]);
-        let event = event(kind, json!({"feed": dice.pick(&feeds), "labels": labels, "language": dice.pick(&["de", "en"])}));
+        let event = event(
+            kind,
+            json!({"feed": dice.pick(&feeds), "labels": labels, "language": dice.pick(&["de", "en"])}),
+        );
         let candidates = found(&index, &event);
         let mut matching = Vec::new();
         for rule in &rules {
@@ -108,12 +173,21 @@ fn the_index_finds_every_trigger_that_would_match_and_removal_leaves_no_trace() 
                 }
             }
         }
-        assert!(matching.iter().all(|wanted| candidates.contains(wanted)), "{event:?}");
+        assert!(
+            matching.iter().all(|wanted| candidates.contains(wanted)),
+            "{event:?}"
+        );
         let language = |(id, number): &(RuleId, usize)| {
             let rule = index.get(*id).unwrap();
-            rule.triggers[*number].matches(&event).is_ok() || rule.document.triggers[*number].with.contains_key("language")
+            rule.triggers[*number].matches(&event).is_ok()
+                || rule.document.triggers[*number]
+                    .with
+                    .contains_key("language")
         };
-        assert!(candidates.iter().all(language), "only the third literal is left to the decision");
+        assert!(
+            candidates.iter().all(language),
+            "only the third literal is left to the decision"
+        );
     }
     for rule in rules {
         index.remove(rule.id);
@@ -124,9 +198,18 @@ fn the_index_finds_every_trigger_that_would_match_and_removal_leaves_no_trace() 
 #[test]
 fn long_lists_of_literals_stay_bounded() {
     let many: Vec<String> = (0..60).map(|n| format!("l{n}")).collect();
-    let rule = rule("x", json!([{"id": "t", "kind": "feed.item", "with": {"feed": "f", "labels": many}}]));
+    let rule = rule(
+        "x",
+        json!([{"id": "t", "kind": "feed.item", "with": {"feed": "f", "labels": many}}]),
+    );
     let mut index = RuleIndex::build(vec![rule.clone()]);
-    assert_eq!(found(&index, &event("feed.item", json!({"feed": "f", "labels": ["l59"]}))), ids(&[&rule]));
+    assert_eq!(
+        found(
+            &index,
+            &event("feed.item", json!({"feed": "f", "labels": ["l59"]}))
+        ),
+        ids(&[&rule])
+    );
     index.remove(rule.id);
     assert!(index.workspaces_are_empty());
 }

@@ -65,7 +65,8 @@ pub fn document(changes: Value) -> Value {
 pub fn compile_as(id: RuleId, document: &Value) -> Arc<CompiledRule> {
     let scripts = ScriptEngine::new(ScriptLimits::default());
     let catalogue = catalogue();
-    let checked = validate(document, &catalogue, &scripts).unwrap_or_else(|errors| panic!("{errors:#?}"));
+    let checked =
+        validate(document, &catalogue, &scripts).unwrap_or_else(|errors| panic!("{errors:#?}"));
     let document = Arc::new(checked.document);
     Arc::new(CompiledRule::compile(id, workspace().id, 3, document, &catalogue, &scripts).unwrap())
 }
@@ -79,7 +80,10 @@ pub struct Dice(pub u64);
 
 impl Dice {
     pub fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % sides
     }
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
