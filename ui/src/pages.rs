@@ -3,6 +3,8 @@
 //! Owns which page an address shows. Invariant: every page inside the frame is a [`Page`](crate::frame::Page).
 
 pub mod door;
+#[cfg(debug_assertions)]
+mod kit;
 mod rooms;
 mod settings;
 
@@ -21,6 +23,8 @@ pub fn view(route: Route) -> View {
         Route::Feeds => rooms::feeds(),
         Route::Sandbox => rooms::sandbox(),
         Route::Settings => view! { settings::Settings {} },
+        #[cfg(debug_assertions)]
+        Route::Unknown(address) if address == "/kit" => view! { kit::Kit {} },
         // The doors are drawn outside the frame.
         Route::Login { .. } | Route::Register | Route::Unknown(_) => rooms::unknown(),
     }
