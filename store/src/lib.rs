@@ -9,7 +9,7 @@
 //! Write a function in the `repo` module of its table that takes
 //! `&mut dyn Sql` (reads) or `&mut Tx` (writes), a workspace id first, and one
 //! `&'static str` with `$1 …` that both databases accept. Where they do not,
-//! the difference goes into `dialect`. Then add its behaviour to `tests/conformance.rs`.
+//! the difference goes into `dialect`. Then add its behaviour to `tests/conformance`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

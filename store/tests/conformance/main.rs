@@ -1,0 +1,16 @@
+//! One suite for both databases: what the store promises, whatever lies below.
+//!
+//! Each behaviour runs on SQLite (a file in a temporary folder) and on a
+//! private PostgreSQL; where that cannot be had, the skip is said loudly.
+//! Invariant: no test sleeps, and none asks which database it is on.
+
+#![allow(clippy::unwrap_used)]
+
+mod engine;
+mod publishing;
+mod schema;
+mod support;
+mod tenancy;
+mod triggers;
+mod units;
+mod vault;

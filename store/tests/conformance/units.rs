@@ -1,0 +1,193 @@
+//! The unit of work: durable together, undone alone, never stuck.
+
+use so_store::{Store, instance, jobs};
+use tokio::task::JoinSet;
+
+use crate::support::{Db, NOW, at, id, is_conflict, on_both};
+
+on_both!(a_hundred_concurrent_transactions_are_all_durable);
+async fn a_hundred_concurrent_transactions_are_all_durable(db: Db) {
+    let mut tasks = JoinSet::new();
+    for n in 0..100 {
+        let store = db.store.clone();
+        tasks.spawn(async move {
+            let mut tx = store.begin().await.unwrap();
+            instance::set(&mut tx, &format!("fact {n}"), "kept")
+                .await
+                .unwrap();
+            tx.commit().await.unwrap();
+            // Whoever was answered finds the row with a connection of its own.
+            let mut reader = store.clone();
+            let found = instance::get(&mut reader, &format!("fact {n}")).await;
+            assert_eq!(found.unwrap().as_deref(), Some("kept"));
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+    db.store.close().await.unwrap();
+    let mut again = Store::open(&db.options).await.unwrap();
+    for n in 0..100 {
+        let found = instance::get(&mut again, &format!("fact {n}")).await;
+        assert_eq!(found.unwrap().as_deref(), Some("kept"), "fact {n}");
+    }
+}
+
+on_both!(a_dropped_transaction_leaves_nothing);
+async fn a_dropped_transaction_leaves_nothing(db: Db) {
+    let mut tx = db.begin().await;
+    instance::set(&mut tx, "dropped", "x").await.unwrap();
+    drop(tx);
+    let mut tx = db.begin().await;
+    instance::set(&mut tx, "rolled back", "x").await.unwrap();
+    tx.rollback().await.unwrap();
+    let mut tx = db.begin().await;
+    assert_eq!(instance::get(&mut tx, "dropped").await.unwrap(), None);
+    assert_eq!(instance::get(&mut tx, "rolled back").await.unwrap(), None);
+    instance::set(&mut tx, "after", "x").await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(
+        instance::get(&mut db.read(), "dropped").await.unwrap(),
+        None
+    );
+    assert!(
+        instance::get(&mut db.read(), "after")
+            .await
+            .unwrap()
+            .is_some()
+    );
+}
+
+on_both!(an_error_in_one_transaction_leaves_its_neighbours_alone);
+async fn an_error_in_one_transaction_leaves_its_neighbours_alone(db: Db) {
+    db.user("taken@example.org").await;
+    let mut tasks = JoinSet::new();
+    for n in 0..60 {
+        let store = db.store.clone();
+        tasks.spawn(async move {
+            let mut tx = store.begin().await.unwrap();
+            instance::set(&mut tx, &format!("fact {n}"), "kept")
+                .await
+                .unwrap();
+            if n % 3 == 0 {
+                let user = so_model::workspace::User {
+                    id: id(),
+                    email: "taken@example.org".into(),
+                    name: String::new(),
+                    created_at: NOW,
+                };
+                assert!(is_conflict(
+                    so_store::users::insert(&mut tx, &user, "").await
+                ));
+            } else {
+                tx.commit().await.unwrap();
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+    for n in 0..60 {
+        let found = instance::get(&mut db.read(), &format!("fact {n}"))
+            .await
+            .unwrap();
+        assert_eq!(found.is_some(), n % 3 != 0, "fact {n}");
+    }
+}
+
+on_both!(callers_that_give_up_do_not_stop_the_others);
+async fn callers_that_give_up_do_not_stop_the_others(db: Db) {
+    let mut tasks = Vec::new();
+    for n in 0..200_u32 {
+        let store = db.store.clone();
+        tasks.push(tokio::spawn(async move {
+            let mut tx = store.begin().await.unwrap();
+            instance::set(&mut tx, &format!("fact {n}"), "x")
+                .await
+                .unwrap();
+            tx.commit().await.unwrap();
+        }));
+        // Cut off wherever it happens to be: before, within or after any statement.
+        for _ in 0..n % 7 {
+            tokio::task::yield_now().await;
+        }
+        if n % 2 == 0 {
+            tasks[n as usize].abort();
+        }
+    }
+    for (n, task) in tasks.into_iter().enumerate() {
+        let answered = task.await.is_ok();
+        let found = instance::get(&mut db.read(), &format!("fact {n}"))
+            .await
+            .unwrap();
+        // One that was cut off may be there or not; one that was answered is.
+        assert!(n % 2 == 0 || answered, "{n} was not cut off");
+        assert!(!answered || found.is_some(), "fact {n} was lost");
+    }
+    let mut tx = db.begin().await;
+    instance::set(&mut tx, "after", "x").await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+on_both!(a_step_is_undone_without_the_work_before_it);
+async fn a_step_is_undone_without_the_work_before_it(db: Db) {
+    let workspace = db.workspace().await;
+    let mut tx = db.begin().await;
+    instance::set(&mut tx, "before", "x").await.unwrap();
+    tx.savepoint().await.unwrap();
+    instance::set(&mut tx, "undone", "x").await.unwrap();
+    let job = jobs::Job {
+        id: id(),
+        workspace,
+        kind: "run".into(),
+        subject: "a".into(),
+        epoch: 1,
+        tries: 1,
+    };
+    jobs::insert_claimed(&mut tx, &job, "me", NOW, at(60))
+        .await
+        .unwrap();
+    // The error would end the whole transaction on PostgreSQL.
+    assert!(is_conflict(
+        jobs::insert_claimed(&mut tx, &job, "me", NOW, at(60)).await
+    ));
+    tx.undo_to_savepoint().await.unwrap();
+    tx.savepoint().await.unwrap();
+    instance::set(&mut tx, "kept", "x").await.unwrap();
+    tx.keep_savepoint().await.unwrap();
+    tx.commit().await.unwrap();
+    for (name, expected) in [("before", true), ("undone", false), ("kept", true)] {
+        let found = instance::get(&mut db.read(), name).await.unwrap();
+        assert_eq!(found.is_some(), expected, "{name}");
+    }
+}
+
+on_both!(a_write_outside_a_transaction_is_refused);
+async fn a_write_outside_a_transaction_is_refused(db: Db) {
+    use so_store::Sql as _;
+    let refused = db.read().run("DELETE FROM instance", vec![]).await;
+    assert!(refused.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_sqlite_made_in_use_is_whole() {
+    let db = Db::sqlite().await;
+    let mut tx = db.begin().await;
+    instance::set(&mut tx, "fact", "x").await.unwrap();
+    tx.commit().await.unwrap();
+    let target = db.folder.as_ref().unwrap().path().join("copy.db");
+    let open = db.begin().await;
+    db.store.backup_sqlite(&target).await.unwrap();
+    drop(open);
+    let options = so_store::StoreOptions::at(format!("sqlite:{}", target.display()));
+    let mut copy = Store::open(&options).await.unwrap();
+    assert!(instance::get(&mut copy, "fact").await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_sqlite_takes_no_more_work() {
+    let db = Db::sqlite().await;
+    db.store.close().await.unwrap();
+    assert!(db.store.begin().await.is_err_and(|e| e.is_transient()));
+    db.store.close().await.unwrap();
+}
