@@ -47,7 +47,7 @@ async fn an_undecided_event_is_found_until_it_is_decided(db: Db) {
     tx.commit().await.unwrap();
     let mut tx = db.begin().await;
     let found = events::claim_undecided(&mut tx, at(1), 10).await.unwrap();
-    assert_eq!(found, [stored.clone()]);
+    assert_eq!(found, std::slice::from_ref(&stored));
     events::mark_decided(&mut tx, stored.id).await.unwrap();
     assert!(
         events::claim_undecided(&mut tx, at(1), 10)
