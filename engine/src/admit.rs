@@ -64,7 +64,10 @@ struct Refusal {
 }
 
 fn refuse(verdict: Verdict, reason: impl Into<String>) -> Refusal {
-    Refusal { verdict, reason: reason.into() }
+    Refusal {
+        verdict,
+        reason: reason.into(),
+    }
 }
 
 impl Engine {
@@ -90,17 +93,30 @@ impl Engine {
                 .await?
                 .unwrap_or(event);
             return Ok(Admission {
-                result: Admitted { event: first, is_new: false, runs: Vec::new() },
+                result: Admitted {
+                    event: first,
+                    is_new: false,
+                    runs: Vec::new(),
+                },
                 jobs: Vec::new(),
             });
         }
-        self.counters.events.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.counters
+            .events
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let jobs = self.decide_all(tx, &event, now).await?;
         let runs = jobs
             .iter()
             .filter_map(|handed| handed.fresh.as_ref().map(|fresh| fresh.0.id))
             .collect();
-        Ok(Admission { result: Admitted { event, is_new: true, runs }, jobs })
+        Ok(Admission {
+            result: Admitted {
+                event,
+                is_new: true,
+                runs,
+            },
+            jobs,
+        })
     }
 
     /// Hands over the jobs of several admissions after their commit.
@@ -133,10 +149,12 @@ impl Engine {
                 continue;
             }
             let decided = if over_chain {
-                let reason = format!("the chain of consequences has more than {CHAIN_EVENTS_MAX} events");
+                let reason =
+                    format!("the chain of consequences has more than {CHAIN_EVENTS_MAX} events");
                 Err((refuse(Verdict::LoopGuard, reason), None))
             } else {
-                self.decide_one(tx, &rule, trigger, event, &workspace, now).await?
+                self.decide_one(tx, &rule, trigger, event, &workspace, now)
+                    .await?
             };
             match decided {
                 Ok(handed) => {
@@ -144,7 +162,9 @@ impl Engine {
                     jobs.extend(handed);
                 }
                 Err((refusal, trace)) => {
-                    self.counters.refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    self.counters
+                        .refused
+                        .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                     let decision = Decision {
                         rule: rule.id,
                         version: rule.version,
@@ -171,8 +191,15 @@ impl Engine {
     ) -> Result<Result<Option<Handed>, (Refusal, Option<ConditionTrace>)>, StoreError> {
         let mut values = FactValues::default();
         for request in facts_asked(rule, trigger, event, workspace, now) {
-            let value =
-                facts::fetch(tx, event.workspace, rule.id, &request.fact, &request.params, now).await?;
+            let value = facts::fetch(
+                tx,
+                event.workspace,
+                rule.id,
+                &request.fact,
+                &request.params,
+                now,
+            )
+            .await?;
             values.insert(request.key, value);
         }
         let (decision, keys) = judge(rule, trigger, event, workspace, now, &values);
@@ -216,9 +243,22 @@ impl Engine {
         }
         if let Some(throttle) = &document.throttle {
             let span = parse_duration(&throttle.per).unwrap_or(HOUR);
-            if self.throttle_is_full(tx, rule, event, &keys.throttle, i64::from(throttle.max), span, now).await? {
-                let reason =
-                    format!("already {} runs within the last {}", throttle.max, throttle.per);
+            if self
+                .throttle_is_full(
+                    tx,
+                    rule,
+                    event,
+                    &keys.throttle,
+                    i64::from(throttle.max),
+                    span,
+                    now,
+                )
+                .await?
+            {
+                let reason = format!(
+                    "already {} runs within the last {}",
+                    throttle.max, throttle.per
+                );
                 return Ok(Some(refuse(Verdict::Throttled, reason)));
             }
         }
@@ -233,19 +273,26 @@ impl Engine {
                 rule_keys::remember(tx, event.workspace, rule.id, key, event.id, now, until)
                     .await?;
             if !is_first {
-                return Ok(Some(refuse(Verdict::Duplicate, format!("the key “{key}” was seen before"))));
+                return Ok(Some(refuse(
+                    Verdict::Duplicate,
+                    format!("the key “{key}” was seen before"),
+                )));
             }
         }
         if let Some(debounce) = &document.debounce {
             let span = parse_duration(&debounce.duration).unwrap_or(SECOND);
-            self.debounce(tx, rule, event, &keys.debounce, now.plus(span), now).await?;
+            self.debounce(tx, rule, event, &keys.debounce, now.plus(span), now)
+                .await?;
             let reason = format!("waits {} for a later event", debounce.duration);
             return Ok(Some(refuse(Verdict::Debounced, reason)));
         }
         Ok(None)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a key, a bound and a span of one rule and event")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a key, a bound and a span of one rule and event"
+    )]
     async fn throttle_is_full(
         &self,
         tx: &mut Tx,
@@ -257,8 +304,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let since = now.plus(-span);
-        let used =
-            rule_keys::count_ticks(tx, rule.id, key, since).await?;
+        let used = rule_keys::count_ticks(tx, rule.id, key, since).await?;
         if used >= max {
             return Ok(true);
         }
@@ -316,13 +362,16 @@ impl Engine {
         let max = mode.max.clamp(1, 1_000) as usize;
         let mut state = RunState::Running;
         // Parallel without a bound of its own needs no look at its neighbours.
-        let is_unbounded = mode.kind == ModeKind::Parallel
-            && *mode == so_model::rule::Mode::default();
+        let is_unbounded =
+            mode.kind == ModeKind::Parallel && *mode == so_model::rule::Mode::default();
         if !is_unbounded {
             let active = runs::list_active(tx, rule.id, &key, 1_001).await?;
             match mode.kind {
                 ModeKind::Single if !active.is_empty() => {
-                    return Ok(Err(refuse(Verdict::ModeRefused, "a run for this key is under way (mode single)")));
+                    return Ok(Err(refuse(
+                        Verdict::ModeRefused,
+                        "a run for this key is under way (mode single)",
+                    )));
                 }
                 ModeKind::Parallel if active.len() >= max => {
                     let reason = format!("{max} runs for this key are under way (mode parallel)");
@@ -336,8 +385,15 @@ impl Engine {
                 ModeKind::Restart => {
                     for (id, _) in active {
                         let reason = "a later start took its place (mode restart)";
-                        runs::set_state(tx, event.workspace, id, RunState::Cancelled, Some(reason), now)
-                            .await?;
+                        runs::set_state(
+                            tx,
+                            event.workspace,
+                            id,
+                            RunState::Cancelled,
+                            Some(reason),
+                            now,
+                        )
+                        .await?;
                     }
                 }
                 _ => {}
@@ -358,16 +414,26 @@ impl Engine {
             finished_at: None,
         };
         runs::insert(tx, &run).await?;
-        self.counters.runs.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.counters
+            .runs
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         if state == RunState::Queued {
             return Ok(Ok(None));
         }
         let job = self.first_job(tx, &run, now).await?;
-        Ok(Ok(job.map(|job| Handed { job, fresh: Some(Box::new((run, event.clone()))) })))
+        Ok(Ok(job.map(|job| Handed {
+            job,
+            fresh: Some(Box::new((run, event.clone()))),
+        })))
     }
 
     // Claimed at birth while there is room for it; otherwise it waits as a row.
-    async fn first_job(&self, tx: &mut Tx, run: &Run, now: Timestamp) -> Result<Option<Job>, StoreError> {
+    async fn first_job(
+        &self,
+        tx: &mut Tx,
+        run: &Run,
+        now: Timestamp,
+    ) -> Result<Option<Job>, StoreError> {
         let id: JobId = self.ids.new_id();
         if self.room() < self.config.workers {
             jobs::wake(tx, id, run.workspace, JOB_RUN, &run.id.to_string(), now).await?;
@@ -402,13 +468,24 @@ impl Engine {
             .into_iter()
             .find(|(candidate, _)| candidate.id == rule.id)
             .map_or(0, |(_, trigger)| trigger);
-        let key = match judge(rule, trigger, event, &workspace, now, &FactValues::default()).1 {
+        let key = match judge(
+            rule,
+            trigger,
+            event,
+            &workspace,
+            now,
+            &FactValues::default(),
+        )
+        .1
+        {
             Ok(keys) => keys.mode,
             Err(_) => String::new(),
         };
         let mut trace = ConditionTrace::unconditional();
         trace.text = "held when the event came; the quiet spell is over".into();
-        let started = self.start(tx, rule, trigger, event, trace, key, now).await?;
+        let started = self
+            .start(tx, rule, trigger, event, trace, key, now)
+            .await?;
         match started {
             Ok(handed) => Ok(handed),
             Err(refusal) => {
@@ -443,7 +520,11 @@ fn facts_asked(
     now: Timestamp,
 ) -> Vec<decide::FactRequest> {
     let none = FactValues::default();
-    decide::facts_needed(rule, trigger, &DecisionInput::new(event, workspace, now, &none))
+    decide::facts_needed(
+        rule,
+        trigger,
+        &DecisionInput::new(event, workspace, now, &none),
+    )
 }
 
 /// The decision and the keys, taken from the same view of the event.

@@ -16,7 +16,10 @@ pub trait Clock: Send + Sync {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the machine's clock"
+    )]
     fn now(&self) -> Timestamp {
         Timestamp::from_chrono(chrono::Utc::now())
     }
@@ -33,11 +36,13 @@ impl ManualClock {
     }
     /// Moves on by microseconds.
     pub fn advance(&self, micros: i64) {
-        self.0.fetch_add(micros, std::sync::atomic::Ordering::SeqCst);
+        self.0
+            .fetch_add(micros, std::sync::atomic::Ordering::SeqCst);
     }
     /// Moves to a moment.
     pub fn set(&self, at: Timestamp) {
-        self.0.store(at.micros(), std::sync::atomic::Ordering::SeqCst);
+        self.0
+            .store(at.micros(), std::sync::atomic::Ordering::SeqCst);
     }
 }
 
@@ -52,6 +57,8 @@ impl Clock for ManualClock {
 pub struct Ids {
     clock: Arc<dyn Clock>,
     random: Arc<Mutex<StdRng>>,
+    // Last millisecond and how many ids it had: ids of one process sort as they were made.
+    order: Arc<Mutex<(i64, u16)>>,
 }
 
 impl Ids {
@@ -61,7 +68,11 @@ impl Ids {
     }
     /// From a given clock and seed, so that tests repeat.
     pub fn new(clock: Arc<dyn Clock>, seed: u64) -> Self {
-        Self { clock, random: Arc::new(Mutex::new(StdRng::seed_from_u64(seed))) }
+        Self {
+            clock,
+            random: Arc::new(Mutex::new(StdRng::seed_from_u64(seed))),
+            order: Arc::default(),
+        }
     }
     /// A number in 0..1.
     pub fn unit(&self) -> f64 {
@@ -72,7 +83,10 @@ impl Ids {
         self.with_random(|random| random.random())
     }
     fn with_random<T>(&self, take: impl FnOnce(&mut StdRng) -> T) -> T {
-        let mut random = self.random.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut random = self
+            .random
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         take(&mut random)
     }
 }
@@ -82,7 +96,21 @@ impl IdSource for Ids {
         self.clock.now()
     }
     fn random(&self) -> [u8; 10] {
-        self.with_random(|random| random.random())
+        let mut bytes: [u8; 10] = self.with_random(|random| random.random());
+        let millis = self.now().micros() / 1000;
+        let mut order = self
+            .order
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        *order = if order.0 == millis {
+            (millis, order.1.wrapping_add(1))
+        } else {
+            (millis, 0)
+        };
+        // Twelve bits follow the millisecond in a UUIDv7.
+        bytes[0] = (order.1 >> 8) as u8 & 0x0f;
+        bytes[1] = (order.1 & 0xff) as u8;
+        bytes
     }
 }
 

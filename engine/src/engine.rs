@@ -143,12 +143,19 @@ impl Engine {
 
     /// Tells listeners of a change; nobody needs to listen.
     pub fn announce(&self, workspace: WorkspaceId, what: &'static str, id: impl ToString) {
-        let _ = self.live.send(LiveUpdate { workspace, what, id: id.to_string() });
+        let _ = self.live.send(LiveUpdate {
+            workspace,
+            what,
+            id: id.to_string(),
+        });
     }
 
     /// The rules as they are indexed now.
     pub fn index(&self) -> Arc<RuleIndex> {
-        self.index.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.index
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 
     /// Reads every live rule if any changed since the last time.
@@ -169,7 +176,10 @@ impl Engine {
             }
         }
         let index = Arc::new(RuleIndex::build(compiled));
-        *self.index.write().unwrap_or_else(std::sync::PoisonError::into_inner) = index;
+        *self
+            .index
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = index;
         *lock(&self.index_stamp) = stamp;
         Ok(())
     }
@@ -193,7 +203,9 @@ impl Engine {
             &self.scripts,
         )
         .map_err(|errors| {
-            errors.first().map_or_else(String::new, |error| format!("{}: {}", error.pointer, error.reason))
+            errors.first().map_or_else(String::new, |error| {
+                format!("{}: {}", error.pointer, error.reason)
+            })
         })?;
         let compiled = Arc::new(compiled);
         lock(&self.versions).put((rule, version), compiled.clone());
@@ -230,7 +242,11 @@ impl Engine {
         );
         // Zones are checked when they are stored; a table that shrank must not stop a rule.
         let time_zone = zone.parse().unwrap_or(chrono_tz::UTC);
-        let facts = Arc::new(WorkspaceFacts { id, name, time_zone });
+        let facts = Arc::new(WorkspaceFacts {
+            id,
+            name,
+            time_zone,
+        });
         lock(&self.workspaces).put(id, facts.clone());
         Ok(facts)
     }
@@ -288,5 +304,7 @@ fn nonzero(n: usize) -> NonZeroUsize {
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -77,7 +77,11 @@ pub async fn fetch(
             json!(publications::count_published_since(sql, workspace, account, since).await?)
         }
         ("queue_length", _, Some(queue)) => {
-            json!(queue_slots::taken_after(sql, workspace, queue, now, QUEUE_COUNTED_MAX).await?.len())
+            json!(
+                queue_slots::taken_after(sql, workspace, queue, now, QUEUE_COUNTED_MAX)
+                    .await?
+                    .len()
+            )
         }
         ("rule_runs", _, _) => json!(runs::count_since(sql, rule, since).await?),
         _ => Value::Null,

@@ -23,7 +23,10 @@ mod armed {
             let text = std::env::var("SO_FAILPOINT").ok()?;
             let (name, count) = text.split_once(':').unwrap_or((text.as_str(), "1"));
             let left = AtomicU32::new(count.parse().unwrap_or(1));
-            Some(Armed { name: name.to_string(), left })
+            Some(Armed {
+                name: name.to_string(),
+                left,
+            })
         });
         if let Some(armed) = armed
             && armed.name == name

@@ -30,3 +30,6 @@ pub mod schedule;
 pub mod script;
 
 pub use engine::{Engine, EngineParts};
+
+#[cfg(test)]
+mod testing;

@@ -28,7 +28,11 @@ pub trait TriggerKind: Send + Sync {
     /// Name, schema, sample, and what tells its events apart.
     fn spec(&self) -> TriggerSpec;
     /// The schedule, if time is what starts it. `zone` is the workspace's.
-    fn schedule(&self, with: &Map<String, Value>, zone: &str) -> Result<Option<Schedule>, FieldError> {
+    fn schedule(
+        &self,
+        with: &Map<String, Value>,
+        zone: &str,
+    ) -> Result<Option<Schedule>, FieldError> {
         let _ = (with, zone);
         Ok(None)
     }
@@ -71,7 +75,10 @@ impl ActionError {
     }
     /// An error that may pass.
     pub fn later(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { retry: RetryAdvice::Later, ..Self::fail(code, message) }
+        Self {
+            retry: RetryAdvice::Later,
+            ..Self::fail(code, message)
+        }
     }
     /// Says what to do.
     pub fn next_step(mut self, next_step: impl Into<String>) -> Self {
@@ -133,7 +140,8 @@ pub struct LocalContext<'a> {
 impl LocalContext<'_> {
     /// An event that follows from this step.
     pub fn emit(&mut self, kind: &str, subject: impl ToString, data: Value) {
-        self.events.push(NewEvent::new(self.workspace, kind, data).about(subject));
+        self.events
+            .push(NewEvent::new(self.workspace, kind, data).about(subject));
     }
 }
 
@@ -143,7 +151,11 @@ pub trait LocalAction: Send + Sync {
     /// Name, schema, sample.
     fn spec(&self) -> ActionSpec;
     /// Does it.
-    async fn perform(&self, cx: &mut LocalContext<'_>, params: Value) -> Result<LocalEnd, LocalError>;
+    async fn perform(
+        &self,
+        cx: &mut LocalContext<'_>,
+        params: Value,
+    ) -> Result<LocalEnd, LocalError>;
     /// Goes on after a wait.
     async fn resume(
         &self,
@@ -200,7 +212,11 @@ pub trait RemoteAction: Send + Sync {
     /// Whether a call whose outcome is unknown may be made again.
     fn repeat(&self, params: &Value) -> Repeat;
     /// Does it.
-    async fn perform(&self, cx: &RemoteContext<'_>, params: Value) -> Result<RemoteEnd, ActionError>;
+    async fn perform(
+        &self,
+        cx: &RemoteContext<'_>,
+        params: Value,
+    ) -> Result<RemoteEnd, ActionError>;
 }
 
 /// An action of either kind.
@@ -240,7 +256,11 @@ pub struct Plugins {
 
 impl Plugins {
     /// From the explicit lists of the crates `triggers` and `actions`.
-    pub fn new(triggers: Vec<Arc<dyn TriggerKind>>, actions: Vec<Action>, facts: Vec<FactSpec>) -> Self {
+    pub fn new(
+        triggers: Vec<Arc<dyn TriggerKind>>,
+        actions: Vec<Action>,
+        facts: Vec<FactSpec>,
+    ) -> Self {
         let mut catalogue = Catalogue::default();
         let mut trigger_map = BTreeMap::new();
         for trigger in triggers {
@@ -257,7 +277,11 @@ impl Plugins {
         for fact in facts {
             catalogue = catalogue.fact(fact);
         }
-        Self { triggers: trigger_map, actions: action_map, catalogue: Arc::new(catalogue) }
+        Self {
+            triggers: trigger_map,
+            actions: action_map,
+            catalogue: Arc::new(catalogue),
+        }
     }
     /// Descriptions of everything.
     pub fn catalogue(&self) -> &Arc<Catalogue> {

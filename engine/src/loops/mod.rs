@@ -25,17 +25,29 @@ pub struct Loops {
 }
 
 /// Starts every loop.
-pub async fn start(engine: Engine, receiver: HandedReceiver) -> Result<Loops, so_store::StoreError> {
+pub async fn start(
+    engine: Engine,
+    receiver: HandedReceiver,
+) -> Result<Loops, so_store::StoreError> {
     engine.recover().await?;
     engine.reload_rules().await?;
     let tracker = TaskTracker::new();
     let stop = CancellationToken::new();
     let handles = vec![
-        tracker.spawn(work::run(engine.clone(), receiver, tracker.clone(), stop.clone())),
+        tracker.spawn(work::run(
+            engine.clone(),
+            receiver,
+            tracker.clone(),
+            stop.clone(),
+        )),
         tracker.spawn(timers::run(engine.clone(), stop.clone())),
         tracker.spawn(upkeep::run(engine.clone(), stop.clone())),
     ];
-    Ok(Loops { tracker, stop, handles })
+    Ok(Loops {
+        tracker,
+        stop,
+        handles,
+    })
 }
 
 impl Loops {
@@ -45,7 +57,9 @@ impl Loops {
     pub async fn drain(self, limit: std::time::Duration) -> bool {
         self.stop.cancel();
         self.tracker.close();
-        let drained = tokio::time::timeout(limit, self.tracker.wait()).await.is_ok();
+        let drained = tokio::time::timeout(limit, self.tracker.wait())
+            .await
+            .is_ok();
         if !drained {
             for handle in &self.handles {
                 handle.abort();

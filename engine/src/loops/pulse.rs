@@ -37,13 +37,17 @@ impl Pulse {
     }
     /// Microseconds since each loop's last good tick; none before its first.
     pub fn ages(&self, now: Timestamp) -> Vec<(&'static str, Option<i64>)> {
-        [("work", LoopName::Work), ("timers", LoopName::Timers), ("upkeep", LoopName::Upkeep)]
-            .into_iter()
-            .map(|(text, name)| {
-                let last = self.cell(name).load(Ordering::Relaxed);
-                (text, (last != 0).then(|| now.micros() - last))
-            })
-            .collect()
+        [
+            ("work", LoopName::Work),
+            ("timers", LoopName::Timers),
+            ("upkeep", LoopName::Upkeep),
+        ]
+        .into_iter()
+        .map(|(text, name)| {
+            let last = self.cell(name).load(Ordering::Relaxed);
+            (text, (last != 0).then(|| now.micros() - last))
+        })
+        .collect()
     }
 }
 

@@ -52,7 +52,10 @@ pub(super) async fn run(engine: Engine, stop: CancellationToken) {
             }
             Err(error) => tracing::warn!(%error, "timers cannot be fired"),
         }
-        let due = timers::next_due(&mut engine.store.clone()).await.ok().flatten();
+        let due = timers::next_due(&mut engine.store.clone())
+            .await
+            .ok()
+            .flatten();
         let now = engine.now();
         let sleep = due.map_or(POLL, |due| {
             Duration::from_micros(u64::try_from(due.since(now)).unwrap_or(0)).min(POLL)
@@ -83,12 +86,19 @@ impl Engine {
         }
         failpoint::hit("timer.commit");
         tx.commit().await?;
-        self.counters.timers.fetch_add(due.len() as u64, Ordering::Relaxed);
+        self.counters
+            .timers
+            .fetch_add(due.len() as u64, Ordering::Relaxed);
         self.hand_over_all(admissions);
         Ok(due.len())
     }
 
-    async fn fire(&self, tx: &mut Tx, timer: &Timer, now: Timestamp) -> Result<Vec<Admission>, StoreError> {
+    async fn fire(
+        &self,
+        tx: &mut Tx,
+        timer: &Timer,
+        now: Timestamp,
+    ) -> Result<Vec<Admission>, StoreError> {
         match timer.kind.as_str() {
             TIMER_RULE => self.fire_rule(tx, timer, now).await,
             TIMER_POST => self.fire_post(tx, timer, now).await,
@@ -103,7 +113,12 @@ impl Engine {
         }
     }
 
-    async fn fire_rule(&self, tx: &mut Tx, timer: &Timer, now: Timestamp) -> Result<Vec<Admission>, StoreError> {
+    async fn fire_rule(
+        &self,
+        tx: &mut Tx,
+        timer: &Timer,
+        now: Timestamp,
+    ) -> Result<Vec<Admission>, StoreError> {
         let rule = match timer.subject.parse::<RuleId>() {
             Ok(id) => rules::find(tx, timer.workspace, id).await?,
             Err(_) => None,
@@ -120,11 +135,24 @@ impl Engine {
             json!({"rule": rule.id, "trigger": timer.slot, "occurrence": occurrence(at),
                    "late_by_s": late_by(at, now)})
         };
-        self.fire_schedule(tx, timer, &schedule, &policy, &source, kind::TIME_DUE, data, &rule.id.to_string(), now)
-            .await
+        self.fire_schedule(
+            tx,
+            timer,
+            &schedule,
+            &policy,
+            &source,
+            kind::TIME_DUE,
+            data,
+            &rule.id.to_string(),
+            now,
+        )
+        .await
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one schedule, its policy and how its event looks")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one schedule, its policy and how its event looks"
+    )]
     async fn fire_schedule(
         &self,
         tx: &mut Tx,
@@ -166,7 +194,12 @@ impl Engine {
         Ok(admissions)
     }
 
-    async fn fire_post(&self, tx: &mut Tx, timer: &Timer, now: Timestamp) -> Result<Vec<Admission>, StoreError> {
+    async fn fire_post(
+        &self,
+        tx: &mut Tx,
+        timer: &Timer,
+        now: Timestamp,
+    ) -> Result<Vec<Admission>, StoreError> {
         timers::delete(tx, timer.id).await?;
         let post = match timer.subject.parse::<PostId>() {
             Ok(id) => posts::find(tx, timer.workspace, id).await?,
@@ -185,26 +218,46 @@ impl Engine {
         Ok(vec![self.admit(tx, event).await?])
     }
 
-    async fn fire_recurrence(&self, tx: &mut Tx, timer: &Timer, now: Timestamp) -> Result<Vec<Admission>, StoreError> {
+    async fn fire_recurrence(
+        &self,
+        tx: &mut Tx,
+        timer: &Timer,
+        now: Timestamp,
+    ) -> Result<Vec<Admission>, StoreError> {
         let post = match timer.subject.parse::<PostId>() {
             Ok(id) => posts::find(tx, timer.workspace, id).await?,
             Err(_) => None,
         };
         let schedule = timer_schedule(timer);
-        let (Some(post), Some(schedule)) = (post.filter(|post| post.recurrence.is_some()), schedule) else {
+        let (Some(post), Some(schedule)) =
+            (post.filter(|post| post.recurrence.is_some()), schedule)
+        else {
             timers::delete(tx, timer.id).await?;
             return Ok(Vec::new());
         };
         let policy = timer_policy(timer);
         let source = format!("recurrence/{}", post.id);
-        let data = |at: &Occurrence| {
-            json!({"post": post, "occurrence": occurrence(at), "late_by_s": late_by(at, now)})
-        };
-        self.fire_schedule(tx, timer, &schedule, &policy, &source, kind::POST_RECURRED, data, &post.id.to_string(), now)
-            .await
+        let data = |at: &Occurrence| json!({"post": post, "occurrence": occurrence(at), "late_by_s": late_by(at, now)});
+        self.fire_schedule(
+            tx,
+            timer,
+            &schedule,
+            &policy,
+            &source,
+            kind::POST_RECURRED,
+            data,
+            &post.id.to_string(),
+            now,
+        )
+        .await
     }
 
-    async fn fire_queue(&self, tx: &mut Tx, timer: &Timer, now: Timestamp) -> Result<Vec<Admission>, StoreError> {
+    async fn fire_queue(
+        &self,
+        tx: &mut Tx,
+        timer: &Timer,
+        now: Timestamp,
+    ) -> Result<Vec<Admission>, StoreError> {
         let queue = match timer.subject.parse::<QueueId>() {
             Ok(id) => queues::find(tx, timer.workspace, id).await?,
             Err(_) => None,
@@ -220,17 +273,40 @@ impl Engine {
                    "late_by_s": late_by(at, now)})
         };
         let policy = schedule::CatchUp::Skip;
-        self.fire_schedule(tx, timer, &schedule, &policy, &source, kind::QUEUE_SLOT, data, &queue.id.to_string(), now)
-            .await
+        self.fire_schedule(
+            tx,
+            timer,
+            &schedule,
+            &policy,
+            &source,
+            kind::QUEUE_SLOT,
+            data,
+            &queue.id.to_string(),
+            now,
+        )
+        .await
     }
 
-    async fn fire_debounce(&self, tx: &mut Tx, timer: &Timer, now: Timestamp) -> Result<Vec<Admission>, StoreError> {
+    async fn fire_debounce(
+        &self,
+        tx: &mut Tx,
+        timer: &Timer,
+        now: Timestamp,
+    ) -> Result<Vec<Admission>, StoreError> {
         timers::delete(tx, timer.id).await?;
-        let Ok(id) = timer.subject.parse::<RuleId>() else { return Ok(Vec::new()) };
+        let Ok(id) = timer.subject.parse::<RuleId>() else {
+            return Ok(Vec::new());
+        };
         let waiting: Option<EventId> = rule_keys::take_debounced(tx, id, &timer.slot).await?;
-        let Some(event) = waiting else { return Ok(Vec::new()) };
-        let Some(row) = rules::find(tx, timer.workspace, id).await? else { return Ok(Vec::new()) };
-        let Some(event) = events::find(tx, timer.workspace, event).await? else { return Ok(Vec::new()) };
+        let Some(event) = waiting else {
+            return Ok(Vec::new());
+        };
+        let Some(row) = rules::find(tx, timer.workspace, id).await? else {
+            return Ok(Vec::new());
+        };
+        let Some(event) = events::find(tx, timer.workspace, event).await? else {
+            return Ok(Vec::new());
+        };
         if !row.is_enabled {
             return Ok(Vec::new());
         }
@@ -238,9 +314,16 @@ impl Engine {
             return Ok(Vec::new());
         };
         let started = self.start_debounced(tx, &rule, &event, now).await?;
-        let runs = started.iter().filter_map(|h| h.fresh.as_ref().map(|f| f.0.id)).collect();
+        let runs = started
+            .iter()
+            .filter_map(|h| h.fresh.as_ref().map(|f| f.0.id))
+            .collect();
         Ok(vec![Admission {
-            result: crate::admit::Admitted { event, is_new: false, runs },
+            result: crate::admit::Admitted {
+                event,
+                is_new: false,
+                runs,
+            },
             jobs: started.into_iter().collect(),
         }])
     }
@@ -262,8 +345,9 @@ fn timer_schedule(timer: &Timer) -> Option<CompiledSchedule> {
 
 fn timer_policy(timer: &Timer) -> schedule::CatchUp {
     // What a rule without a policy of its own gets: late, within an hour.
-    serde_json::from_value(timer.doc["catch_up"].clone())
-        .unwrap_or(schedule::CatchUp::Late { within: "1h".into() })
+    serde_json::from_value(timer.doc["catch_up"].clone()).unwrap_or(schedule::CatchUp::Late {
+        within: "1h".into(),
+    })
 }
 
 /// Makes the timers of a rule's schedule triggers those of its live version.
@@ -282,11 +366,19 @@ pub async fn sync_rule_timers(
         return Ok(());
     }
     for trigger in &document.triggers {
-        let Some(plugin) = engine.plugins.trigger(&trigger.kind) else { continue };
+        let Some(plugin) = engine.plugins.trigger(&trigger.kind) else {
+            continue;
+        };
         // A schedule that cannot be made was refused when the rule was saved.
-        let Ok(Some(schedule)) = plugin.schedule(&trigger.with, zone) else { continue };
-        let Ok(compiled) = schedule.compile() else { continue };
-        let Some(next) = compiled.next_after(now.micros()) else { continue };
+        let Ok(Some(schedule)) = plugin.schedule(&trigger.with, zone) else {
+            continue;
+        };
+        let Ok(compiled) = schedule.compile() else {
+            continue;
+        };
+        let Some(next) = compiled.next_after(now.micros()) else {
+            continue;
+        };
         let timer = Timer {
             id: engine.ids.new_id(),
             workspace: rule.workspace,

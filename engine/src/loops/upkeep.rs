@@ -74,7 +74,8 @@ impl Engine {
     pub async fn decide_left_over(&self) -> Result<usize, StoreError> {
         let now = self.now();
         let mut tx = self.store.begin().await?;
-        let left = events::claim_undecided(&mut tx, now.plus(-UNDECIDED_AGE), UNDECIDED_BATCH).await?;
+        let left =
+            events::claim_undecided(&mut tx, now.plus(-UNDECIDED_AGE), UNDECIDED_BATCH).await?;
         if left.is_empty() {
             tx.rollback().await?;
             return Ok(0);

@@ -55,7 +55,9 @@ pub(super) async fn run(
             Ok(claimed) => {
                 engine.pulse.beat(LoopName::Work, engine.now());
                 for handed in claimed {
-                    let Ok(place) = places.clone().acquire_owned().await else { break };
+                    let Ok(place) = places.clone().acquire_owned().await else {
+                        break;
+                    };
                     let engine = engine.clone();
                     tracker.spawn(async move {
                         engine.carry_out(handed).await;
@@ -77,7 +79,10 @@ pub(super) async fn run(
 }
 
 async fn wait_for_rows(engine: &Engine) {
-    let due = jobs::next_due(&mut engine.store.clone()).await.ok().flatten();
+    let due = jobs::next_due(&mut engine.store.clone())
+        .await
+        .ok()
+        .flatten();
     let now = engine.now();
     let sleep = due.map_or(POLL, |due| {
         Duration::from_micros(u64::try_from(due.since(now)).unwrap_or(0)).min(POLL)
@@ -101,7 +106,10 @@ impl Engine {
         } else {
             tx.commit().await?;
         }
-        Ok(claimed.into_iter().map(|job| Handed { job, fresh: None }).collect())
+        Ok(claimed
+            .into_iter()
+            .map(|job| Handed { job, fresh: None })
+            .collect())
     }
 
     /// Carries out one job; an error puts it back.
@@ -111,7 +119,10 @@ impl Engine {
         let result = match job.kind.as_str() {
             JOB_RUN => self.advance(handed).await,
             JOB_PUBLICATION => self.move_publication(&job).await,
-            _ => self.put_back(&job, "this server does not know this kind of job").await,
+            _ => {
+                self.put_back(&job, "this server does not know this kind of job")
+                    .await
+            }
         };
         match result {
             Ok(()) => {}

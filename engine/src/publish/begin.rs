@@ -43,19 +43,28 @@ pub fn parts(content: &Content) -> Vec<NewPublication> {
     let mut first = content.clone();
     first.thread = Vec::new();
     first.first_comment = None;
-    parts.push(NewPublication { part: 0, content: first });
+    parts.push(NewPublication {
+        part: 0,
+        content: first,
+    });
     for piece in &content.thread {
         let mut follow = Content::status(piece.text.clone());
         follow.media = piece.media.clone();
         follow.language = content.language.clone();
         follow.visibility = content.visibility.clone();
-        parts.push(NewPublication { part: parts.len() as i64, content: follow });
+        parts.push(NewPublication {
+            part: parts.len() as i64,
+            content: follow,
+        });
     }
     if let Some(comment) = &content.first_comment {
         let mut follow = Content::status(comment.clone());
         follow.language = content.language.clone();
         follow.visibility = content.visibility.clone();
-        parts.push(NewPublication { part: parts.len() as i64, content: follow });
+        parts.push(NewPublication {
+            part: parts.len() as i64,
+            content: follow,
+        });
     }
     parts
 }
@@ -79,7 +88,16 @@ pub async fn begin_publishing(
         return Err(BeginError::WrongState(post.state));
     }
     let now = ids.now();
-    posts::set_state(tx, post.workspace, post.id, &startable, PostState::Publishing, now, None).await?;
+    posts::set_state(
+        tx,
+        post.workspace,
+        post.id,
+        &startable,
+        PostState::Publishing,
+        now,
+        None,
+    )
+    .await?;
     let mut made = Vec::new();
     for variant in &post.variants {
         for part in parts(post.content_for(variant)) {
@@ -107,10 +125,19 @@ pub async fn begin_publishing(
                 published_at: None,
             };
             let is_new =
-                publications::insert_missing(tx, &publication, &part.content, Some(run), path, now).await?;
+                publications::insert_missing(tx, &publication, &part.content, Some(run), path, now)
+                    .await?;
             // P7: later parts are woken by the part before them.
             if is_new && part.part == 0 {
-                jobs::wake(tx, ids.new_id(), post.workspace, JOB_PUBLICATION, &id.to_string(), now).await?;
+                jobs::wake(
+                    tx,
+                    ids.new_id(),
+                    post.workspace,
+                    JOB_PUBLICATION,
+                    &id.to_string(),
+                    now,
+                )
+                .await?;
             }
             made.push(id);
         }

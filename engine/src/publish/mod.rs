@@ -14,7 +14,9 @@ mod spill;
 mod work;
 
 pub use begin::{BeginError, NewPublication, begin_publishing};
-pub use port::{Commit, Found, ParentRef, PortError, PortErrorClass, Prepare, PublishPort, PublishWork};
+pub use port::{
+    Commit, Found, ParentRef, PortError, PortErrorClass, Prepare, PublishPort, PublishWork,
+};
 pub use result::{HumanDecision, decide_by_hand};
 pub use spill::replay as replay_spill;
 pub use work::JOB_PUBLICATION;

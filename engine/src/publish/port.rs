@@ -126,13 +126,24 @@ pub enum PortErrorClass {
 #[async_trait]
 pub trait PublishPort: Send + Sync {
     /// One private sub-step without public effect.
-    async fn prepare(&self, work: &PublishWork, progress: Value, now: Timestamp) -> Result<Prepare, PortError>;
+    async fn prepare(
+        &self,
+        work: &PublishWork,
+        progress: Value,
+        now: Timestamp,
+    ) -> Result<Prepare, PortError>;
     /// What identifies the content when the network is asked.
     fn fingerprint(&self, work: &PublishWork) -> Fingerprint;
     /// The call with public effect.
     async fn commit(&self, work: &PublishWork, progress: &Value, attempt: &Attempt) -> Commit;
     /// What became of an attempt.
-    async fn find(&self, work: &PublishWork, progress: &Value, attempt: &Attempt, bound: &[String]) -> Found;
+    async fn find(
+        &self,
+        work: &PublishWork,
+        progress: &Value,
+        attempt: &Attempt,
+        bound: &[String],
+    ) -> Found;
     /// Microseconds after a call's deadline before the network is believed.
     fn settle(&self, network: &str) -> i64;
 }

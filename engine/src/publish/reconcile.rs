@@ -26,28 +26,51 @@ impl Engine {
         let publication = &ready.row.publication;
         let open = attempts::find_open(&mut reader, publication.workspace, publication.id).await?;
         let Some(attempt) = open else {
-            return self.to_review(job, ready, "the attempt in doubt is gone").await;
+            return self
+                .to_review(job, ready, "the attempt in doubt is gone")
+                .await;
         };
         let settled_at = self.settled_at(&ready.work.account.network, &attempt);
         if now < settled_at {
-            return self.ask_later(job, settled_at, "waits until the network has settled").await;
+            return self
+                .ask_later(job, settled_at, "waits until the network has settled")
+                .await;
         }
         if ready.row.publication.state != PublicationState::Reconciling {
-            self.step_to(job, &mut ready, PublicationState::Reconciling, "asks the network").await?;
+            self.step_to(
+                job,
+                &mut ready,
+                PublicationState::Reconciling,
+                "asks the network",
+            )
+            .await?;
         }
         let bound = publications::bound_remote_ids(
-            &mut reader, ready.row.publication.workspace, ready.row.publication.account, BOUND_MAX,
+            &mut reader,
+            ready.row.publication.workspace,
+            ready.row.publication.account,
+            BOUND_MAX,
         )
         .await?;
         let bound: Vec<String> = bound.into_iter().collect();
         let found = self
             .publisher
-            .find(&ready.work, &ready.row.publication.progress, &attempt, &bound)
+            .find(
+                &ready.work,
+                &ready.row.publication.progress,
+                &attempt,
+                &bound,
+            )
             .await;
         failpoint::hit("K12");
         match found {
-            Found::One { remote_id, remote_url, extra } => {
-                self.confirm(job, &ready.row, &attempt, &remote_id, remote_url, extra).await
+            Found::One {
+                remote_id,
+                remote_url,
+                extra,
+            } => {
+                self.confirm(job, &ready.row, &attempt, &remote_id, remote_url, extra)
+                    .await
             }
             Found::Absent => self.seen_absent(job, ready, attempt, now).await,
             Found::Several(ids) => {
@@ -57,10 +80,16 @@ impl Engine {
             Found::CannotTell(reason) => self.to_review(job, ready, &reason).await,
             Found::Later(error) => {
                 if now.since(attempt.deadline_at) > self.config.reconcile_window {
-                    let reason = format!("the network could not be asked in time: {}", error.message);
+                    let reason =
+                        format!("the network could not be asked in time: {}", error.message);
                     return self.to_review(job, ready, &reason).await;
                 }
-                let at = now.plus(error.retry_after.unwrap_or(ASK_AGAIN).max(ASK_AGAIN.min(self.config.absent_gap)));
+                let at = now.plus(
+                    error
+                        .retry_after
+                        .unwrap_or(ASK_AGAIN)
+                        .max(ASK_AGAIN.min(self.config.absent_gap)),
+                );
                 self.ask_later(job, at, &error.message).await
             }
         }
@@ -97,16 +126,39 @@ impl Engine {
                 publication.progress["absent_since"] = Value::Null;
                 publication.state = PublicationState::RetryWait;
                 let note = "the network does not have it: seen twice";
-                publications::transition(&mut tx, publication, PublicationState::Reconciling, epoch, note, now).await?;
+                publications::transition(
+                    &mut tx,
+                    publication,
+                    PublicationState::Reconciling,
+                    epoch,
+                    note,
+                    now,
+                )
+                .await?;
                 let evidence = json!({"absent_first": first, "absent_again": now});
-                attempts::close(&mut tx, attempt.workspace, attempt.id, AttemptPhase::Absent, &evidence).await?;
+                attempts::close(
+                    &mut tx,
+                    attempt.workspace,
+                    attempt.id,
+                    AttemptPhase::Absent,
+                    &evidence,
+                )
+                .await?;
                 jobs::put_off(&mut tx, job, now, Some(note)).await?;
             }
             first => {
                 let first = first.unwrap_or(now);
                 publication.progress["absent_since"] = json!(first);
                 let note = "the network does not list it; looks again";
-                publications::transition(&mut tx, publication, PublicationState::Reconciling, epoch, note, now).await?;
+                publications::transition(
+                    &mut tx,
+                    publication,
+                    PublicationState::Reconciling,
+                    epoch,
+                    note,
+                    now,
+                )
+                .await?;
                 jobs::put_off(&mut tx, job, first.plus(self.config.absent_gap), Some(note)).await?;
             }
         }

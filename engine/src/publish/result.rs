@@ -51,12 +51,31 @@ impl Engine {
         outcome: Commit,
     ) -> Result<(), StoreError> {
         match outcome {
-            Commit::Published { remote_id, remote_url, extra } => {
+            Commit::Published {
+                remote_id,
+                remote_url,
+                extra,
+            } => {
                 // P6: the network said yes; that must outlive a database that is away.
-                if let Err(error) =
-                    self.confirm(job, &ready.row, &attempt, &remote_id, remote_url.clone(), extra.clone()).await
+                if let Err(error) = self
+                    .confirm(
+                        job,
+                        &ready.row,
+                        &attempt,
+                        &remote_id,
+                        remote_url.clone(),
+                        extra.clone(),
+                    )
+                    .await
                 {
-                    let kept = spill::append(self, &ready.row.publication, &attempt, &remote_id, remote_url, extra);
+                    let kept = spill::append(
+                        self,
+                        &ready.row.publication,
+                        &attempt,
+                        &remote_id,
+                        remote_url,
+                        extra,
+                    );
                     tracing::error!(publication.id = %ready.row.publication.id, kept, %error, "a confirmed publish could not be stored");
                     return Err(error);
                 }
@@ -72,7 +91,12 @@ impl Engine {
     }
 
     /// The outcome is not known: nothing is repeated before the network was asked.
-    pub(super) async fn mark_unknown(&self, job: &Job, ready: Ready, note: &str) -> Result<(), StoreError> {
+    pub(super) async fn mark_unknown(
+        &self,
+        job: &Job,
+        ready: Ready,
+        note: &str,
+    ) -> Result<(), StoreError> {
         let now = self.now();
         let mut publication = ready.row.publication.clone();
         publication.state = PublicationState::Unknown;
@@ -80,11 +104,18 @@ impl Engine {
         let mut tx = self.store.begin().await?;
         jobs::fence(&mut tx, job).await?;
         publications::transition(
-            &mut tx, &publication, PublicationState::Sending, ready.row.publication.epoch, note, now,
+            &mut tx,
+            &publication,
+            PublicationState::Sending,
+            ready.row.publication.epoch,
+            note,
+            now,
         )
         .await?;
         let attempt = attempts::find_open(&mut tx, publication.workspace, publication.id).await?;
-        let at = attempt.map_or(now, |attempt| self.settled_at(&ready.work.account.network, &attempt));
+        let at = attempt.map_or(now, |attempt| {
+            self.settled_at(&ready.work.account.network, &attempt)
+        });
         jobs::put_off(&mut tx, job, at.max(now), Some(note)).await?;
         tx.commit().await?;
         self.jobs_changed.notify_one();
@@ -105,8 +136,9 @@ impl Engine {
         let now = self.now();
         let mut tx = self.store.begin().await?;
         jobs::fence(&mut tx, job).await?;
-        let admissions =
-            self.write_confirmed(&mut tx, row, attempt, remote_id, remote_url, extra, now).await?;
+        let admissions = self
+            .write_confirmed(&mut tx, row, attempt, remote_id, remote_url, extra, now)
+            .await?;
         jobs::finish(&mut tx, job).await?;
         tx.commit().await?;
         self.hand_over_all(admissions);
@@ -136,9 +168,24 @@ impl Engine {
             publication.progress = json!({});
         }
         publication.progress["published"] = extra;
-        publications::transition(tx, &publication, from, row.publication.epoch, "confirmed by the network", now).await?;
+        publications::transition(
+            tx,
+            &publication,
+            from,
+            row.publication.epoch,
+            "confirmed by the network",
+            now,
+        )
+        .await?;
         let evidence = json!({"remote_id": remote_id, "at": now});
-        attempts::close(tx, attempt.workspace, attempt.id, AttemptPhase::Confirmed, &evidence).await?;
+        attempts::close(
+            tx,
+            attempt.workspace,
+            attempt.id,
+            AttemptPhase::Confirmed,
+            &evidence,
+        )
+        .await?;
         self.after_settled(tx, &publication, now).await
     }
 
@@ -159,7 +206,14 @@ impl Engine {
         jobs::fence(&mut tx, job).await?;
         if let Some(attempt) = attempt {
             let evidence = json!({"code": error.code, "message": error.message, "at": now});
-            attempts::close(&mut tx, attempt.workspace, attempt.id, AttemptPhase::Rejected, &evidence).await?;
+            attempts::close(
+                &mut tx,
+                attempt.workspace,
+                attempt.id,
+                AttemptPhase::Rejected,
+                &evidence,
+            )
+            .await?;
         } else {
             // A failed preparation counts as a try as well, or it would go on for ever.
             publication.attempts += 1;
@@ -169,20 +223,31 @@ impl Engine {
         match error.class {
             PortErrorClass::Reconnect => {
                 publication.state = PublicationState::Held;
-                publications::transition(&mut tx, &publication, from, epoch, &error.message, now).await?;
+                publications::transition(&mut tx, &publication, from, epoch, &error.message, now)
+                    .await?;
                 jobs::finish(&mut tx, job).await?;
-                admissions.extend(self.require_reconnect(&mut tx, &publication, &error, now).await?);
+                admissions.extend(
+                    self.require_reconnect(&mut tx, &publication, &error, now)
+                        .await?,
+                );
             }
             PortErrorClass::Transient if tries_left => {
                 publication.state = PublicationState::RetryWait;
-                publications::transition(&mut tx, &publication, from, epoch, &error.message, now).await?;
-                let delay = delay_before(&Retry::default(), publication.attempts, self.ids.unit(), error.retry_after);
+                publications::transition(&mut tx, &publication, from, epoch, &error.message, now)
+                    .await?;
+                let delay = delay_before(
+                    &Retry::default(),
+                    publication.attempts,
+                    self.ids.unit(),
+                    error.retry_after,
+                );
                 jobs::put_off(&mut tx, job, now.plus(delay), Some(&error.message)).await?;
                 self.jobs_changed.notify_one();
             }
             PortErrorClass::Content | PortErrorClass::Transient => {
                 publication.state = PublicationState::Failed;
-                publications::transition(&mut tx, &publication, from, epoch, &error.message, now).await?;
+                publications::transition(&mut tx, &publication, from, epoch, &error.message, now)
+                    .await?;
                 jobs::finish(&mut tx, job).await?;
                 admissions = self.after_settled(&mut tx, &publication, now).await?;
             }
@@ -219,13 +284,22 @@ impl Engine {
             Err(error) => return Err(error),
         }
         let data = json!({"account": {"id": publication.account}, "reason": problem});
-        let event = NewEvent::new(publication.workspace, kind::ACCOUNT_RECONNECT_REQUIRED, data)
-            .about(publication.account);
+        let event = NewEvent::new(
+            publication.workspace,
+            kind::ACCOUNT_RECONNECT_REQUIRED,
+            data,
+        )
+        .about(publication.account);
         Ok(vec![self.admit(tx, event).await?])
     }
 
     /// The account cannot be used now: the publication waits, it does not fail.
-    pub(super) async fn hold(&self, job: &Job, row: PublicationRow, reason: &str) -> Result<(), StoreError> {
+    pub(super) async fn hold(
+        &self,
+        job: &Job,
+        row: PublicationRow,
+        reason: &str,
+    ) -> Result<(), StoreError> {
         let now = self.now();
         let from = row.publication.state;
         let mut publication = row.publication.clone();
@@ -233,7 +307,15 @@ impl Engine {
         publication.problem = Some(reason.to_string());
         let mut tx = self.store.begin().await?;
         jobs::fence(&mut tx, job).await?;
-        publications::transition(&mut tx, &publication, from, row.publication.epoch, reason, now).await?;
+        publications::transition(
+            &mut tx,
+            &publication,
+            from,
+            row.publication.epoch,
+            reason,
+            now,
+        )
+        .await?;
         jobs::finish(&mut tx, job).await?;
         tx.commit().await?;
         self.announce(publication.workspace, "post", publication.post);
@@ -241,7 +323,12 @@ impl Engine {
     }
 
     /// It will not be sent.
-    pub(super) async fn give_up(&self, job: &Job, row: PublicationRow, reason: &str) -> Result<(), StoreError> {
+    pub(super) async fn give_up(
+        &self,
+        job: &Job,
+        row: PublicationRow,
+        reason: &str,
+    ) -> Result<(), StoreError> {
         let now = self.now();
         let from = row.publication.state;
         let mut publication = row.publication.clone();
@@ -249,7 +336,15 @@ impl Engine {
         publication.problem = Some(reason.to_string());
         let mut tx = self.store.begin().await?;
         jobs::fence(&mut tx, job).await?;
-        publications::transition(&mut tx, &publication, from, row.publication.epoch, reason, now).await?;
+        publications::transition(
+            &mut tx,
+            &publication,
+            from,
+            row.publication.epoch,
+            reason,
+            now,
+        )
+        .await?;
         let admissions = self.after_settled(&mut tx, &publication, now).await?;
         jobs::finish(&mut tx, job).await?;
         tx.commit().await?;
@@ -258,7 +353,12 @@ impl Engine {
     }
 
     /// Only a person can tell.
-    pub(super) async fn to_review(&self, job: &Job, ready: Ready, reason: &str) -> Result<(), StoreError> {
+    pub(super) async fn to_review(
+        &self,
+        job: &Job,
+        ready: Ready,
+        reason: &str,
+    ) -> Result<(), StoreError> {
         let now = self.now();
         let from = ready.row.publication.state;
         let mut publication = ready.row.publication.clone();
@@ -266,7 +366,15 @@ impl Engine {
         publication.problem = Some(reason.to_string());
         let mut tx = self.store.begin().await?;
         jobs::fence(&mut tx, job).await?;
-        publications::transition(&mut tx, &publication, from, ready.row.publication.epoch, reason, now).await?;
+        publications::transition(
+            &mut tx,
+            &publication,
+            from,
+            ready.row.publication.epoch,
+            reason,
+            now,
+        )
+        .await?;
         let admissions = self.after_settled(&mut tx, &publication, now).await?;
         jobs::finish(&mut tx, job).await?;
         tx.commit().await?;
@@ -283,16 +391,27 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Vec<Admission>, StoreError> {
         let rows = publications::list_for_post(tx, publication.workspace, publication.post).await?;
-        let run = rows.iter().find(|row| row.publication.id == publication.id).and_then(|row| row.run_id);
-        let all: Vec<Publication> = rows.into_iter().map(|row| row.publication).collect();
-        let next = all
+        let run = rows
             .iter()
-            .find(|other| other.variant == publication.variant && other.part == publication.part + 1);
+            .find(|row| row.publication.id == publication.id)
+            .and_then(|row| row.run_id);
+        let all: Vec<Publication> = rows.into_iter().map(|row| row.publication).collect();
+        let next = all.iter().find(|other| {
+            other.variant == publication.variant && other.part == publication.part + 1
+        });
         if let Some(next) = next
             && !next.state.is_settled()
             && publication.state != PublicationState::NeedsReview
         {
-            jobs::wake(tx, self.ids.new_id(), next.workspace, JOB_PUBLICATION, &next.id.to_string(), now).await?;
+            jobs::wake(
+                tx,
+                self.ids.new_id(),
+                next.workspace,
+                JOB_PUBLICATION,
+                &next.id.to_string(),
+                now,
+            )
+            .await?;
             self.jobs_changed.notify_one();
         }
         let is_open = |other: &Publication| !other.state.is_settled();
@@ -304,7 +423,10 @@ impl Engine {
                         && before.state == PublicationState::NeedsReview
                 })
         };
-        if all.iter().any(|other| is_open(other) && !waits_behind_doubt(other)) {
+        if all
+            .iter()
+            .any(|other| is_open(other) && !waits_behind_doubt(other))
+        {
             return Ok(Vec::new());
         }
         self.settle_post(tx, publication, &all, run, now).await
@@ -321,8 +443,23 @@ impl Engine {
         let (state, event_kind) = post_outcome(all);
         let problem = all.iter().find_map(|other| other.problem.clone());
         let (workspace, post_id) = (publication.workspace, publication.post);
-        let from = [PostState::Publishing, PostState::NeedsReview, PostState::Failed, PostState::PartiallyPublished];
-        let post = match posts::set_state(tx, workspace, post_id, &from, state, now, problem.as_deref()).await {
+        let from = [
+            PostState::Publishing,
+            PostState::NeedsReview,
+            PostState::Failed,
+            PostState::PartiallyPublished,
+        ];
+        let post = match posts::set_state(
+            tx,
+            workspace,
+            post_id,
+            &from,
+            state,
+            now,
+            problem.as_deref(),
+        )
+        .await
+        {
             Ok(post) => post,
             // Settled before, or deleted meanwhile: nothing follows a second time.
             Err(StoreError::Stale { .. }) => return Ok(Vec::new()),
@@ -330,7 +467,9 @@ impl Engine {
         };
         let cause = self.cause_of_run(tx, workspace, run).await?;
         let data = json!({"post": post, "publications": all, "problem": problem});
-        let event = NewEvent::new(workspace, event_kind, data).about(post_id).because(cause);
+        let event = NewEvent::new(workspace, event_kind, data)
+            .about(post_id)
+            .because(cause);
         let admission = self.admit(tx, event).await?;
         if let Some(run) = run {
             wake_run(self, tx, workspace, run, now).await?;
@@ -344,8 +483,12 @@ impl Engine {
         workspace: WorkspaceId,
         run: Option<so_model::id::RunId>,
     ) -> Result<Cause, StoreError> {
-        let Some(id) = run else { return Ok(Cause::default()) };
-        let Some(run) = runs::find(tx, workspace, id).await? else { return Ok(Cause::default()) };
+        let Some(id) = run else {
+            return Ok(Cause::default());
+        };
+        let Some(run) = runs::find(tx, workspace, id).await? else {
+            return Ok(Cause::default());
+        };
         let Some(event) = events::find(tx, workspace, run.event).await? else {
             return Ok(Cause::default());
         };
@@ -362,7 +505,10 @@ pub(super) fn post_outcome(all: &[Publication]) -> (PostState, &'static str) {
     } else if published == all.len() {
         (PostState::Published, kind::POST_PUBLISHED)
     } else if published > 0 {
-        (PostState::PartiallyPublished, kind::POST_PARTIALLY_PUBLISHED)
+        (
+            PostState::PartiallyPublished,
+            kind::POST_PARTIALLY_PUBLISHED,
+        )
     } else {
         (PostState::Failed, kind::POST_FAILED)
     }
@@ -388,9 +534,14 @@ pub async fn decide_by_hand(
 ) -> Result<bool, StoreError> {
     let now = engine.now();
     let mut tx = engine.store.begin().await?;
-    let Some(row) = publications::find_with_content(&mut tx, workspace, id).await? else { return Ok(false) };
+    let Some(row) = publications::find_with_content(&mut tx, workspace, id).await? else {
+        return Ok(false);
+    };
     let from = row.publication.state;
-    if !matches!(from, PublicationState::NeedsReview | PublicationState::Failed) {
+    if !matches!(
+        from,
+        PublicationState::NeedsReview | PublicationState::Failed
+    ) {
         return Ok(false);
     }
     let mut publication = row.publication.clone();
@@ -398,7 +549,14 @@ pub async fn decide_by_hand(
     let note = format!("decided by {by}");
     let evidence = json!({"decided_by": by, "at": now});
     if let Some(open) = attempts::find_open(&mut tx, workspace, id).await? {
-        attempts::close(&mut tx, workspace, open.id, AttemptPhase::Decided, &evidence).await?;
+        attempts::close(
+            &mut tx,
+            workspace,
+            open.id,
+            AttemptPhase::Decided,
+            &evidence,
+        )
+        .await?;
     }
     let admissions = match decision {
         HumanDecision::IsLive { url } => {
@@ -406,22 +564,67 @@ pub async fn decide_by_hand(
             publication.remote_url = url;
             publication.published_at = Some(now);
             publication.problem = None;
-            publications::transition(&mut tx, &publication, from, row.publication.epoch, &note, now).await?;
+            publications::transition(
+                &mut tx,
+                &publication,
+                from,
+                row.publication.epoch,
+                &note,
+                now,
+            )
+            .await?;
             engine.after_settled(&mut tx, &publication, now).await?
         }
         HumanDecision::NotLive => {
             publication.state = PublicationState::Due;
             publication.problem = None;
-            publication.attempts = 0;
-            publications::transition(&mut tx, &publication, from, row.publication.epoch, &note, now).await?;
-            let states = [PostState::NeedsReview, PostState::Failed, PostState::PartiallyPublished, PostState::Publishing];
-            posts::set_state(&mut tx, workspace, publication.post, &states, PostState::Publishing, now, None).await?;
-            jobs::wake(&mut tx, engine.ids.new_id(), workspace, JOB_PUBLICATION, &id.to_string(), now).await?;
+            publications::transition(
+                &mut tx,
+                &publication,
+                from,
+                row.publication.epoch,
+                &note,
+                now,
+            )
+            .await?;
+            let states = [
+                PostState::NeedsReview,
+                PostState::Failed,
+                PostState::PartiallyPublished,
+                PostState::Publishing,
+            ];
+            posts::set_state(
+                &mut tx,
+                workspace,
+                publication.post,
+                &states,
+                PostState::Publishing,
+                now,
+                None,
+            )
+            .await?;
+            jobs::wake(
+                &mut tx,
+                engine.ids.new_id(),
+                workspace,
+                JOB_PUBLICATION,
+                &id.to_string(),
+                now,
+            )
+            .await?;
             Vec::new()
         }
         HumanDecision::Drop => {
             publication.state = PublicationState::Cancelled;
-            publications::transition(&mut tx, &publication, from, row.publication.epoch, &note, now).await?;
+            publications::transition(
+                &mut tx,
+                &publication,
+                from,
+                row.publication.epoch,
+                &note,
+                now,
+            )
+            .await?;
             engine.after_settled(&mut tx, &publication, now).await?
         }
     };

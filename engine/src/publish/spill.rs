@@ -34,7 +34,9 @@ pub(super) fn append(
     remote_url: Option<String>,
     extra: Value,
 ) -> bool {
-    let Some(path) = &engine.config.spill_file else { return false };
+    let Some(path) = &engine.config.spill_file else {
+        return false;
+    };
     let line = Line {
         workspace: publication.workspace,
         publication: publication.id,
@@ -44,7 +46,10 @@ pub(super) fn append(
         extra,
     };
     let write = || -> std::io::Result<()> {
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+        let mut file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)?;
         let text = serde_json::to_string(&line).map_err(std::io::Error::other)?;
         file.write_all(format!("{text}\n").as_bytes())?;
         file.sync_all()
@@ -54,24 +59,42 @@ pub(super) fn append(
 
 /// Writes kept outcomes into the database; answers how many there were.
 pub async fn replay(engine: &Engine) -> Result<usize, StoreError> {
-    let Some(path) = engine.config.spill_file.clone() else { return Ok(0) };
-    let Ok(text) = std::fs::read_to_string(&path) else { return Ok(0) };
+    let Some(path) = engine.config.spill_file.clone() else {
+        return Ok(0);
+    };
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        return Ok(0);
+    };
     let mut replayed = 0;
     // A line cut short by a crash says nothing; its publication is reconciled instead.
-    for line in text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
+    for line in text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Line>(line).ok())
+    {
         let now = engine.now();
         let mut tx = engine.store.begin().await?;
-        let row = publications::find_with_content(&mut tx, line.workspace, line.publication).await?;
+        let row =
+            publications::find_with_content(&mut tx, line.workspace, line.publication).await?;
         let open = attempts::find_open(&mut tx, line.workspace, line.publication).await?;
         if let (Some(row), Some(open)) = (row, open)
             && open.id == line.attempt
             && matches!(
                 row.publication.state,
-                PublicationState::Sending | PublicationState::Unknown | PublicationState::Reconciling
+                PublicationState::Sending
+                    | PublicationState::Unknown
+                    | PublicationState::Reconciling
             )
         {
             let admissions = engine
-                .write_confirmed(&mut tx, &row, &open, &line.remote_id, line.remote_url, line.extra, now)
+                .write_confirmed(
+                    &mut tx,
+                    &row,
+                    &open,
+                    &line.remote_id,
+                    line.remote_url,
+                    line.extra,
+                    now,
+                )
                 .await?;
             tx.commit().await?;
             engine.hand_over_all(admissions);

@@ -49,7 +49,9 @@ impl Engine {
             Loaded::Idle => return self.finish_job(job).await,
             Loaded::Held(row, reason) => return self.hold(job, *row, &reason).await,
             Loaded::Orphan(row) => {
-                return self.give_up(job, *row, "the part before it was not published").await;
+                return self
+                    .give_up(job, *row, "the part before it was not published")
+                    .await;
             }
         };
         match ready.row.publication.state {
@@ -58,8 +60,13 @@ impl Engine {
             | PublicationState::Preparing
             | PublicationState::Held => self.send(job, ready).await,
             // Found in this state the worker was lost during the call: nobody knows.
-            PublicationState::Sending => self.mark_unknown(job, ready, "the server stopped during the call").await,
-            PublicationState::Unknown | PublicationState::Reconciling => self.reconcile(job, ready).await,
+            PublicationState::Sending => {
+                self.mark_unknown(job, ready, "the server stopped during the call")
+                    .await
+            }
+            PublicationState::Unknown | PublicationState::Reconciling => {
+                self.reconcile(job, ready).await
+            }
             PublicationState::Published
             | PublicationState::Failed
             | PublicationState::NeedsReview
@@ -75,8 +82,11 @@ impl Engine {
 
     async fn load_publication(&self, job: &Job) -> Result<Loaded, StoreError> {
         let mut reader = self.store.clone();
-        let Ok(id) = job.subject.parse::<PublicationId>() else { return Ok(Loaded::Idle) };
-        let Some(row) = publications::find_with_content(&mut reader, job.workspace, id).await? else {
+        let Ok(id) = job.subject.parse::<PublicationId>() else {
+            return Ok(Loaded::Idle);
+        };
+        let Some(row) = publications::find_with_content(&mut reader, job.workspace, id).await?
+        else {
             return Ok(Loaded::Idle);
         };
         if row.publication.state.is_settled() {
@@ -86,7 +96,9 @@ impl Engine {
             row.publication.state,
             PublicationState::Sending | PublicationState::Unknown | PublicationState::Reconciling
         );
-        let Some(account) = accounts::find(&mut reader, job.workspace, row.publication.account).await? else {
+        let Some(account) =
+            accounts::find(&mut reader, job.workspace, row.publication.account).await?
+        else {
             return Ok(Loaded::Orphan(Box::new(row)));
         };
         // A doubtful one is reconciled whatever the account's state: asking changes nothing.
@@ -110,7 +122,11 @@ impl Engine {
             own(part).and_then(|other| {
                 other.remote_id.clone().map(|remote_id| ParentRef {
                     remote_id,
-                    extra: other.progress.get("published").cloned().unwrap_or(Value::Null),
+                    extra: other
+                        .progress
+                        .get("published")
+                        .cloned()
+                        .unwrap_or(Value::Null),
                 })
             })
         };
@@ -127,7 +143,11 @@ impl Engine {
         }
         let post = posts::find(&mut reader, job.workspace, row.publication.post).await?;
         let destination = post
-            .and_then(|post| post.variants.into_iter().find(|v| v.id == row.publication.variant))
+            .and_then(|post| {
+                post.variants
+                    .into_iter()
+                    .find(|v| v.id == row.publication.variant)
+            })
             .and_then(|variant| variant.destination);
         let work = PublishWork {
             publication: row.publication.clone(),
@@ -142,11 +162,16 @@ impl Engine {
 
     /// Prepares, commits the intent, makes the call, settles.
     async fn send(&self, job: &Job, mut ready: Ready) -> Result<(), StoreError> {
-        self.step_to(job, &mut ready, PublicationState::Preparing, "claimed").await?;
+        self.step_to(job, &mut ready, PublicationState::Preparing, "claimed")
+            .await?;
         let mut progress = ready.row.publication.progress.clone();
         for _ in 0..PREPARE_STEPS_MAX {
             let now = self.now();
-            match self.publisher.prepare(&ready.work, progress.clone(), now).await {
+            match self
+                .publisher
+                .prepare(&ready.work, progress.clone(), now)
+                .await
+            {
                 Ok(Prepare::Ready { progress: last }) => {
                     ready.row.publication.progress = last;
                     failpoint::hit("K5");
@@ -158,7 +183,10 @@ impl Engine {
                     failpoint::hit("K11");
                     return Ok(());
                 }
-                Ok(Prepare::Again { progress: next, after }) => {
+                Ok(Prepare::Again {
+                    progress: next,
+                    after,
+                }) => {
                     // K4: an id that was not stored leaves a harmless orphan at the network.
                     failpoint::hit("K4");
                     progress = next;
@@ -206,7 +234,12 @@ impl Engine {
     }
 
     // True when the job was put back because the network wants time.
-    async fn store_progress(&self, job: &Job, ready: &mut Ready, after: i64) -> Result<bool, StoreError> {
+    async fn store_progress(
+        &self,
+        job: &Job,
+        ready: &mut Ready,
+        after: i64,
+    ) -> Result<bool, StoreError> {
         let now = self.now();
         let publication = &ready.row.publication;
         let mut tx = self.store.begin().await?;
@@ -224,7 +257,11 @@ impl Engine {
     /// P1: the attempt is on disk, under a claim that still holds, before the call.
     async fn commit_intent(&self, job: &Job, ready: &mut Ready) -> Result<Attempt, StoreError> {
         let now = self.now();
-        let call = self.config.call_timeout.min(self.config.lease - LEASE_MARGIN).max(SECOND);
+        let call = self
+            .config
+            .call_timeout
+            .min(self.config.lease - LEASE_MARGIN)
+            .max(SECOND);
         let publication = &mut ready.row.publication;
         publication.state = PublicationState::Sending;
         publication.attempts += 1;
@@ -245,7 +282,12 @@ impl Engine {
         jobs::fence(&mut tx, job).await?;
         jobs::extend(&mut tx, job, now.plus(self.config.lease)).await?;
         publications::transition(
-            &mut tx, publication, PublicationState::Preparing, publication.epoch, "intent", now,
+            &mut tx,
+            publication,
+            PublicationState::Preparing,
+            publication.epoch,
+            "intent",
+            now,
         )
         .await?;
         attempts::insert_open(&mut tx, &attempt).await?;
@@ -257,16 +299,23 @@ impl Engine {
     async fn call(&self, ready: &Ready, attempt: &Attempt) -> Commit {
         let limit = attempt.deadline_at.since(attempt.intent_at);
         let limit = Duration::from_micros(limit.unsigned_abs());
-        let call = self.publisher.commit(&ready.work, &ready.row.publication.progress, attempt);
+        let call = self
+            .publisher
+            .commit(&ready.work, &ready.row.publication.progress, attempt);
         match tokio::time::timeout(limit, call).await {
             Ok(outcome) => outcome,
-            Err(_) => Commit::Unknown { evidence: "no answer before the deadline".into() },
+            Err(_) => Commit::Unknown {
+                evidence: "no answer before the deadline".into(),
+            },
         }
     }
 
     /// When an attempt's outcome may be asked for.
     pub(super) fn settled_at(&self, network: &str, attempt: &Attempt) -> Timestamp {
-        let settle = self.config.settle_override.unwrap_or_else(|| self.publisher.settle(network));
+        let settle = self
+            .config
+            .settle_override
+            .unwrap_or_else(|| self.publisher.settle(network));
         attempt.deadline_at.plus(settle)
     }
 }

@@ -89,7 +89,7 @@ pub fn parse(text: &str, format: Format) -> Result<(Value, Positions), Vec<Field
 /// Writes a document for people, keys in the order of the grammar.
 pub fn to_yaml(document: &RuleDocument) -> Result<String, serde_yaml_ng::Error> {
     let value = serde_json::to_value(document)
-        .map_err(|error| <serde_yaml_ng::Error as serde::ser::Error>::custom(error))?;
+        .map_err(<serde_yaml_ng::Error as serde::ser::Error>::custom)?;
     serde_yaml_ng::to_string(&value)
 }
 

@@ -290,7 +290,8 @@ fn number(text: &str) -> Option<Result<Number, ()>> {
             });
         }
     }
-    if digits.len() > 1 && digits.starts_with('0') && digits.bytes().nth(1)?.is_ascii_digit() {
+    let leading = digits.strip_prefix('0').unwrap_or_default();
+    if leading.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
     if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {

@@ -23,7 +23,7 @@ use crate::{
     config::RUN_EVENTS_MAX,
     decide::FactValues,
     engine::{Engine, Handed},
-    failpoint, facts,
+    facts, failpoint,
     schedule::parse_duration,
 };
 
@@ -53,7 +53,15 @@ pub async fn wake_run(
     run: RunId,
     at: Timestamp,
 ) -> Result<(), StoreError> {
-    jobs::wake(tx, engine.ids.new_id(), workspace, JOB_RUN, &run.to_string(), at).await?;
+    jobs::wake(
+        tx,
+        engine.ids.new_id(),
+        workspace,
+        JOB_RUN,
+        &run.to_string(),
+        at,
+    )
+    .await?;
     engine.jobs_changed.notify_one();
     Ok(())
 }
@@ -92,7 +100,9 @@ impl Engine {
         let (run, event, memos) = match fresh {
             Some(fresh) => (fresh.0, fresh.1, Vec::new()),
             None => {
-                let Ok(id) = job.subject.parse() else { return Ok(None) };
+                let Ok(id) = job.subject.parse() else {
+                    return Ok(None);
+                };
                 let Some(run) = runs::find(&mut reader, job.workspace, id).await? else {
                     return Ok(None);
                 };
@@ -107,14 +117,30 @@ impl Engine {
             }
         };
         let workspace = self.workspace(run.workspace).await?;
-        match self.rule_version(run.workspace, run.rule, run.version).await? {
-            Ok(rule) => Ok(Some(RunContext { run, event, rule, workspace, memos: Memos::new(memos) })),
+        match self
+            .rule_version(run.workspace, run.rule, run.version)
+            .await?
+        {
+            Ok(rule) => Ok(Some(RunContext {
+                run,
+                event,
+                rule,
+                workspace,
+                memos: Memos::new(memos),
+            })),
             Err(reason) => {
                 let mut tx = self.store.begin().await?;
                 jobs::fence(&mut tx, job).await?;
                 let now = self.now();
-                runs::set_state(&mut tx, run.workspace, run.id, RunState::Failed, Some(&reason), now)
-                    .await?;
+                runs::set_state(
+                    &mut tx,
+                    run.workspace,
+                    run.id,
+                    RunState::Failed,
+                    Some(&reason),
+                    now,
+                )
+                .await?;
                 tx.commit().await?;
                 Ok(None)
             }
@@ -135,12 +161,17 @@ impl Engine {
             if self.remote_call(cx, &path, step).is_some() {
                 break After::Go;
             }
-            match self.local_step(&mut tx, cx, &path, step, now, &mut outbox).await? {
+            match self
+                .local_step(&mut tx, cx, &path, step, now, &mut outbox)
+                .await?
+            {
                 After::Go => {}
                 other => break other,
             }
         };
-        let goes_on = self.settle(&mut tx, job, cx, after, now, &mut outbox).await?;
+        let goes_on = self
+            .settle(&mut tx, job, cx, after, now, &mut outbox)
+            .await?;
         failpoint::hit("run.local.commit");
         tx.commit().await?;
         self.hand_over_all(outbox.admissions);
@@ -201,7 +232,9 @@ impl Engine {
             }
         }
         if state == RunState::Failed {
-            self.counters.failed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.counters
+                .failed
+                .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let data = json!({"run": {"id": cx.run.id, "rule": cx.run.rule,
                 "rule_name": cx.rule.document.name, "reason": reason, "event": cx.run.event}});
             let event = NewEvent::new(cx.run.workspace, kind::RUN_FAILED, data)
@@ -223,17 +256,17 @@ impl Engine {
     ) -> Result<After, StoreError> {
         match &step.body {
             StepBody::Action(action) => {
-                self.local_action(tx, cx, path, step, action, now, outbox).await
+                self.local_action(tx, cx, path, step, action, now, outbox)
+                    .await
             }
-            StepBody::If(_) | StepBody::Choose(_) => {
-                self.branch(tx, cx, path, step, now).await
-            }
+            StepBody::If(_) | StepBody::Choose(_) => self.branch(tx, cx, path, step, now).await,
             StepBody::Set(_) => {
                 let output = match cx.render(&format!("{path}/set"), now) {
                     Ok(values) => json!({"set": values}),
                     Err(reason) => return self.fail_step(tx, cx, path, step, reason, now).await,
                 };
-                self.put_done(tx, cx, path, step, Value::Null, output, now).await?;
+                self.put_done(tx, cx, path, step, Value::Null, output, now)
+                    .await?;
                 Ok(After::Go)
             }
             StepBody::Delay(body) => self.delay(tx, cx, path, step, &body.delay, now).await,
@@ -247,7 +280,11 @@ impl Engine {
                 memo.output = json!({"reason": reason, "error": body.stop.error});
                 memo.finished_at = Some(now);
                 self.put(tx, cx, memo).await?;
-                let state = if body.stop.error { RunState::Failed } else { RunState::Finished };
+                let state = if body.stop.error {
+                    RunState::Failed
+                } else {
+                    RunState::Finished
+                };
                 Ok(After::End(state, Some(reason)))
             }
             // Refused when the rule is saved; a document from elsewhere still ends cleanly.
@@ -272,14 +309,23 @@ impl Engine {
                 .collect(),
             _ => vec![(format!("{path}/if"), "then".to_string())],
         };
-        let fallback = if matches!(step.body, StepBody::If(_)) { "else" } else { "otherwise" };
+        let fallback = if matches!(step.body, StepBody::If(_)) {
+            "else"
+        } else {
+            "otherwise"
+        };
         let mut taken = fallback.to_string();
         let mut traces = Vec::new();
         for (pointer, branch) in pointers {
             let mut values = FactValues::default();
             for request in cx.facts_asked(&pointer, now) {
                 let value = facts::fetch(
-                    tx, cx.run.workspace, cx.run.rule, &request.fact, &request.params, now,
+                    tx,
+                    cx.run.workspace,
+                    cx.run.rule,
+                    &request.fact,
+                    &request.params,
+                    now,
                 )
                 .await?;
                 values.insert(request.key, value);
@@ -321,7 +367,10 @@ impl Engine {
         now: Timestamp,
     ) -> Result<After, StoreError> {
         if let Some(memo) = cx.memos.get(path).cloned() {
-            let until = memo.output["until"].as_str().and_then(Timestamp::parse).unwrap_or(now);
+            let until = memo.output["until"]
+                .as_str()
+                .and_then(Timestamp::parse)
+                .unwrap_or(now);
             if until > now {
                 return Ok(After::Until(until, format!("waits until {until}")));
             }
@@ -364,10 +413,16 @@ impl Engine {
         memo.error = Some(reason.clone());
         memo.finished_at = Some(now);
         self.put(tx, cx, memo).await?;
-        Ok(After::End(RunState::Failed, Some(format!("step {}: {reason}", step.id))))
+        Ok(After::End(
+            RunState::Failed,
+            Some(format!("step {}: {reason}", step.id)),
+        ))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a finished memo has this many parts")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a finished memo has this many parts"
+    )]
     pub(super) async fn put_done(
         &self,
         tx: &mut Tx,
@@ -392,7 +447,12 @@ impl Engine {
         self.put(tx, cx, memo).await
     }
 
-    pub(super) async fn put(&self, tx: &mut Tx, cx: &mut RunContext, memo: Memo) -> Result<(), StoreError> {
+    pub(super) async fn put(
+        &self,
+        tx: &mut Tx,
+        cx: &mut RunContext,
+        memo: Memo,
+    ) -> Result<(), StoreError> {
         runs::put_memo(tx, cx.run.workspace, cx.run.id, &memo).await?;
         cx.memos.put(memo);
         Ok(())
@@ -409,7 +469,12 @@ impl Engine {
         if made.is_empty() {
             return Ok(None);
         }
-        let own = cx.rule.document.limits.max_events_per_run.map_or(RUN_EVENTS_MAX, i64::from);
+        let own = cx
+            .rule
+            .document
+            .limits
+            .max_events_per_run
+            .map_or(RUN_EVENTS_MAX, i64::from);
         let max = own.min(RUN_EVENTS_MAX);
         let count = i64::try_from(made.len()).unwrap_or(i64::MAX);
         if runs::add_events(tx, cx.run.id, count).await? > max {
@@ -439,13 +504,19 @@ pub(super) fn begun(path: &str, step: &Step, attempt: i64, now: Timestamp) -> Me
     }
 }
 
-fn end_of_delay(delay: &so_model::rule::Delay, value: &Value, now: Timestamp) -> Result<Timestamp, String> {
+fn end_of_delay(
+    delay: &so_model::rule::Delay,
+    value: &Value,
+    now: Timestamp,
+) -> Result<Timestamp, String> {
     if delay.until.is_some() {
         let text = text_of(&value["until"]);
         return Timestamp::parse(&text)
             .ok_or_else(|| format!("“{text}” is not a moment of the form 2026-11-24T09:00:00Z"));
     }
-    parse_duration(&text_of(&value["for"])).map(|span| now.plus(span)).map_err(|error| error.to_string())
+    parse_duration(&text_of(&value["for"]))
+        .map(|span| now.plus(span))
+        .map_err(|error| error.to_string())
 }
 
 fn text_of(value: &Value) -> String {

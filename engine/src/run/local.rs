@@ -92,18 +92,23 @@ impl Engine {
                 tx.undo_to_savepoint().await?;
                 tracing::error!(run.id = %cx.run.id, step.path = path, %error, "a step's statement was refused");
                 let error = ActionError::fail("step.database", "the database refused the step");
-                self.failed_try(tx, cx, path, step, body, params, &error, now).await
+                self.failed_try(tx, cx, path, step, body, params, &error, now)
+                    .await
             }
             Err(LocalError::Store(error)) => Err(error),
             Err(LocalError::Action(error)) => {
                 tx.undo_to_savepoint().await?;
-                self.failed_try(tx, cx, path, step, body, params, &error, now).await
+                self.failed_try(tx, cx, path, step, body, params, &error, now)
+                    .await
             }
         }
     }
 
     /// Notes a failed try; plans the next or ends the run.
-    #[expect(clippy::too_many_arguments, reason = "a failed try and all that explains it")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a failed try and all that explains it"
+    )]
     pub(super) async fn failed_try(
         &self,
         tx: &mut Tx,
@@ -140,7 +145,10 @@ impl Engine {
         memo.outcome = StepOutcome::Retrying;
         memo.output = serde_json::json!({"code": error.code, "next_try_at": at});
         self.put(tx, cx, memo).await?;
-        let reason = format!("step {}: try {attempt} of {} failed; the next is at {at}", step.id, policy.tries);
+        let reason = format!(
+            "step {}: try {attempt} of {} failed; the next is at {at}",
+            step.id, policy.tries
+        );
         Ok(After::Until(at, reason))
     }
 }

@@ -31,11 +31,14 @@ pub(super) struct RemoteCall {
 
 impl Engine {
     pub(super) fn remote_call(&self, _: &RunContext, _: &str, step: &Step) -> Option<RemoteCall> {
-        let StepBody::Action(body) = &step.body else { return None };
+        let StepBody::Action(body) = &step.body else {
+            return None;
+        };
         match self.plugins.action(&body.action) {
-            Some(Action::Remote(action)) => {
-                Some(RemoteCall { action: action.clone(), body: body.clone() })
-            }
+            Some(Action::Remote(action)) => Some(RemoteCall {
+                action: action.clone(),
+                body: body.clone(),
+            }),
             _ => None,
         }
     }
@@ -61,18 +64,24 @@ impl Engine {
         };
         let attempt = next_attempt(cx, path);
         if call.action.repeat(&params) == Repeat::Never {
-            let was_begun = cx.memos.get(path).is_some_and(|memo| memo.outcome == StepOutcome::Started);
+            let was_begun = cx
+                .memos
+                .get(path)
+                .is_some_and(|memo| memo.outcome == StepOutcome::Started);
             if was_begun {
                 let error = ActionError::fail(
                     "step.outcome_unknown",
                     "the server stopped during the call, so nobody knows whether it took effect",
                 )
                 .next_step("look at the other side, then run the rule again if it is missing");
-                return self.settle_failure(job, cx, path, step, &call, params, &error).await;
+                return self
+                    .settle_failure(job, cx, path, step, &call, params, &error)
+                    .await;
             }
             let mut tx = self.store.begin().await?;
             jobs::fence(&mut tx, job).await?;
-            self.put(&mut tx, cx, begun(path, step, attempt, now)).await?;
+            self.put(&mut tx, cx, begun(path, step, attempt, now))
+                .await?;
             tx.commit().await?;
         }
         failpoint::hit("remote.before");
@@ -84,7 +93,8 @@ impl Engine {
                 let mut outbox = Outbox::default();
                 let mut tx = self.store.begin().await?;
                 jobs::fence(&mut tx, job).await?;
-                self.put_done(&mut tx, cx, path, step, params, end.output, now).await?;
+                self.put_done(&mut tx, cx, path, step, params, end.output, now)
+                    .await?;
                 let after = match self.emit_all(&mut tx, cx, end.events, &mut outbox).await? {
                     Some(reason) => After::End(so_model::run::RunState::Failed, Some(reason)),
                     None if self.is_at_end(cx) => {
@@ -92,13 +102,18 @@ impl Engine {
                     }
                     None => After::Go,
                 };
-                let goes_on = self.settle(&mut tx, job, cx, after, now, &mut outbox).await?;
+                let goes_on = self
+                    .settle(&mut tx, job, cx, after, now, &mut outbox)
+                    .await?;
                 tx.commit().await?;
                 self.hand_over_all(outbox.admissions);
                 self.announce(cx.run.workspace, "run", cx.run.id);
                 Ok(goes_on)
             }
-            Err(error) => self.settle_failure(job, cx, path, step, &call, params, &error).await,
+            Err(error) => {
+                self.settle_failure(job, cx, path, step, &call, params, &error)
+                    .await
+            }
         }
     }
 
@@ -122,7 +137,10 @@ impl Engine {
         let limit = std::time::Duration::from_micros(self.config.call_timeout.unsigned_abs());
         match tokio::time::timeout(limit, call.action.perform(&remote, params)).await {
             Ok(result) => result,
-            Err(_) => Err(ActionError::later("step.timeout", "the call took too long and was given up")),
+            Err(_) => Err(ActionError::later(
+                "step.timeout",
+                "the call took too long and was given up",
+            )),
         }
     }
 
@@ -131,7 +149,10 @@ impl Engine {
         super::next_step(&cx.rule.document.steps, &cx.memos) == super::Next::End
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a failed call and all that explains it")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a failed call and all that explains it"
+    )]
     async fn settle_failure(
         &self,
         job: &Job,
@@ -159,7 +180,9 @@ impl Engine {
         after: After,
     ) -> Result<bool, StoreError> {
         let mut outbox = Outbox::default();
-        let goes_on = self.settle(&mut tx, job, cx, after, self.now(), &mut outbox).await?;
+        let goes_on = self
+            .settle(&mut tx, job, cx, after, self.now(), &mut outbox)
+            .await?;
         tx.commit().await?;
         self.hand_over_all(outbox.admissions);
         self.announce(cx.run.workspace, "run", cx.run.id);

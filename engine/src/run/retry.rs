@@ -27,20 +27,33 @@ mod tests {
     use super::*;
 
     fn policy(jitter: f64) -> Retry {
-        Retry { tries: 5, first: "10s".into(), factor: 3.0, cap: "1m".into(), jitter }
+        Retry {
+            tries: 5,
+            first: "10s".into(),
+            factor: 3.0,
+            cap: "1m".into(),
+            jitter,
+        }
     }
 
     #[test]
     fn delays_grow_and_stop_at_the_cap() {
-        let delays: Vec<i64> =
-            (1..=4).map(|n| delay_before(&policy(0.0), n, 0.5, None) / SECOND).collect();
+        let delays: Vec<i64> = (1..=4)
+            .map(|n| delay_before(&policy(0.0), n, 0.5, None) / SECOND)
+            .collect();
         assert_eq!(delays, [10, 30, 60, 60]);
     }
 
     #[test]
     fn the_networks_own_delay_wins_when_longer() {
-        assert_eq!(delay_before(&policy(0.0), 1, 0.5, Some(90 * SECOND)), 90 * SECOND);
-        assert_eq!(delay_before(&policy(0.0), 1, 0.5, Some(SECOND)), 10 * SECOND);
+        assert_eq!(
+            delay_before(&policy(0.0), 1, 0.5, Some(90 * SECOND)),
+            90 * SECOND
+        );
+        assert_eq!(
+            delay_before(&policy(0.0), 1, 0.5, Some(SECOND)),
+            10 * SECOND
+        );
     }
 
     #[test]

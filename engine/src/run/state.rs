@@ -41,34 +41,57 @@ impl RunContext {
         };
         let none = FactValues::default();
         self.with_facts(now, &none, |facts| {
-            params.render(facts.context()).map_err(|error| match &error.pointer {
-                Some(inner) => format!("{pointer}{inner}: {error}"),
-                None => format!("{pointer}: {error}"),
-            })
+            params
+                .render(facts.context())
+                .map_err(|error| match &error.pointer {
+                    Some(inner) => format!("{pointer}{inner}: {error}"),
+                    None => format!("{pointer}: {error}"),
+                })
         })
     }
 
     /// Facts that a step's condition needs.
     pub fn facts_asked(&self, pointer: &str, now: Timestamp) -> Vec<FactRequest> {
         let none = FactValues::default();
-        self.rule.condition_at(pointer).map_or_else(Vec::new, |condition| {
-            self.with_facts(now, &none, |facts| condition.facts_needed(facts))
-        })
+        self.rule
+            .condition_at(pointer)
+            .map_or_else(Vec::new, |condition| {
+                self.with_facts(now, &none, |facts| condition.facts_needed(facts))
+            })
     }
 
     /// A step's condition, explained.
-    pub fn explain(&self, pointer: &str, now: Timestamp, values: &FactValues) -> Option<ConditionTrace> {
+    pub fn explain(
+        &self,
+        pointer: &str,
+        now: Timestamp,
+        values: &FactValues,
+    ) -> Option<ConditionTrace> {
         let condition = self.rule.condition_at(pointer)?;
         Some(self.with_facts(now, values, |facts| condition.explain(facts)))
     }
 
-    fn with_facts<T>(&self, now: Timestamp, values: &FactValues, look: impl FnOnce(&Facts<'_>) -> T) -> T {
+    fn with_facts<T>(
+        &self,
+        now: Timestamp,
+        values: &FactValues,
+        look: impl FnOnce(&Facts<'_>) -> T,
+    ) -> T {
         let (vars, steps) = self.variables();
         let (vars, steps) = (Value::Object(vars), Value::Object(steps));
-        let run = json!({"id": self.run.id, "rule": self.run.rule, "created_at": self.run.created_at});
+        let run =
+            json!({"id": self.run.id, "rule": self.run.rule, "created_at": self.run.created_at});
         let input = DecisionInput::new(&self.event, &self.workspace, now, values);
-        let trigger = TriggerFacts { id: &self.run.trigger, kind: self.trigger_kind() };
-        let run = RunFacts { vars: &vars, steps: &steps, run: &run, seed: seed_of(&self.event) };
+        let trigger = TriggerFacts {
+            id: &self.run.trigger,
+            kind: self.trigger_kind(),
+        };
+        let run = RunFacts {
+            vars: &vars,
+            steps: &steps,
+            run: &run,
+            seed: seed_of(&self.event),
+        };
         look(&Facts::in_run(&input, trigger, run))
     }
 
@@ -83,8 +106,11 @@ impl RunContext {
     fn variables(&self) -> (Map<String, Value>, Map<String, Value>) {
         let mut vars = Map::new();
         let mut steps = Map::new();
-        let mut done: Vec<&Memo> =
-            self.memos.iter().filter(|memo| memo.outcome == StepOutcome::Done).collect();
+        let mut done: Vec<&Memo> = self
+            .memos
+            .iter()
+            .filter(|memo| memo.outcome == StepOutcome::Done)
+            .collect();
         done.sort_by(|a, b| (a.started_at, &a.path).cmp(&(b.started_at, &b.path)));
         for memo in done {
             if let Some(set) = memo.output.get("set").and_then(Value::as_object) {
@@ -104,6 +130,11 @@ pub fn shorten(value: Value) -> Value {
     if text.len() <= TRACE_BYTES_MAX {
         return value;
     }
-    let cut = text.char_indices().map(|(at, _)| at).take_while(|at| *at < 1_000).last().unwrap_or(0);
+    let cut = text
+        .char_indices()
+        .map(|(at, _)| at)
+        .take_while(|at| *at < 1_000)
+        .last()
+        .unwrap_or(0);
     json!({"shortened": true, "bytes": text.len(), "beginning": &text[..cut]})
 }

@@ -59,7 +59,9 @@ pub fn next_step<'a>(steps: &'a [Step], memos: &Memos) -> Next<'a> {
 fn first_open<'a>(steps: &'a [Step], base: &str, memos: &Memos) -> Option<(String, &'a Step)> {
     for (index, step) in steps.iter().enumerate() {
         let path = format!("{base}/{index}");
-        let memo = memos.get(&path).filter(|memo| memo.outcome == StepOutcome::Done);
+        let memo = memos
+            .get(&path)
+            .filter(|memo| memo.outcome == StepOutcome::Done);
         let Some(memo) = memo else {
             return Some((path, step));
         };

@@ -192,7 +192,7 @@ pub async fn claim_epoch(
     Ok(epoch + 1)
 }
 
-/// Moves a publication on to its new values and logs it.
+/// Moves a publication on to its new values, a grown epoch among them, and logs it.
 ///
 /// Stale when its state is not `from` or its epoch not `epoch`; a conflict when
 /// another publication of the account is bound to the same remote id.
@@ -245,13 +245,13 @@ async fn save(
     let changed = tx
         .run(
             "UPDATE publications SET state = $3, attempts = $4, due_at = $5, remote_id = $6, remote_url = $7, \
-             progress = $8, problem = $9, published_at = $10, updated_at = $11 \
+             progress = $8, problem = $9, published_at = $10, updated_at = $11, epoch = $14 \
              WHERE workspace_id = $1 AND id = $2 AND state = $12 AND epoch = $13",
             args![
                 publication.workspace, publication.id, publication.state.as_str(), publication.attempts,
                 publication.due_at, publication.remote_id.clone(), publication.remote_url.clone(),
                 to_json(&publication.progress)?, publication.problem.clone(), publication.published_at, now,
-                from.as_str(), epoch
+                from.as_str(), epoch, publication.epoch
             ],
         )
         .await?;
