@@ -231,14 +231,15 @@ fn lowered(text: &str) -> Cow<'_, str> {
 }
 
 fn has_part(text: &str, needle: &str) -> bool {
-    if text.is_ascii() && needle.len() <= SHORT_NEEDLE {
-        let (text, needle) = (text.as_bytes(), needle.as_bytes());
-        return needle.is_empty()
-            || text
-                .windows(needle.len())
-                .any(|part| part.eq_ignore_ascii_case(needle));
+    if !text.is_ascii() || needle.len() > SHORT_NEEDLE {
+        return lowered(text).contains(needle);
     }
-    lowered(text).contains(needle)
+    let (text, needle) = (text.as_bytes(), needle.as_bytes());
+    let Some(first) = needle.first() else {
+        return true;
+    };
+    text.windows(needle.len())
+        .any(|part| part[0].to_ascii_lowercase() == *first && part.eq_ignore_ascii_case(needle))
 }
 
 fn starts_with(text: &str, needle: &str) -> bool {

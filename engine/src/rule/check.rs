@@ -75,6 +75,7 @@ pub(super) struct Review<'a> {
     /// Event kinds that start the rule.
     pub listens: Vec<&'a str>,
     pub conditions: usize,
+    pub patterns: usize,
 }
 
 impl<'a> Review<'a> {
@@ -105,6 +106,7 @@ impl<'a> Review<'a> {
             steps: 0,
             in_steps: false,
             conditions: 0,
+            patterns: 0,
         }
     }
 
@@ -160,7 +162,7 @@ impl<'a> Review<'a> {
             if let Some(id) = trigger["id"].as_str()
                 && let Some(first) = seen.insert(id, index)
             {
-                let reason = format!("trigger id `{id}` is used by /triggers/{first} already");
+                let reason = format!("trigger id `{id:.64}` is used by /triggers/{first} already");
                 self.error(
                     FieldError::new(join(&pointer, "id"), reason).expected("an id of its own"),
                 );

@@ -29,7 +29,11 @@ const MAX_LIST: usize = 1_000;
 const MAX_PATTERN: usize = 1_000;
 
 /// Bytes a compiled pattern may take; `regex` counts them while it builds.
-const MAX_PATTERN_BYTES: usize = 1024 * 1024;
+/// Ample for classes of letters; with [`MAX_PATTERNS`] it bounds a rule.
+const MAX_PATTERN_BYTES: usize = 256 * 1024;
+
+/// Patterns in one document: compiled ones stay in memory.
+const MAX_PATTERNS: usize = 20;
 
 /// Days as windows name them, Monday first.
 pub(crate) const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -136,7 +140,7 @@ impl Review<'_> {
                 let (pointer, reason, suggestion) = match meant {
                     Some((key, name)) => (
                         join(pointer, key),
-                        format!("unknown key `{key}`, and no kind of {what}"),
+                        format!("unknown key `{key:.64}`, and no kind of {what}"),
                         Some(name),
                     ),
                     None => (pointer.to_owned(), format!("the {what} has no kind"), None),
@@ -228,7 +232,7 @@ impl Review<'_> {
         };
         let of = join(pointer, "of");
         self.params(&spec.params_schema, &value["of"], &of);
-        self.templates(&value["of"], &of);
+        self.tree(&value["of"], &of);
         if right {
             self.constant(value, pointer, Some(spec.value_type));
         }
@@ -265,6 +269,13 @@ impl Review<'_> {
         if let Some(expected) = fact.and_then(|fact| unlike(fact, op, value)) {
             let error = FieldError::new(at, format!("this fact is never {}", describe(value)));
             return self.error(error.expected(expected));
+        }
+        if op == Op::Matches {
+            self.patterns += 1;
+            if self.patterns == MAX_PATTERNS + 1 {
+                let error = FieldError::new(pointer, "the rule has too many patterns");
+                self.error(error.expected(format!("at most {MAX_PATTERNS} uses of `matches`")));
+            }
         }
         if op == Op::Matches
             && let Err(reason) = compile_pattern(value.as_str().unwrap_or_default())

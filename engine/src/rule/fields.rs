@@ -40,7 +40,7 @@ impl Review<'_> {
             .iter()
             .any(|segment| segment.trim() != *segment || segment.is_empty())
         {
-            let error = FieldError::new(pointer, format!("`{path}` is not a path"));
+            let error = FieldError::new(pointer, format!("`{path:.80}` is not a path"));
             return self.error(error.expected("names joined by dots: event.data.title"));
         }
         match segments[..] {
@@ -49,7 +49,7 @@ impl Review<'_> {
             ["trigger", field, ..] => self.known(path, field, &TRIGGER_FIELDS, pointer),
             ["steps", id, ..] if self.in_steps => self.known_step(path, id, pointer),
             ["vars" | "steps" | "run", _, ..] if self.in_steps => {}
-            [root @ ("vars" | "steps" | "run"), ..] => {
+            [root @ ("vars" | "steps" | "run"), _, ..] => {
                 let reason =
                     format!("`{root}` is empty here: no step has run when a rule is decided");
                 self.warn(
@@ -60,10 +60,12 @@ impl Review<'_> {
             [root, ..] => {
                 let meant = if EVENT_FIELDS.contains(&root) {
                     Some(format!("event.{path}"))
+                } else if ROOTS.contains(&root) {
+                    None
                 } else {
                     nearest(root, ROOTS).map(|known| format!("{known}{}", &path[root.len()..]))
                 };
-                let error = FieldError::new(pointer, format!("`{path}` begins with no known name"));
+                let error = FieldError::new(pointer, format!("`{path:.80}` is no path to a value"));
                 return self.error(
                     error
                         .suggest(meant)
@@ -72,8 +74,16 @@ impl Review<'_> {
             }
             [] => {}
         }
-        if let ["event", "data", rest @ ..] = &segments[..] {
-            self.data(path, rest, pointer);
+        match &segments[..] {
+            ["event", "data", rest @ ..] => self.data(path, rest, pointer),
+            ["event" | "workspace" | "trigger", field, _, ..] => {
+                let error = FieldError::new(
+                    pointer,
+                    format!("`{field:.64}` is a text, with nothing below it"),
+                );
+                self.error(error.expected("a path that ends there"));
+            }
+            _ => {}
         }
     }
 

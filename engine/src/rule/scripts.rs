@@ -4,10 +4,10 @@
 //! script. Must not know Rhai. Invariant: a text is compiled here exactly as it
 //! will be when the rule runs.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use so_model::problem::FieldError;
 
-use crate::script::{CompiledScript, FindingKind, ScriptError, Template, analyse};
+use crate::script::{CompiledScript, FindingKind, ScriptError, Template, TemplateTree, analyse};
 
 use super::{check::Review, text::join};
 
@@ -90,16 +90,33 @@ impl Review<'_> {
         }
     }
 
+    /// Checks a parameter object as a whole: besides its texts, its size.
+    pub(super) fn tree(&mut self, value: &Value, pointer: &str) {
+        let before = self.errors.len();
+        self.templates(value, pointer);
+        if self.errors.len() == before
+            && !value.is_null()
+            && let Err(error) = TemplateTree::compile(self.scripts, value)
+        {
+            self.error(script_error(pointer, &error));
+        }
+    }
+
     /// Checks an action's parameters: scripts where the schema says so, templates elsewhere.
     pub(super) fn action_texts(&mut self, schema: &Value, with: &Value, pointer: &str) {
         let scripts = script_params(schema);
+        let mut rest = Map::new();
         for (key, value) in with.as_object().into_iter().flatten() {
-            let inner = join(pointer, key);
             match value.as_str() {
-                Some(source) if scripts.contains(&key.as_str()) => self.script(source, &inner),
-                _ => self.templates(value, &inner),
+                Some(source) if scripts.contains(&key.as_str()) => {
+                    self.script(source, &join(pointer, key));
+                }
+                _ => {
+                    rest.insert(key.clone(), value.clone());
+                }
             }
         }
+        self.tree(&Value::Object(rest), pointer);
     }
 
     fn findings(&mut self, script: &CompiledScript, pointer: &str, start: (u32, u32)) {

@@ -145,7 +145,7 @@ impl Teller<'_> {
             .iter()
             .copied()
             .filter(|key| error.instance().get(key).is_none());
-        FieldError::new(join(pointer, name), format!("unknown key `{name}`"))
+        FieldError::new(join(pointer, name), format!("unknown key `{name:.64}`"))
             .suggest(nearest(name, absent))
             .expected(one_of(known))
     }

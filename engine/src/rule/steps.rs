@@ -41,7 +41,7 @@ impl Review<'_> {
             if let Some(id) = step["id"].as_str() {
                 match self.step_ids.get(id) {
                     Some(first) => {
-                        let reason = format!("step id `{id}` is used by {first} already");
+                        let reason = format!("step id `{id:.64}` is used by {first} already");
                         let error = FieldError::new(join(&here, "id"), reason);
                         self.error(error.expected("an id of its own in the whole rule"));
                     }
@@ -241,17 +241,16 @@ impl Review<'_> {
             let error = FieldError::new(pointer, format!("`set` has {} variables", map.len()));
             self.error(error.expected(format!("1 to {MAX_VARIABLES}")));
         }
-        for (name, value) in map {
+        for name in map.keys() {
             let here = join(pointer, name);
             if !is_name(name) {
-                let error =
-                    FieldError::new(here.clone(), format!("`{name:.64}` cannot name a variable"));
+                let error = FieldError::new(here, format!("`{name:.64}` cannot name a variable"));
                 self.error(
                     error.expected("a letter or `_`, then letters, digits or `_`, at most 64"),
                 );
             }
-            self.templates(value, &here);
         }
+        self.tree(set, pointer);
     }
 }
 

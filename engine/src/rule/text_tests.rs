@@ -239,3 +239,72 @@ fn a_document_survives_being_written_as_yaml() {
         assert!(written.starts_with("version: 1\nname:"), "{written}");
     }
 }
+
+#[test]
+fn no_text_whatever_makes_the_readers_panic() {
+    let parts = [
+        "a",
+        ":",
+        " ",
+        "\n",
+        "  ",
+        "- ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "'",
+        "\"",
+        "|",
+        ">",
+        "&x",
+        "*x",
+        "!t",
+        "#",
+        "%",
+        "@",
+        "?",
+        "---",
+        "...",
+        "\t",
+        "\\",
+        "ü",
+        "\u{2028}",
+        "\r\n",
+        "1",
+        "|2-\n",
+        "~",
+        "<<",
+        "\0",
+        "\u{feff}",
+        "key: v\n",
+        "\\u12",
+        "%TAG ! x\n",
+    ];
+    let mut seed = 5_u64;
+    let mut roll = move |sides: usize| {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % sides
+    };
+    let (mut read, mut refused) = (0, 0);
+    for _ in 0..5_000 {
+        let length = 1 + roll(30);
+        let text: String = (0..length).map(|_| parts[roll(parts.len())]).collect();
+        for format in [Format::Yaml, Format::Json] {
+            match parse(&text, format) {
+                Ok(_) => read += 1,
+                Err(errors) => {
+                    assert!(errors.iter().all(|error| error.line.is_some()), "{text:?}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(
+        read > 100 && refused > 1_000,
+        "{read} read, {refused} refused"
+    );
+}

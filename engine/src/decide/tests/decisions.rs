@@ -194,3 +194,94 @@ fn a_rule_whose_kinds_are_gone_does_not_compile() {
     let places: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();
     assert_eq!(places, ["/triggers/0/kind", "/steps/0/action"]);
 }
+
+#[test]
+fn whatever_is_accepted_compiles() {
+    use crate::{
+        rule::{fixture::catalogue, validate},
+        script::{ScriptEngine, ScriptLimits},
+    };
+    let (scripts, catalogue) = (ScriptEngine::new(ScriptLimits::default()), catalogue());
+    let deep = (0..40).fold(json!("x"), |inner, _| json!([inner]));
+    let wide: Value = (0..6_000).map(|n| json!(n)).collect();
+    let condition = |node: Value| json!({"if": node});
+    let mut changes = vec![
+        json!({"steps": [{"id": "a", "set": {"x": deep}}]}),
+        json!({"steps": [{"id": "a", "set": {"x": wide}}]}),
+        json!({"steps": [{"id": "a", "action": "notify", "with": {"x": deep}}]}),
+        json!({"steps": [{"id": "a", "delay": {"until": "{{ event.time }}"}}]}),
+    ];
+    for field in [
+        "event",
+        "event.data",
+        "event.data.",
+        "event.kind",
+        "event.kind.x",
+        "event.time.x",
+        "vars",
+        "vars.x",
+        "steps.a",
+        "run",
+        "run.id",
+        "trigger",
+        "trigger.id",
+        "trigger.id.x",
+        "workspace.name",
+        "workspace.name.x",
+        "workspace",
+        "x",
+        "",
+    ] {
+        changes.push(condition(json!({"field": field, "op": "exists"})));
+        changes.push(
+            json!({"steps": [{"id": "a", "if": {"field": field, "op": "exists"}, "then": []}]}),
+        );
+    }
+    let values = [
+        json!(1),
+        json!("x"),
+        json!(""),
+        json!(true),
+        json!([1]),
+        json!([]),
+        json!({}),
+        json!("2026-01-01T00:00:00Z"),
+        json!("("),
+        json!(null),
+    ];
+    for op in [
+        "eq",
+        "ne",
+        "gt",
+        "ge",
+        "lt",
+        "le",
+        "contains",
+        "not_contains",
+        "starts_with",
+        "ends_with",
+        "matches",
+        "in",
+        "not_in",
+        "exists",
+        "is_empty",
+    ] {
+        for value in &values {
+            changes.push(condition(
+                json!({"field": "event.kind", "op": op, "value": value}),
+            ));
+        }
+    }
+    let mut accepted = 0;
+    for change in changes {
+        if let Ok(checked) = validate(&super::document(change.clone()), &catalogue, &scripts) {
+            accepted += 1;
+            let document = std::sync::Arc::new(checked.document);
+            let id = RuleId::derived(&["x"]);
+            let compiled =
+                CompiledRule::compile(id, workspace().id, 1, document, &catalogue, &scripts);
+            assert!(compiled.is_ok(), "{change}: {:#?}", compiled.err());
+        }
+    }
+    assert!(accepted > 50, "{accepted}");
+}
