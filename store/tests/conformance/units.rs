@@ -1,5 +1,7 @@
 //! The unit of work: durable together, undone alone, never stuck.
 
+use std::task::Poll;
+
 use so_store::{Store, instance, jobs};
 use tokio::task::JoinSet;
 
@@ -95,38 +97,53 @@ async fn an_error_in_one_transaction_leaves_its_neighbours_alone(db: Db) {
     }
 }
 
-on_both!(callers_that_give_up_do_not_stop_the_others);
-async fn callers_that_give_up_do_not_stop_the_others(db: Db) {
-    let mut tasks = Vec::new();
-    for n in 0..200_u32 {
-        let store = db.store.clone();
-        tasks.push(tokio::spawn(async move {
-            let mut tx = store.begin().await.unwrap();
-            instance::set(&mut tx, &format!("fact {n}"), "x")
-                .await
-                .unwrap();
-            tx.commit().await.unwrap();
-        }));
-        // Cut off wherever it happens to be: before, within or after any statement.
-        for _ in 0..n % 7 {
-            tokio::task::yield_now().await;
+/// Runs a work until it has been polled so often, then drops it where it is.
+async fn cut_off<T>(polls: usize, work: impl Future<Output = T>) -> Option<T> {
+    let (mut work, mut left) = (Box::pin(work), polls);
+    std::future::poll_fn(move |context| {
+        left -= 1;
+        match work.as_mut().poll(context) {
+            Poll::Ready(value) => Poll::Ready(Some(value)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
         }
-        if n % 2 == 0 {
-            tasks[n as usize].abort();
+    })
+    .await
+}
+
+async fn put_fact(store: &Store, name: &str) -> so_store::Result<()> {
+    let mut tx = store.begin().await?;
+    instance::set(&mut tx, name, "kept").await?;
+    tx.commit().await
+}
+
+on_both!(callers_that_give_up_do_not_disturb_the_others);
+async fn callers_that_give_up_do_not_disturb_the_others(db: Db) {
+    // More polls than a transaction needs, so that it is cut at every point.
+    for polls in 1..=40 {
+        let cut = format!("cut after {polls}");
+        let neighbours: Vec<String> = (0..4).map(|n| format!("{n} beside {polls}")).collect();
+        let mut tasks = JoinSet::new();
+        for name in neighbours.clone() {
+            let store = db.store.clone();
+            tasks.spawn(async move { put_fact(&store, &name).await });
         }
-    }
-    for (n, task) in tasks.into_iter().enumerate() {
-        let answered = task.await.is_ok();
-        let found = instance::get(&mut db.read(), &format!("fact {n}"))
-            .await
-            .unwrap();
+        let answered = cut_off(polls, put_fact(&db.store, &cut)).await;
+        for result in tasks.join_all().await {
+            result.unwrap();
+        }
+        for name in &neighbours {
+            let found = instance::get(&mut db.read(), name).await.unwrap();
+            assert!(found.is_some(), "{name} was lost");
+        }
         // One that was cut off may be there or not; one that was answered is.
-        assert!(n % 2 == 0 || answered, "{n} was not cut off");
-        assert!(!answered || found.is_some(), "fact {n} was lost");
+        if let Some(result) = answered {
+            result.unwrap();
+            let found = instance::get(&mut db.read(), &cut).await.unwrap();
+            assert!(found.is_some(), "{cut} was lost");
+        }
     }
-    let mut tx = db.begin().await;
-    instance::set(&mut tx, "after", "x").await.unwrap();
-    tx.commit().await.unwrap();
+    put_fact(&db.store, "after").await.unwrap();
 }
 
 on_both!(a_step_is_undone_without_the_work_before_it);
