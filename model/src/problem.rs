@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// An error as clients get it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Problem {
     /// `about:blank`, or an address that explains the code.
     #[serde(rename = "type", default = "blank")]
@@ -26,7 +26,7 @@ pub struct Problem {
 }
 
 /// One wrong field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FieldError {
     /// JSON pointer into the request: `/content/text`.
     pub pointer: String,

@@ -1,0 +1,96 @@
+//! `serve`: starts everything, waits for a signal, ends everything.
+//!
+//! Invariant: the line `listening on http://ADDRESS` is printed when requests are answered, not before, and
+//! is the only line on standard output.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Context as _;
+use tokio::{net::TcpListener, signal::unix::SignalKind};
+
+use super::data::{DataFolder, open_app};
+use crate::{
+    app::{App, password},
+    config::Config,
+    http::{listen, router},
+};
+
+/// Requests and jobs under way may take so long to end; supervisors kill after 30 seconds.
+const DRAIN: Duration = Duration::from_secs(25);
+/// Tasks may take so long to notice that the server ended.
+const TASKS_DRAIN: Duration = Duration::from_secs(3);
+
+pub(super) async fn run(config: Config) -> anyhow::Result<()> {
+    let _folder = DataFolder::take(&config)?;
+    log_panics_without_text();
+    let limits = listen::Limits {
+        connections: usize::try_from(config.server.max_connections).unwrap_or(usize::MAX),
+        header_timeout: Duration::from_secs(config.server.header_timeout_secs),
+        drain: DRAIN,
+    };
+    let address: SocketAddr = config
+        .server
+        .listen
+        .parse()
+        .context("server.listen cannot be used")?;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("could not listen at {address}"))?;
+    let address = listener
+        .local_addr()
+        .context("could not learn the address")?;
+    let app = open_app(config).await?;
+    tokio::task::spawn_blocking(password::warm_up)
+        .await
+        .context("could not prepare password hashing")?;
+    end_on_signal(&app)?;
+    let serving = listen::serve(app.clone(), listener, router(app.clone()), limits);
+    super::print(&format!("listening on http://{address}\n"))?;
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the server has started");
+    serving.await;
+    end(&app).await
+}
+
+async fn end(app: &App) -> anyhow::Result<()> {
+    app.tasks.close();
+    if tokio::time::timeout(TASKS_DRAIN, app.tasks.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!("some tasks did not end in time");
+    }
+    app.store
+        .close()
+        .await
+        .context("could not close the database")?;
+    tracing::info!("the server has ended");
+    Ok(())
+}
+
+fn end_on_signal(app: &App) -> anyhow::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(SignalKind::terminate())
+        .context("could not wait for SIGTERM")?;
+    let mut interrupt = tokio::signal::unix::signal(SignalKind::interrupt())
+        .context("could not wait for SIGINT")?;
+    let stopping = app.stopping.clone();
+    app.tasks.spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = stopping.cancelled() => {}
+        }
+        tracing::info!("the server was asked to end");
+        stopping.cancel();
+    });
+    Ok(())
+}
+
+// A panic's text may hold what was being worked on; the place is enough to find it.
+fn log_panics_without_text() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map_or_else(String::new, ToString::to_string);
+        tracing::error!(place, "a panic");
+    }));
+}
