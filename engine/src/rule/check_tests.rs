@@ -107,9 +107,17 @@ fn an_empty_list_of_what_cannot_run_is_accepted() {
     assert!(warnings(&accepted).is_empty());
 }
 
-#[test]
-fn scripts_are_told_with_their_own_line_and_column() {
-    for (change, value, pointer, line, suggestion) in [
+/// Place of a wrong script, its text, the place told, its line, the name meant.
+type WrongScript = (
+    &'static str,
+    Value,
+    &'static str,
+    Option<u32>,
+    Option<&'static str>,
+);
+
+fn wrong_scripts() -> Vec<WrongScript> {
+    vec![
         (
             "/if",
             json!({"expr": "event.data.likes >"}),
@@ -181,7 +189,12 @@ fn scripts_are_told_with_their_own_line_and_column() {
             Some(2),
             Some("`slug`"),
         ),
-    ] {
+    ]
+}
+
+#[test]
+fn scripts_are_told_with_their_own_line_and_column() {
+    for (change, value, pointer, line, suggestion) in wrong_scripts() {
         let told = errors(&with(change, value.clone()));
         assert_eq!(told.len(), 1, "{value}: {told:#?}");
         assert_eq!(

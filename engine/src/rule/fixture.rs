@@ -31,6 +31,10 @@ fn action(kind: &str) -> ActionSpec {
 
 /// Feed, cron, webhook and post triggers; four actions; three facts.
 pub(crate) fn catalogue() -> Catalogue {
+    facts(actions(triggers(Catalogue::default())))
+}
+
+fn triggers(catalogue: Catalogue) -> Catalogue {
     let feed = TriggerSpec {
         params_schema: json!({
             "type": "object", "additionalProperties": false, "required": ["feed"],
@@ -67,6 +71,15 @@ pub(crate) fn catalogue() -> Catalogue {
         discriminators: vec![Discriminator::param("/hook", "data.hook")],
         ..trigger("webhook.received", "webhook.received")
     };
+    catalogue
+        .trigger(feed)
+        .trigger(cron)
+        .trigger(hook)
+        .trigger(trigger("manual", "manual.pressed"))
+        .trigger(trigger("post.created", "post.created"))
+}
+
+fn actions(catalogue: Catalogue) -> Catalogue {
     let create = ActionSpec {
         params_schema: json!({
             "type": "object", "additionalProperties": false, "required": ["text"],
@@ -92,6 +105,14 @@ pub(crate) fn catalogue() -> Catalogue {
         }),
         ..action("script.run")
     };
+    catalogue
+        .action(create)
+        .action(script)
+        .action(action("notify"))
+        .action(action("queue.add"))
+}
+
+fn facts(catalogue: Catalogue) -> Catalogue {
     let fact = |name: &str, value_type| FactSpec {
         name: name.into(),
         title: name.into(),
@@ -101,16 +122,7 @@ pub(crate) fn catalogue() -> Catalogue {
         }),
         value_type,
     };
-    Catalogue::default()
-        .trigger(feed)
-        .trigger(cron)
-        .trigger(hook)
-        .trigger(trigger("manual", "manual.pressed"))
-        .trigger(trigger("post.created", "post.created"))
-        .action(create)
-        .action(script)
-        .action(action("notify"))
-        .action(action("queue.add"))
+    catalogue
         .fact(fact("queue_length", FactType::Number))
         .fact(fact("duplicate_text", FactType::Boolean))
         .fact(fact("last_text", FactType::Text))
