@@ -7,9 +7,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod engine;
+mod history;
 mod publishing;
 mod schema;
 mod support;
+mod surroundings;
 mod tenancy;
 mod triggers;
 mod units;
