@@ -13,8 +13,8 @@ use crate::engine::Engine;
 
 /// Leases are renewed and rules are looked at this often.
 const TICK: Duration = Duration::from_secs(1);
-/// Leases are renewed every so many ticks: well within a third of a lease.
-const RENEW_EVERY: u64 = 20;
+/// Leases are renewed and rescued at least every so many ticks.
+const RENEW_EVERY_MAX: i64 = 20;
 /// An event younger than this may still be in its own transaction's hands.
 const UNDECIDED_AGE: i64 = 5 * SECOND;
 /// Left-over events tried in one transaction.
@@ -58,7 +58,11 @@ impl Engine {
     async fn upkeep(&self, ticks: u64) -> Result<(), StoreError> {
         self.reload_rules().await?;
         let now = self.now();
-        if ticks % RENEW_EVERY == 0 {
+        // Three renewals within a lease: two may be missed.
+        let renew_every = (self.config.lease / (3 * SECOND))
+            .clamp(1, RENEW_EVERY_MAX)
+            .unsigned_abs();
+        if ticks % renew_every == 0 {
             let mut tx = self.store.begin().await?;
             jobs::renew(&mut tx, &self.config.owner, now.plus(self.config.lease)).await?;
             if jobs::rescue(&mut tx, now).await? > 0 {
