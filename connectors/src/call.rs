@@ -40,6 +40,30 @@ impl Dialect {
         self.read(cx, &answer)
     }
 
+    /// Asks a question that changes nothing; once more if the line broke, as it does when a server closes an idle
+    /// connection in the moment of its use.
+    pub async fn ask(
+        &self,
+        cx: &Cx,
+        request: impl Fn() -> OutboundRequest,
+    ) -> Result<Value, ConnectorError> {
+        let first = self.send(cx, request().deadline(CALL_DEADLINE)).await;
+        let answer = match first {
+            Err(NetError::ConnectionCut { .. }) => {
+                self.send(cx, request().deadline(CALL_DEADLINE)).await
+            }
+            other => other,
+        };
+        let answer = answer.map_err(|error| ConnectorError::from_net(self.network, &error))?;
+        self.read(cx, &answer)
+    }
+
+    async fn send(&self, cx: &Cx, request: OutboundRequest) -> Result<OutboundResponse, NetError> {
+        cx.outbound
+            .send(request.allow_http(cx.config.allow_http))
+            .await
+    }
+
     /// Sends an upload and gives the status and JSON of its answer.
     pub async fn upload(
         &self,
@@ -57,11 +81,8 @@ impl Dialect {
         cx: &Cx,
         request: OutboundRequest,
     ) -> Result<OutboundResponse, ConnectorError> {
-        let request = request.allow_http(cx.config.allow_http);
-        cx.outbound
-            .send(request)
-            .await
-            .map_err(|error| ConnectorError::from_net(self.network, &error))
+        let answer = self.send(cx, request).await;
+        answer.map_err(|error| ConnectorError::from_net(self.network, &error))
     }
 
     /// Gives the JSON of a good answer, or what the table says of a bad one.

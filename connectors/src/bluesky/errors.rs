@@ -132,8 +132,9 @@ pub(super) const ERRORS: &[ErrorRow] = &[
             AGAIN,
         ),
     ),
+    // Versions of the server word it as "Record/text must not be longer" or "too big … at $.record.text".
     saying(
-        "graphemes",
+        "record/text",
         "/text",
         row(
             "InvalidRequest",
@@ -144,7 +145,7 @@ pub(super) const ERRORS: &[ErrorRow] = &[
         ),
     ),
     saying(
-        "text must not be longer",
+        "record.text",
         "/text",
         row(
             "InvalidRequest",

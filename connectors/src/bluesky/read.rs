@@ -76,13 +76,8 @@ pub(super) async fn get_record(
         ("collection", COLLECTION),
         ("rkey", rkey),
     ];
-    match DIALECT
-        .call(
-            cx.cx,
-            OutboundRequest::get(xrpc(&pds, "com.atproto.repo.getRecord", &params)?),
-        )
-        .await
-    {
+    let url = xrpc(&pds, "com.atproto.repo.getRecord", &params)?;
+    match DIALECT.ask(cx.cx, || OutboundRequest::get(&url)).await {
         Ok(answer) => match (text_of(&answer, "uri"), text_of(&answer, "cid")) {
             (Some(uri), Some(cid)) => Ok(Some(Record { uri, cid })),
             _ => Err(ConnectorError::garbled(KEY, 200)),

@@ -16,6 +16,7 @@ use so_model::{
     content::{Content, ContentType, MediaUse},
     id::MediaId,
     publication::{Attempt, Publication},
+    time::MINUTE,
 };
 
 pub use doubt::*;
@@ -50,10 +51,14 @@ const MAX_STEPS: usize = 200;
 
 /// A connected account at work.
 pub struct Bench<'s> {
-    subject: &'s dyn Subject,
-    cx: Cx,
-    account: Account,
-    token: SecretValue,
+    connector: &'s dyn Connector,
+    core: Option<&'s Core>,
+    /// Surroundings of its calls.
+    pub cx: Cx,
+    /// The account.
+    pub account: Account,
+    /// Its token.
+    pub token: SecretValue,
 }
 
 /// One part on its way.
@@ -62,32 +67,43 @@ pub struct Part<'s> {
     content: Content,
     media: Vec<MediaFile>,
     parent: Option<ParentRef>,
-    root: Option<ParentRef>,
+    /// First post of the thread; the parent unless said otherwise.
+    pub root: Option<ParentRef>,
     publication: Publication,
     /// What was prepared.
     pub progress: Value,
 }
 
 impl<'s> Bench<'s> {
-    /// Connects the account.
+    /// Connects the account of a double.
     pub async fn open(subject: &'s dyn Subject) -> Self {
         let connected = subject.connect().await;
-        let mut account =
-            fixture::account(&subject.connector().manifest().key, &connected.remote_id);
+        let core = Some(subject.core());
+        Self {
+            core,
+            ..Self::of(subject.connector(), subject.cx(), connected)
+        }
+    }
+
+    /// Works with an account that is connected already.
+    pub fn of(connector: &'s dyn Connector, cx: Cx, connected: ConnectedAccount) -> Self {
+        let mut account = fixture::account(&connector.manifest().key, &connected.remote_id);
         account.name = connected.name;
         account.handle = connected.handle;
         account.settings = connected.settings;
         account.token_expires_at = connected.token_expires_at;
         Self {
-            subject,
-            cx: subject.cx(),
+            connector,
+            core: None,
+            cx,
             account,
             token: connected.token,
         }
     }
 
-    fn connector(&self) -> &dyn Connector {
-        self.subject.connector()
+    /// The connector.
+    pub fn connector(&self) -> &dyn Connector {
+        self.connector
     }
 
     /// The n-th part of this bench, prepared until it is ready.
@@ -113,7 +129,7 @@ impl<'s> Bench<'s> {
     }
 
     fn published(&self) -> usize {
-        self.subject.core().published().len()
+        self.core.map_or(0, |core| core.published().len())
     }
 }
 
@@ -138,7 +154,7 @@ impl Part<'_> {
     pub async fn prepare(&mut self) {
         for _ in 0..MAX_STEPS {
             let progress = std::mem::take(&mut self.progress);
-            let prepared = self.bench.connector().prepare(&self.cx(), progress).await;
+            let prepared = self.bench.connector.prepare(&self.cx(), progress).await;
             match prepared.expect("a part that is fine can be prepared") {
                 Prepared::Again { progress, .. } => self.progress = stored(&progress),
                 Prepared::Ready { progress } => {
@@ -154,9 +170,14 @@ impl Part<'_> {
     pub fn attempt(&self) -> Attempt {
         let fingerprint = self
             .bench
-            .connector()
+            .connector
             .fingerprint(&self.content, self.parent.as_ref());
-        fixture::attempt(&self.publication, fingerprint)
+        let now = self.bench.cx.now;
+        Attempt {
+            intent_at: now,
+            deadline_at: now.plus(MINUTE),
+            ..fixture::attempt(&self.publication, fingerprint)
+        }
     }
 
     /// The one call.
@@ -167,7 +188,7 @@ impl Part<'_> {
     /// The one call with an attempt of one's own.
     pub async fn commit_with(&self, attempt: &Attempt) -> CommitOutcome {
         self.bench
-            .connector()
+            .connector
             .commit(&self.cx(), &self.progress, attempt)
             .await
     }
@@ -175,7 +196,7 @@ impl Part<'_> {
     /// Asks what became of it.
     pub async fn find(&self, bound: &[String]) -> Found {
         self.bench
-            .connector()
+            .connector
             .find_published(&self.cx(), &self.progress, &self.attempt(), bound)
             .await
     }

@@ -275,16 +275,14 @@ impl Bench<'_> {
         let part = fixture::part(&self.cx, &self.account, &self.token, &content, &publication);
         let mut progress = serde_json::Value::Null;
         for _ in 0..super::MAX_STEPS {
-            match self.connector().prepare(&part, progress).await {
+            match self.connector.prepare(&part, progress).await {
                 Ok(crate::Prepared::Again { progress: next, .. }) => progress = next,
                 Ok(crate::Prepared::Ready { progress }) => {
-                    let attempt = fixture::attempt(
-                        &publication,
-                        self.connector().fingerprint(&content, None),
-                    );
+                    let attempt =
+                        fixture::attempt(&publication, self.connector.fingerprint(&content, None));
                     return format!(
                         "{:?}",
-                        self.connector().commit(&part, &progress, &attempt).await
+                        self.connector.commit(&part, &progress, &attempt).await
                     );
                 }
                 Err(error) => return format!("{error:?} {error}"),

@@ -7,6 +7,29 @@
 use so_model::text::normalise;
 use unicode_normalization::UnicodeNormalization;
 
+/// Tags that stand for white space.
+const BREAKS: [&str; 14] = [
+    "br",
+    "p",
+    "div",
+    "li",
+    "ul",
+    "ol",
+    "blockquote",
+    "pre",
+    "hr",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+];
+/// Tags that stand for nothing.
+const SPANS: [&str; 17] = [
+    "a", "span", "b", "strong", "i", "em", "u", "s", "del", "code", "small", "sub", "sup", "img",
+    "ruby", "rt", "rp",
+];
+
 /// A status's text without tags; paragraphs and line breaks become white space.
 pub(super) fn to_text(html: &str) -> String {
     let mut out = String::with_capacity(html.len());
@@ -17,15 +40,19 @@ pub(super) fn to_text(html: &str) -> String {
             rest = "";
             break;
         };
-        let tag = rest[open + 1..open + close]
-            .trim_start_matches('/')
-            .to_ascii_lowercase();
+        let inside = &rest[open + 1..open + close];
+        let tag = inside.trim_start_matches('/').to_ascii_lowercase();
         let name = tag
             .split(|c: char| !c.is_ascii_alphanumeric())
             .next()
             .unwrap_or("");
-        if matches!(name, "br" | "p" | "div" | "li" | "blockquote" | "pre") {
+        if BREAKS.contains(&name) {
             out.push('\n');
+        } else if !SPANS.contains(&name) {
+            // Some servers do not escape what people type between such signs.
+            out.push('<');
+            rest = &rest[open + 1..];
+            continue;
         }
         rest = &rest[open + close + 1..];
     }
@@ -96,6 +123,7 @@ mod tests {
     #[test]
     fn broken_markup_does_not_panic() {
         assert_eq!(to_text("a <b"), "a ");
-        assert_eq!(to_text("ä<é>ö"), "äö");
+        assert_eq!(to_text("ä<é>ö<span>ü"), "ä<é>öü");
+        assert_eq!(to_text("1 < 2 > 0 & <all><br>"), "1 < 2 > 0 & <all>\n");
     }
 }

@@ -201,23 +201,14 @@ pub(super) async fn ask(cx: &Cx, base: &str) -> Result<Instance, ConnectorError>
 }
 
 async fn describe(cx: &Cx, base: &str) -> Result<Instance, ConnectorError> {
-    let answer = match DIALECT
-        .call(
-            cx,
-            OutboundRequest::get(url_of(KEY, base, &["api", "v2", "instance"], &[])?),
-        )
-        .await
-    {
+    let ask = async |version: &str| {
+        let url = url_of(KEY, base, &["api", version, "instance"], &[])?;
+        DIALECT.ask(cx, || OutboundRequest::get(&url)).await
+    };
+    let answer = match ask("v2").await {
         Ok(answer) if answer.get("domain").is_some() || answer.get("version").is_some() => answer,
         Err(error) if error.class == ErrorClass::Config => return Err(error),
-        _ => {
-            DIALECT
-                .call(
-                    cx,
-                    OutboundRequest::get(url_of(KEY, base, &["api", "v1", "instance"], &[])?),
-                )
-                .await?
-        }
+        _ => ask("v1").await?,
     };
     let domain = text_of(&answer, "domain")
         .or_else(|| text_of(&answer, "uri"))

@@ -4,7 +4,7 @@
 //! to another publication. Invariant: "absent" is complete only if the list
 //! was read back to before the intent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 use so_model::{
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Most statuses that the API gives at once.
-const PAGE: &str = "40";
+const PAGE: usize = 40;
 /// Pages read in search of a status: more than an account may publish in the time that matters.
 const MAX_PAGES: usize = 10;
 /// The server's clock may differ from ours.
@@ -58,44 +58,59 @@ async fn search(
     let me =
         text_of(&cx.account.settings, "account_id").unwrap_or_else(|| cx.account.remote_id.clone());
     let since = attempt.intent_at.plus(-CLOCK_SLACK);
+    let mut seen = HashSet::new();
     let mut matches = Vec::new();
-    let mut max_id: Option<String> = None;
     let mut complete = false;
+    let mut max_id: Option<String> = None;
     for _ in 0..MAX_PAGES {
-        let mut query = vec![("limit", PAGE), ("exclude_reblogs", "true")];
-        if let Some(id) = &max_id {
-            query.push(("max_id", id));
-        }
-        let url = url_of(
-            KEY,
-            &base,
-            &["api", "v1", "accounts", &me, "statuses"],
-            &query,
-        )?;
-        let page = DIALECT
-            .call(
-                cx.cx,
-                OutboundRequest::get(url).bearer(access_token(cx.token)?),
-            )
-            .await?;
-        let page = page
-            .as_array()
-            .ok_or_else(|| ConnectorError::garbled(KEY, 200))?;
-        let statuses: Vec<wire::Status> = page.iter().filter_map(wire::read_status).collect();
-        let last = statuses.last().map(|status| status.id.clone());
+        let page = page(cx, &base, &me, max_id.as_deref()).await?;
         let is_older = |status: &wire::Status| status.created_at.is_some_and(|at| at < since);
+        let count = page.len();
+        let new: Vec<wire::Status> = page
+            .into_iter()
+            .filter(|status| seen.insert(status.id.clone()))
+            .collect();
+        let Some(last) = new.last().map(|status| status.id.clone()) else {
+            // Either the end, or a server that knows no pages and gave all it has on the first one.
+            complete = count < PAGE;
+            break;
+        };
         // Pinned or back-dated posts may be out of order, so the whole page has to be older.
-        complete = statuses.is_empty() || statuses.iter().all(is_older);
-        matches.extend(statuses.into_iter().filter(|status| {
+        complete = new.iter().all(is_older);
+        matches.extend(new.into_iter().filter(|status| {
             !is_older(status) && !bound.contains(&status.id) && fits(status, attempt)
         }));
-        if complete || last == max_id {
+        if complete {
             break;
         }
-        max_id = last;
+        max_id = Some(last);
     }
-    matches.dedup_by(|a, b| a.id == b.id);
     Ok(verdict(matches, complete))
+}
+
+async fn page(
+    cx: &PublishCx<'_>,
+    base: &str,
+    me: &str,
+    max_id: Option<&str>,
+) -> Result<Vec<wire::Status>, ConnectorError> {
+    let limit = PAGE.to_string();
+    let mut query = vec![("limit", limit.as_str()), ("exclude_reblogs", "true")];
+    query.extend(max_id.map(|id| ("max_id", id)));
+    let url = url_of(
+        KEY,
+        base,
+        &["api", "v1", "accounts", me, "statuses"],
+        &query,
+    )?;
+    let token = access_token(cx.token)?;
+    let answer = DIALECT
+        .ask(cx.cx, || OutboundRequest::get(&url).bearer(token))
+        .await?;
+    let list = answer
+        .as_array()
+        .ok_or_else(|| ConnectorError::garbled(KEY, 200))?;
+    Ok(list.iter().filter_map(wire::read_status).collect())
 }
 
 fn fits(status: &wire::Status, attempt: &Attempt) -> bool {

@@ -214,8 +214,9 @@ async fn profile(cx: &Cx, base: &str, token: &SecretValue) -> Result<Value, Conn
         &["api", "v1", "accounts", "verify_credentials"],
         &[],
     )?;
+    let access = access_token(token)?;
     let profile = DIALECT
-        .call(cx, OutboundRequest::get(url).bearer(access_token(token)?))
+        .ask(cx, || OutboundRequest::get(&url).bearer(access))
         .await?;
     if text_of(&profile, "id").is_none() {
         return Err(ConnectorError::garbled(KEY, 200));

@@ -185,7 +185,10 @@ type Refusal = (&'static str, String);
 fn invalid(path: &str, problem: &str) -> Refusal {
     (
         "InvalidRequest",
-        format!("Invalid {COLLECTION} record: Record/{path} {problem}"),
+        format!(
+            "Invalid {COLLECTION} record: {problem} at $.record.{}",
+            path.replace('/', ".")
+        ),
     )
 }
 
@@ -194,10 +197,10 @@ fn check(state: &State, record: &Value) -> Result<(), Refusal> {
         .as_str()
         .ok_or_else(|| invalid("text", "must be a string"))?;
     if text.graphemes(true).count() > 300 {
-        return Err(invalid("text", "must not be longer than 300 graphemes"));
+        return Err(invalid("text", "grapheme too big (maximum 300)"));
     }
     if text.len() > 3000 {
-        return Err(invalid("text", "must not be longer than 3000 bytes"));
+        return Err(invalid("text", "string too big (maximum 3000)"));
     }
     let created = record["createdAt"].as_str().unwrap_or("");
     if so_model::Timestamp::parse(created).is_none() {
