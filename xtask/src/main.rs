@@ -1,19 +1,41 @@
 //! The project's tasks: `cargo xtask <task>`.
+//!
+//! Owns what people and CI type. Never part of the product. Invariant: CI runs
+//! `cargo xtask test` and nothing that cannot be run by hand.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod commands;
+mod new;
+mod tidy;
 mod ui;
 
 use anyhow::bail;
 
+const USAGE: &str = "\
+usage: cargo xtask <task>
+
+  serve [ARGS…]     build page and server, start on an embedded database, print the address
+  test [--fast]     formats, clippy, tidy, every test; --fast leaves out page and counterparts
+  tidy              the house rules that no compiler knows
+  ui [--dev]        build the page to where the server embeds it
+  bench             the workload of QUALITY on both databases, as a table
+  counterparts      install the real servers that tests run against
+  new KIND NAME     begin a network, trigger, action, page, endpoint or migration";
+
 fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    match args
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["serve", rest @ ..] => commands::serve(rest),
+        ["test"] => commands::test(false),
+        ["test", "--fast"] => commands::test(true),
+        ["tidy"] => tidy::run(),
         ["ui"] => ui::build(true),
         ["ui", "--dev"] => ui::build(false),
-        _ => bail!("usage: cargo xtask ui [--dev]"),
+        ["bench", rest @ ..] => commands::bench(rest),
+        ["counterparts"] => commands::counterparts(),
+        ["new", kind, name] => new::run(kind, name),
+        _ => bail!("{USAGE}"),
     }
 }

@@ -45,6 +45,29 @@ pub fn build(release: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Formats and native tests of the page's pure parts.
+///
+/// They lie outside the workspace, because the page is compiled by a compiler of its own choice.
+pub fn test() -> anyhow::Result<()> {
+    let ui = workspace_root()?.join("ui");
+    for args in [
+        ["fmt", "--", "--check"].as_slice(),
+        ["test", "--quiet", "--target-dir", "target/native"].as_slice(),
+    ] {
+        say(&format!("ui: cargo {}", args.join(" ")));
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let status = Command::new(cargo)
+            .current_dir(&ui)
+            .args(args)
+            .status()
+            .context("could not start cargo in ui/")?;
+        if !status.success() {
+            bail!("ui: cargo {} failed", args.join(" "));
+        }
+    }
+    Ok(())
+}
+
 fn profile(release: bool) -> &'static str {
     if release { "release" } else { "debug" }
 }
