@@ -101,7 +101,9 @@ CREATE TABLE posts (
     updated_at   INTEGER NOT NULL,
     published_at INTEGER
 ) STRICT;
--- Serves: the list of posts by state, newest first.
+-- Serves: the list of posts, newest first.
+CREATE INDEX posts_workspace ON posts (workspace_id, id);
+-- Serves: the list of posts by state.
 CREATE INDEX posts_state ON posts (workspace_id, state, id);
 -- Serves: calendar and upcoming posts.
 CREATE INDEX posts_due ON posts (workspace_id, due_at);
@@ -114,8 +116,9 @@ CREATE TABLE post_labels (
     label_id     TEXT NOT NULL,
     PRIMARY KEY (post_id, label_id)
 ) STRICT;
--- Serves: posts with a label.
-CREATE INDEX post_labels_label ON post_labels (workspace_id, label_id, post_id);
+-- Serves: posts with a label. Not led by the workspace, so that no planner
+-- prefers it for the labels of a post.
+CREATE INDEX post_labels_label ON post_labels (label_id, post_id);
 
 -- The accounts that posts go to, for "what goes to this account" and history facts.
 CREATE TABLE post_accounts (
@@ -124,7 +127,7 @@ CREATE TABLE post_accounts (
     account_id   TEXT NOT NULL,
     PRIMARY KEY (post_id, account_id)
 ) STRICT;
-CREATE INDEX post_accounts_account ON post_accounts (workspace_id, account_id, post_id);
+CREATE INDEX post_accounts_account ON post_accounts (account_id, post_id);
 
 CREATE TABLE labels (
     id           TEXT PRIMARY KEY NOT NULL,
@@ -151,7 +154,7 @@ CREATE TABLE media (
 ) STRICT;
 CREATE INDEX media_workspace ON media (workspace_id, id);
 -- Serves: the same file uploaded twice.
-CREATE INDEX media_sha256 ON media (workspace_id, sha256);
+CREATE INDEX media_sha256 ON media (workspace_id, sha256, id);
 -- Serves: whether bytes are still needed.
 CREATE INDEX media_storage ON media (storage_key);
 
@@ -202,7 +205,9 @@ CREATE TABLE publications (
 ) STRICT;
 -- A remote id is bound to one publication: repeats of a text never match each other.
 CREATE UNIQUE INDEX publications_remote ON publications (account_id, remote_id);
-CREATE INDEX publications_account ON publications (workspace_id, account_id, published_at);
+-- Serves: what was published at an account. Not led by the workspace, so that no
+-- planner prefers it for the publications of a post.
+CREATE INDEX publications_account ON publications (account_id, published_at);
 CREATE INDEX publications_state ON publications (state, due_at);
 
 CREATE TABLE attempts (
@@ -280,10 +285,14 @@ CREATE TABLE events (
 ) STRICT;
 -- Serves: the dispatch of events that were stored but not yet decided.
 CREATE INDEX events_undecided ON events (id) WHERE is_decided = 0;
+-- Serves: the list of events, newest first.
+CREATE INDEX events_workspace ON events (workspace_id, id);
 CREATE INDEX events_kind ON events (workspace_id, kind, id);
 CREATE INDEX events_subject ON events (workspace_id, subject, id);
 -- Serves: the budget of events for each chain of consequences.
 CREATE INDEX events_root ON events (root_id);
+-- Serves: retention.
+CREATE INDEX events_stored ON events (stored_at);
 
 -- Why each candidate rule did or did not start.
 CREATE TABLE decisions (
@@ -356,8 +365,7 @@ CREATE TABLE jobs (
 ) STRICT;
 -- Serves the claim: what is due, oldest first.
 CREATE INDEX jobs_claim ON jobs (state, run_after, id);
--- Serves the rescue of lost workers.
-CREATE INDEX jobs_lease ON jobs (lease_until) WHERE lease_until IS NOT NULL;
+-- Serves the renewal of leases; the rescue goes by state, since few jobs run at a time.
 CREATE INDEX jobs_owner ON jobs (lease_owner);
 
 -- Moments that will come. The generation tells a moment of an edited rule from a valid one.
@@ -405,7 +413,8 @@ CREATE TABLE feeds (
     created_at   INTEGER NOT NULL,
     UNIQUE (workspace_id, url)
 ) STRICT;
-CREATE INDEX feeds_poll ON feeds (state, next_poll_at);
+-- Serves: what is to be polled.
+CREATE INDEX feeds_poll ON feeds (next_poll_at, id) WHERE state <> 'paused';
 
 CREATE TABLE feed_items (
     workspace_id TEXT NOT NULL,

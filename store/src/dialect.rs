@@ -4,13 +4,14 @@ use crate::Backend;
 
 /// Claims up to `$4` jobs that are due at `$1`, for owner `$2` until `$3`.
 ///
-/// The inner state check is repeated outside: without it PostgreSQL hands one
-/// job to two claimers when a row changes between the two halves.
+/// On PostgreSQL the inner state check is repeated outside: without it one job
+/// goes to two claimers when a row changes between the two halves. On SQLite
+/// nothing changes in between, and the check would keep it from going by id.
 pub(crate) fn claim_jobs(backend: Backend) -> &'static str {
     match backend {
         Backend::Sqlite => {
             "UPDATE jobs SET state = 'running', lease_owner = $2, lease_until = $3, epoch = epoch + 1, tries = tries + 1 \
-             WHERE state = 'available' AND id IN (SELECT id FROM jobs WHERE state = 'available' AND run_after <= $1 \
+             WHERE id IN (SELECT id FROM jobs WHERE state = 'available' AND run_after <= $1 \
              ORDER BY run_after, id LIMIT $4) \
              RETURNING id, workspace_id, kind, ref, epoch, tries"
         }
@@ -55,7 +56,7 @@ pub(crate) fn undecided_events(backend: Backend) -> &'static str {
 pub(crate) fn claim_feeds(backend: Backend) -> &'static str {
     match backend {
         Backend::Sqlite => {
-            "UPDATE feeds SET lease_until = $2 WHERE lease_until <= $1 AND id IN (SELECT id FROM feeds \
+            "UPDATE feeds SET lease_until = $2 WHERE id IN (SELECT id FROM feeds \
              WHERE state <> 'paused' AND next_poll_at <= $1 AND lease_until <= $1 \
              ORDER BY next_poll_at, id LIMIT $3) \
              RETURNING id, workspace_id, url, title, state, etag, last_modified, interval_s, failures, problem, \

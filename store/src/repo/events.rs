@@ -125,7 +125,7 @@ pub async fn list(
 pub async fn prune(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64> {
     tx.run(
         "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE is_decided = 1 AND stored_at < $1 \
-         AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.event_id = events.id) ORDER BY id LIMIT $2)",
+         AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.event_id = events.id) ORDER BY stored_at LIMIT $2)",
         args![before, limit],
     )
     .await

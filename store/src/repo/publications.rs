@@ -293,7 +293,7 @@ pub async fn bound_remote_ids(
 ) -> Result<BTreeSet<String>> {
     sql.all(
         "SELECT remote_id FROM publications WHERE workspace_id = $1 AND account_id = $2 AND remote_id IS NOT NULL \
-         ORDER BY updated_at DESC, id DESC LIMIT $3",
+         ORDER BY published_at DESC LIMIT $3",
         args![workspace, account, limit],
     )
     .await?

@@ -72,7 +72,8 @@ pub async fn take(tx: &mut Tx, state_hash: &str, now: Timestamp) -> Result<Optio
 /// Removes sign-ins that are over, with their secrets.
 pub async fn prune(tx: &mut Tx, now: Timestamp) -> Result<u64> {
     tx.run(
-        "DELETE FROM secrets WHERE owner IN (SELECT id FROM sign_ins WHERE expires_at <= $1)",
+        "DELETE FROM secrets WHERE (workspace_id, owner) IN \
+         (SELECT workspace_id, id FROM sign_ins WHERE expires_at <= $1)",
         args![now],
     )
     .await?;
