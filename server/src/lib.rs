@@ -11,7 +11,5 @@ pub mod config;
 pub mod http;
 #[cfg(test)]
 mod testing;
-
-// The engine owns clock and ids; the server takes them from there.
-#[path = "../../engine/src/clock.rs"]
-pub mod clock;
+#[cfg(test)]
+mod tests;

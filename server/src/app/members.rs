@@ -108,12 +108,13 @@ async fn put(app: &App, mut tx: Tx, actor: Actor, user: UserId, role: Role) -> O
 
 /// Removes a member; everybody may remove themselves.
 pub async fn remove(app: &App, actor: Actor, user: UserId) -> Outcome<()> {
+    let mut tx = app.store.begin().await?;
+    let present = memberships::find_role(&mut tx, actor.workspace, user).await?;
+    let present = present.ok_or_else(|| Failure::not_found("member"))?;
     if actor.user != user && actor.role < Role::Admin {
         return Err(insufficient(Role::Admin));
     }
-    let mut tx = app.store.begin().await?;
-    let present = memberships::find_role(&mut tx, actor.workspace, user).await?;
-    check_owner(actor, present.ok_or_else(|| Failure::not_found("member"))?)?;
+    check_owner(actor, present)?;
     memberships::remove(&mut tx, actor.workspace, user).await?;
     tx.commit().await?;
     app.live.announce(actor.workspace, "member", user);

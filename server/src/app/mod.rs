@@ -29,7 +29,9 @@ use self::{
     hooks::WorkspaceHook, live::Live, metrics::Metrics, password::Hasher, secrets::TokenKeys,
     sessions::LiveSessions, throttle::Throttle,
 };
-use crate::{clock::Ids, config::Config};
+use so_engine::clock::Ids;
+
+use crate::config::Config;
 
 /// Everything the server shares. Cheap to clone.
 #[derive(Clone)]

@@ -11,7 +11,9 @@ use super::{
     copy::{FORMAT, Manifest, copy_folder, hash_file, write_manifest},
     data::{DATABASE_FILE, KEY_FILE, MEDIA_FOLDER, make_private, open_store, open_vault},
 };
-use crate::{clock::Ids, config::Config};
+use so_engine::clock::Ids;
+
+use crate::config::Config;
 
 pub(super) async fn run(config: &Config, destination: &Path) -> anyhow::Result<()> {
     if !config.database.is_sqlite() {

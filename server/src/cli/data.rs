@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use so_engine::clock::Ids;
 use so_net::Outbound;
 use so_store::{
     Store,
@@ -19,7 +20,6 @@ use so_store::{
 
 use crate::{
     app::{App, AppSetup, hooks::Unfurnished},
-    clock::Ids,
     config::Config,
 };
 

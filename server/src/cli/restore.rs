@@ -13,7 +13,9 @@ use super::{
     copy::{copy_file, copy_folder, hash_file, read_manifest},
     data::{DATABASE_FILE, DataFolder, KEY_FILE, MEDIA_FOLDER, open_store, open_vault},
 };
-use crate::{app::secrets::TokenKeys, clock::Ids, config::Config};
+use so_engine::clock::Ids;
+
+use crate::{app::secrets::TokenKeys, config::Config};
 
 /// The mark of a restored database: when it was restored.
 pub(super) const RECOVERY_MARK: &str = "recovery_epoch";

@@ -130,7 +130,8 @@ pub async fn change(app: &App, actor: Actor, id: PostId, if_match: Option<i64>, 
     let post = posts::update(&mut change.tx, &post, expected).await?;
     if is_withdrawn {
         set_timer(app, &mut change.tx, &post).await?;
-        change.emit(kind::POST_SUBMITTED, id, event_data(&post, actor)).await?;
+        change.emit(kind::POST_EDITED, id, event_data(&post, actor)).await?;
+        return finish(change, post, kind::POST_SUBMITTED, actor).await;
     }
     finish(change, post, kind::POST_EDITED, actor).await
 }

@@ -1,0 +1,22 @@
+//! Rules: reading, checking, versioning, switching, the button.
+//!
+//! Owns the use cases of rules. Must not know the grammar (the engine's) or HTTP. Invariants: what is stored
+//! was accepted by the engine's check; timers change in the transaction of the rule; whether a rule is on is
+//! said by its row alone, so that switching makes no version.
+
+mod catalogue;
+mod document;
+mod press;
+mod read;
+mod starters;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use catalogue::catalogue;
+pub use document::check;
+pub use press::{decisions, press};
+pub use read::{get, get_version, list, list_versions};
+pub use starters::{Furnish, install_starters};
+pub use write::{create, delete, put, restore, resync_timers, switch};

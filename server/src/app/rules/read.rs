@@ -1,0 +1,119 @@
+//! Rules as people see them.
+
+use so_model::{
+    api::rule::{
+        LastRun, RuleDetail, RuleList, RuleQuery, RuleVersionDetail, RuleVersionList, RuleVersionView, RuleView,
+    },
+    id::{RuleId, WorkspaceId, kind},
+    rule::RuleDocument,
+};
+use so_store::{
+    Page, Sql, StoreError, rules,
+    rules::{RuleRow, RuleVersion},
+    runs,
+    runs::RunFilter,
+};
+
+use super::document::{review, text_of};
+use crate::app::{
+    App,
+    change::PageAsk,
+    failure::{Failure, Outcome},
+};
+
+/// Versions listed; older ones are kept for runs that are pinned to them.
+const VERSIONS_MAX: i64 = 200;
+
+/// A page of rules, the oldest first.
+pub async fn list(app: &App, workspace: WorkspaceId, query: &RuleQuery) -> Outcome<RuleList> {
+    let page = PageAsk::of::<kind::Rule>(query.cursor.as_deref(), query.limit)?;
+    let mut reader = app.reader();
+    let found = rules::list(&mut reader, workspace, &page.cursor, page.fetch()).await?;
+    let found = Page::cut(found, page.limit, |rule| rule.id.to_string());
+    let mut items = Vec::with_capacity(found.items.len());
+    for row in found.items {
+        items.push(view(&mut reader, row).await?);
+    }
+    Ok(RuleList { items, next_cursor: found.next_cursor })
+}
+
+/// A rule with its live document.
+pub async fn get(app: &App, workspace: WorkspaceId, id: RuleId) -> Outcome<RuleDetail> {
+    let mut reader = app.reader();
+    let row = find(&mut reader, workspace, id).await?;
+    let version = find_version(&mut reader, workspace, id, row.version).await?;
+    detail(app, row, version).await
+}
+
+/// Versions of a rule, the newest first.
+pub async fn list_versions(app: &App, workspace: WorkspaceId, id: RuleId) -> Outcome<RuleVersionList> {
+    let mut reader = app.reader();
+    find(&mut reader, workspace, id).await?;
+    let found = rules::list_versions(&mut reader, workspace, id, VERSIONS_MAX).await?;
+    Ok(RuleVersionList { items: found.iter().map(version_view).collect() })
+}
+
+/// One version with its document.
+pub async fn get_version(app: &App, workspace: WorkspaceId, id: RuleId, version: i64) -> Outcome<RuleVersionDetail> {
+    let mut reader = app.reader();
+    let row = find(&mut reader, workspace, id).await?;
+    let found = find_version(&mut reader, workspace, id, version).await?;
+    let yaml = text_of(&found.document, &found.source, row.is_enabled)?;
+    let document = RuleDocument { enabled: row.is_enabled, ..found.document.clone() };
+    Ok(RuleVersionDetail { version: version_view(&found), document, yaml })
+}
+
+pub(super) async fn find(sql: &mut dyn Sql, workspace: WorkspaceId, id: RuleId) -> Outcome<RuleRow> {
+    rules::find(sql, workspace, id).await?.ok_or_else(|| Failure::not_found("rule"))
+}
+
+pub(super) async fn find_version(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    id: RuleId,
+    version: i64,
+) -> Outcome<RuleVersion> {
+    let found = rules::find_version(sql, workspace, id, version).await?;
+    found.ok_or_else(|| Failure::not_found("rule_version"))
+}
+
+pub(super) async fn detail(app: &App, row: RuleRow, version: RuleVersion) -> Outcome<RuleDetail> {
+    let yaml = text_of(&version.document, &version.source, row.is_enabled)?;
+    let reviewed = review(app, &version.document).await?;
+    let enabled = row.is_enabled;
+    let mut rule = view(&mut app.reader(), row).await?;
+    let warnings = reviewed.unwrap_or_else(|errors| {
+        // Saved by a server that could do more than this one.
+        let first = errors.into_iter().next();
+        let reason = first.map_or_else(String::new, |error| format!(": {}: {}", error.pointer, error.reason));
+        rule.problem.get_or_insert_with(|| format!("this server cannot run the rule{reason}; correct and save it"));
+        Vec::new()
+    });
+    Ok(RuleDetail { rule, document: RuleDocument { enabled, ..version.document }, yaml, warnings })
+}
+
+async fn view(sql: &mut dyn Sql, row: RuleRow) -> Result<RuleView, StoreError> {
+    let id = row.id.to_string();
+    let filter = RunFilter { rule: &id, ..RunFilter::default() };
+    let latest = runs::list(sql, row.workspace, &filter, 1).await?.into_iter().next();
+    Ok(RuleView {
+        id: row.id,
+        name: row.name,
+        is_enabled: row.is_enabled,
+        version: row.version,
+        starter: row.starter,
+        problem: row.problem,
+        last_run: latest.map(|run| LastRun { id: run.id, state: run.state, created_at: run.created_at }),
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    })
+}
+
+fn version_view(version: &RuleVersion) -> RuleVersionView {
+    RuleVersionView {
+        version: version.version,
+        name: version.document.name.clone(),
+        author: version.author,
+        created_at: version.created_at,
+    }
+}

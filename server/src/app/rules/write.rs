@@ -1,0 +1,187 @@
+//! Saving, switching and deleting rules.
+//!
+//! Invariant: row, version and timers change together, and the engine reads its rules anew after the commit.
+
+use so_engine::loops::{TIMER_RULE, sync_rule_timers};
+use so_model::{
+    IdSource as _, Timestamp,
+    api::rule::{PutRule, RuleDetail, RuleInput},
+    id::{RuleId, WorkspaceId},
+    rule::RuleDocument,
+};
+use so_store::{
+    StoreError, Tx, rules,
+    rules::{RuleRow, RuleVersion},
+    timers, workspaces,
+};
+
+use super::{
+    document::{Ready, ready, refusal, review},
+    read::{detail, find, find_version},
+};
+use crate::app::{
+    App,
+    change::Change,
+    failure::{Failure, Outcome, chain},
+    members::Actor,
+};
+
+/// Rules of one workspace: each costs memory in every process.
+const RULES_MAX: i64 = 1000;
+
+/// Makes a rule.
+pub async fn create(app: &App, actor: Actor, input: RuleInput) -> Outcome<RuleDetail> {
+    let ready = ready(app, input).await?;
+    let mut change = Change::begin(app, actor.workspace).await?;
+    if rules::list(&mut change.tx, actor.workspace, "", RULES_MAX).await?.len() as i64 >= RULES_MAX {
+        return Err(Failure::new(409, "rule.too_many", "The workspace has as many rules as it may have")
+            .detail(format!("A workspace may have {RULES_MAX} rules."))
+            .next_step("Delete a rule first."));
+    }
+    let row = RuleRow {
+        id: app.engine.ids.new_id(),
+        workspace: actor.workspace,
+        name: ready.document.name.clone(),
+        is_enabled: ready.says_enabled.unwrap_or(true),
+        version: 1,
+        generation: 1,
+        starter: None,
+        problem: None,
+        created_at: change.now,
+        updated_at: change.now,
+    };
+    let version = version_of(&row, ready, actor, change.now);
+    rules::insert(&mut change.tx, &row, &version).await?;
+    finish(app, change, row, version).await
+}
+
+/// Makes a new version, unless somebody else did since `expected_version`.
+///
+/// A document that does not say whether it is on leaves that as it is.
+pub async fn put(app: &App, actor: Actor, id: RuleId, request: PutRule) -> Outcome<RuleDetail> {
+    let ready = ready(app, RuleInput { document: request.document, text: request.text }).await?;
+    let change = Change::begin(app, actor.workspace).await?;
+    save(app, change, actor, id, ready, request.expected_version).await
+}
+
+/// Makes an old version the newest one.
+pub async fn restore(app: &App, actor: Actor, id: RuleId, version: i64, expected: i64) -> Outcome<RuleDetail> {
+    let mut reader = app.reader();
+    find(&mut reader, actor.workspace, id).await?;
+    let old = find_version(&mut reader, actor.workspace, id, version).await?;
+    let warnings = review(app, &old.document).await?.map_err(refusal)?;
+    let ready = Ready { document: old.document, source: old.source, warnings, says_enabled: None };
+    let change = Change::begin(app, actor.workspace).await?;
+    save(app, change, actor, id, ready, expected).await
+}
+
+async fn save(
+    app: &App,
+    mut change: Change,
+    actor: Actor,
+    id: RuleId,
+    ready: Ready,
+    expected: i64,
+) -> Outcome<RuleDetail> {
+    let mut row = hold(&mut change.tx, actor.workspace, id).await?;
+    if row.version != expected {
+        let detail = format!("It is at version {}, and version {expected} was edited.", row.version);
+        return Err(Failure::new(409, "rule.changed", "The rule was changed meanwhile")
+            .detail(detail)
+            .next_step("Load it again and repeat the change."));
+    }
+    row.name = ready.document.name.clone();
+    row.is_enabled = ready.says_enabled.unwrap_or(row.is_enabled);
+    row.version += 1;
+    row.generation += 1;
+    row.problem = None;
+    row.updated_at = change.now;
+    let version = version_of(&row, ready, actor, change.now);
+    rules::update(&mut change.tx, &row).await?;
+    rules::insert_version(&mut change.tx, actor.workspace, &version).await?;
+    finish(app, change, row, version).await
+}
+
+/// Switches a rule on or off. Switched on, it starts from now: what happened meanwhile is past.
+pub async fn switch(app: &App, workspace: WorkspaceId, id: RuleId, enabled: bool) -> Outcome<RuleDetail> {
+    let mut reader = app.reader();
+    let seen = find(&mut reader, workspace, id).await?;
+    let version = find_version(&mut reader, workspace, id, seen.version).await?;
+    if enabled {
+        review(app, &version.document).await?.map_err(refusal)?;
+    }
+    let mut change = Change::begin(app, workspace).await?;
+    let mut row = hold(&mut change.tx, workspace, id).await?;
+    let version = find_version(&mut change.tx, workspace, id, row.version).await?;
+    if row.is_enabled == enabled {
+        return detail(app, row, version).await;
+    }
+    row.is_enabled = enabled;
+    row.generation += 1;
+    row.problem = None;
+    row.updated_at = change.now;
+    rules::update(&mut change.tx, &row).await?;
+    finish(app, change, row, version).await
+}
+
+/// Deletes a rule. Runs that are under way come to their end; the history stays.
+pub async fn delete(app: &App, workspace: WorkspaceId, id: RuleId) -> Outcome<()> {
+    let mut change = Change::begin(app, workspace).await?;
+    if !rules::delete(&mut change.tx, workspace, id, change.now).await? {
+        return Err(Failure::not_found("rule"));
+    }
+    timers::delete_for(&mut change.tx, TIMER_RULE, &id.to_string()).await?;
+    change.touch("rule", id);
+    change.commit().await?;
+    reload(app).await;
+    Ok(())
+}
+
+/// Computes every rule's timers anew after the workspace's zone changed, in the transaction of that change.
+pub async fn resync_timers(app: &App, tx: &mut Tx, workspace: WorkspaceId, zone: &str, now: Timestamp) -> Result<(), StoreError> {
+    for row in rules::list(tx, workspace, "", RULES_MAX).await?.iter().filter(|row| row.is_enabled) {
+        if let Some(version) = rules::find_version(tx, workspace, row.id, row.version).await? {
+            sync_rule_timers(&app.engine, tx, row, &version.document, zone, now).await?;
+        }
+    }
+    Ok(())
+}
+
+// Locked, so that two who save at once take turns.
+async fn hold(tx: &mut Tx, workspace: WorkspaceId, id: RuleId) -> Outcome<RuleRow> {
+    rules::lock(tx, id).await?;
+    find(tx, workspace, id).await
+}
+
+async fn finish(app: &App, mut change: Change, row: RuleRow, version: RuleVersion) -> Outcome<RuleDetail> {
+    let now = change.now;
+    sync(app, &mut change.tx, &row, &version.document, now).await?;
+    change.touch("rule", row.id);
+    change.commit().await?;
+    reload(app).await;
+    detail(app, row, version).await
+}
+
+async fn sync(app: &App, tx: &mut Tx, row: &RuleRow, document: &RuleDocument, now: Timestamp) -> Outcome<()> {
+    let workspace = workspaces::find(tx, row.workspace).await?.ok_or_else(|| Failure::not_found("workspace"))?;
+    sync_rule_timers(&app.engine, tx, row, document, &workspace.time_zone, now).await?;
+    Ok(())
+}
+
+// What was saved is saved: if the rules cannot be read now, the engine reads them a second later.
+async fn reload(app: &App) {
+    if let Err(error) = app.engine.reload_rules().await {
+        tracing::warn!(error = %chain(&error), "rules could not be read anew after a change");
+    }
+}
+
+fn version_of(row: &RuleRow, ready: Ready, actor: Actor, now: Timestamp) -> RuleVersion {
+    RuleVersion {
+        rule: row.id,
+        version: row.version,
+        document: ready.document,
+        source: ready.source,
+        author: Some(actor.user),
+        created_at: now,
+    }
+}
