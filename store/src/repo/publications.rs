@@ -194,6 +194,8 @@ pub async fn claim_epoch(
 
 /// Moves a publication on to its new values, a grown epoch among them, and logs it.
 ///
+/// An epoch never shrinks, or a publisher that was overtaken could go on.
+///
 /// Stale when its state is not `from` or its epoch not `epoch`; a conflict when
 /// another publication of the account is bound to the same remote id.
 pub async fn transition(
@@ -245,7 +247,7 @@ async fn save(
     let changed = tx
         .run(
             "UPDATE publications SET state = $3, attempts = $4, due_at = $5, remote_id = $6, remote_url = $7, \
-             progress = $8, problem = $9, published_at = $10, updated_at = $11, epoch = $14 \
+             progress = $8, problem = $9, published_at = $10, updated_at = $11, epoch = CASE WHEN $14 > $13 THEN $14 ELSE $13 END \
              WHERE workspace_id = $1 AND id = $2 AND state = $12 AND epoch = $13",
             args![
                 publication.workspace, publication.id, publication.state.as_str(), publication.attempts,

@@ -300,6 +300,35 @@ async fn a_transition_names_state_and_epoch_and_is_logged(db: Db) {
     assert_eq!(log[0].note, "begun");
 }
 
+on_both!(an_epoch_never_shrinks);
+async fn an_epoch_never_shrinks(db: Db) {
+    let (account, mut publication) = sending(&db).await;
+    let workspace = account.workspace;
+    let id = publication.id;
+    let epoch = async |tx: &mut so_store::Tx| {
+        let found = publications::find(tx, workspace, id).await;
+        found.unwrap().unwrap().epoch
+    };
+    let mut tx = db.begin().await;
+    publications::claim_epoch(&mut tx, workspace, publication.id, &[State::Due], NOW)
+        .await
+        .unwrap();
+    // The caller still holds the values from before the claim.
+    assert_eq!(publication.epoch, 0);
+    publications::save_progress(&mut tx, &publication, 1, NOW)
+        .await
+        .unwrap();
+    assert_eq!(epoch(&mut tx).await, 1);
+    publication.epoch = 2;
+    publications::transition(&mut tx, &publication, State::Due, 1, "claimed", NOW)
+        .await
+        .unwrap();
+    assert_eq!(epoch(&mut tx).await, 2);
+    assert!(is_stale(
+        publications::save_progress(&mut tx, &publication, 1, NOW).await
+    ));
+}
+
 on_both!(of_two_publishers_one_gets_through);
 async fn of_two_publishers_one_gets_through(db: Db) {
     let (account, publication) = sending(&db).await;

@@ -2,7 +2,8 @@
 
 use std::task::Poll;
 
-use so_store::{Store, instance, jobs};
+use so_store::{Store, StoreOptions, instance, jobs};
+use so_testkit::{counterpart::or_skip, postgres::PostgresCluster};
 use tokio::task::JoinSet;
 
 use crate::support::{Db, NOW, at, id, is_conflict, on_both};
@@ -196,7 +197,7 @@ async fn a_copy_of_sqlite_made_in_use_is_whole() {
     let open = db.begin().await;
     db.store.backup_sqlite(&target).await.unwrap();
     drop(open);
-    let options = so_store::StoreOptions::at(format!("sqlite:{}", target.display()));
+    let options = StoreOptions::at(format!("sqlite:{}", target.display()));
     let mut copy = Store::open(&options).await.unwrap();
     assert!(instance::get(&mut copy, "fact").await.unwrap().is_some());
 }
@@ -207,4 +208,51 @@ async fn a_closed_sqlite_takes_no_more_work() {
     db.store.close().await.unwrap();
     assert!(db.store.begin().await.is_err_and(|e| e.is_transient()));
     db.store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_sqlite_answered_survives_the_end_of_the_process() {
+    let db = Db::sqlite().await;
+    put_fact(&db.store, "answered").await.unwrap();
+    let mut open = db.begin().await;
+    instance::set(&mut open, "unanswered", "x").await.unwrap();
+    // A killed process leaves the files as they are at this moment.
+    let target = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(db.folder.as_ref().unwrap().path()).unwrap() {
+        let file = file.unwrap();
+        if !file.file_name().to_string_lossy().ends_with("-shm") {
+            std::fs::copy(file.path(), target.path().join(file.file_name())).unwrap();
+        }
+    }
+    let mut after = Store::open(&StoreOptions::in_folder(target.path()))
+        .await
+        .unwrap();
+    let found = instance::get(&mut after, "answered").await.unwrap();
+    assert_eq!(found.as_deref(), Some("kept"));
+    let found = instance::get(&mut after, "unanswered").await.unwrap();
+    assert_eq!(found, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postgres_that_crashed_and_came_back_has_what_it_answered() {
+    let test = "a_postgres_that_crashed_and_came_back_has_what_it_answered";
+    let started = tokio::task::block_in_place(PostgresCluster::start);
+    let Some(cluster) = or_skip(test, started) else {
+        return;
+    };
+    let mut store = Store::open(&StoreOptions::at(cluster.url())).await.unwrap();
+    put_fact(&store, "answered").await.unwrap();
+    let mut open = store.begin().await.unwrap();
+    instance::set(&mut open, "unanswered", "x").await.unwrap();
+    tokio::task::block_in_place(|| cluster.crash()).unwrap();
+    let cut = instance::set(&mut open, "cut", "x").await;
+    assert!(cut.is_err_and(|error| error.is_transient()));
+    drop(open);
+    tokio::task::block_in_place(|| cluster.restart()).unwrap();
+    // The same store goes on by itself.
+    for (name, expected) in [("answered", true), ("unanswered", false), ("cut", false)] {
+        let found = instance::get(&mut store, name).await.unwrap();
+        assert_eq!(found.is_some(), expected, "{name}");
+    }
+    put_fact(&store, "after").await.unwrap();
 }
