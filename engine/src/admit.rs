@@ -61,12 +61,22 @@ impl Admission {
 struct Refusal {
     verdict: Verdict,
     reason: String,
+    /// Condition trace, where it was looked at.
+    trace: Option<Box<ConditionTrace>>,
+}
+
+impl Refusal {
+    fn traced(mut self, trace: Option<ConditionTrace>) -> Self {
+        self.trace = trace.map(Box::new);
+        self
+    }
 }
 
 fn refuse(verdict: Verdict, reason: impl Into<String>) -> Refusal {
     Refusal {
         verdict,
         reason: reason.into(),
+        trace: None,
     }
 }
 
@@ -151,7 +161,7 @@ impl Engine {
             let decided = if over_chain {
                 let reason =
                     format!("the chain of consequences has more than {CHAIN_EVENTS_MAX} events");
-                Err((refuse(Verdict::LoopGuard, reason), None))
+                Err(refuse(Verdict::LoopGuard, reason))
             } else {
                 self.decide_one(tx, &rule, trigger, event, &workspace, now)
                     .await?
@@ -161,7 +171,7 @@ impl Engine {
                     started.push(rule.id);
                     jobs.extend(handed);
                 }
-                Err((refusal, trace)) => {
+                Err(refusal) => {
                     self.counters
                         .refused
                         .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -170,7 +180,7 @@ impl Engine {
                         version: rule.version,
                         trigger: rule.document.triggers[trigger].id.clone(),
                         verdict: refusal.verdict,
-                        trace,
+                        trace: refusal.trace.map(|trace| *trace),
                         reason: refusal.reason,
                     };
                     decisions::insert(tx, event.workspace, event.id, &decision, now).await?;
@@ -188,7 +198,7 @@ impl Engine {
         event: &Event,
         workspace: &WorkspaceFacts,
         now: Timestamp,
-    ) -> Result<Result<Option<Handed>, (Refusal, Option<ConditionTrace>)>, StoreError> {
+    ) -> Result<Result<Option<Handed>, Refusal>, StoreError> {
         let mut values = FactValues::default();
         for request in facts_asked(rule, trigger, event, workspace, now) {
             let value = facts::fetch(
@@ -205,19 +215,18 @@ impl Engine {
         let (decision, keys) = judge(rule, trigger, event, workspace, now, &values);
         let trace = decision.trace;
         if decision.verdict != Verdict::Started {
-            return Ok(Err((refuse(decision.verdict, decision.reason), trace)));
+            return Ok(Err(refuse(decision.verdict, decision.reason).traced(trace)));
         }
         let keys = match keys {
             Ok(keys) => keys,
-            Err(reason) => return Ok(Err((refuse(Verdict::ConditionFailed, reason), trace))),
+            Err(reason) => return Ok(Err(refuse(Verdict::ConditionFailed, reason).traced(trace))),
         };
         if let Some(refusal) = self.gates(tx, rule, event, &keys, now).await? {
-            return Ok(Err((refusal, trace)));
+            return Ok(Err(refusal.traced(trace)));
         }
         let trace = trace.unwrap_or_else(ConditionTrace::unconditional);
         self.start(tx, rule, trigger, event, trace, keys.mode, now)
             .await
-            .map(|started| started.map_err(|refusal| (refusal, None)))
     }
 
     // Budget, dedupe, throttle and debounce, cheapest first.

@@ -213,7 +213,7 @@ impl TriggerKind for Cron {
         let expression = with["expression"].as_str().unwrap_or("").to_string();
         Ok(Some(Schedule::Cron {
             expression,
-            zone: zone.to_string().into(),
+            zone: zone.to_string(),
         }))
     }
 }

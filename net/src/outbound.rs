@@ -307,6 +307,10 @@ pub type OauthFuture = std::pin::Pin<
 >;
 
 impl Inner {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that builds HTTP clients"
+    )]
     fn build(&self, purpose: Purpose) -> Result<reqwest::Client, String> {
         let decompress = purpose.decompresses();
         let idle = if purpose == Purpose::Feed {

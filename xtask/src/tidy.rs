@@ -178,7 +178,7 @@ fn words(name: &str, text: &str, breaches: &mut Vec<String>) {
     {
         return;
     }
-    let mut forbidden = vec!["/work/", "/root/"];
+    let mut forbidden = vec!["/work/", " /root/", "\"/root/", "=/root/"];
     if name != ".ci/run" {
         forbidden.push("../shared");
     }

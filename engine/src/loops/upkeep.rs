@@ -62,7 +62,7 @@ impl Engine {
         let renew_every = (self.config.lease / (3 * SECOND))
             .clamp(1, RENEW_EVERY_MAX)
             .unsigned_abs();
-        if ticks % renew_every == 0 {
+        if ticks.is_multiple_of(renew_every) {
             let mut tx = self.store.begin().await?;
             jobs::renew(&mut tx, &self.config.owner, now.plus(self.config.lease)).await?;
             if jobs::rescue(&mut tx, now).await? > 0 {
