@@ -145,6 +145,7 @@ pub async fn delete(tx: &mut Tx, workspace: WorkspaceId, id: MediaId) -> Result<
         .await?;
     let Some(row) = row else { return Ok(None) };
     let key = row.text(0)?;
+    // Asked of every workspace: where equal bytes are stored once, another one may hold them.
     let other = tx
         .one(
             "SELECT 1 AS found FROM media WHERE storage_key = $1 LIMIT 1",
