@@ -113,7 +113,7 @@ impl Dialect {
         cx: &Cx,
         deadline_at: Timestamp,
         request: OutboundRequest,
-        published: impl FnOnce(&Value) -> Option<CommitOutcome>,
+        published: impl FnOnce(&OutboundResponse) -> Option<CommitOutcome>,
     ) -> CommitOutcome {
         let left = u64::try_from(deadline_at.since(cx.now)).unwrap_or(0);
         if left == 0 {
@@ -126,14 +126,11 @@ impl Dialect {
             .deadline(deadline);
         match cx.outbound.send(request).await {
             Err(error) => self.commit_failed(&error),
-            Ok(answer) if answer.is_success() => {
-                let body: Option<Value> = answer.json().ok();
-                body.as_ref().and_then(published).unwrap_or_else(|| {
-                    unknown(json!({
-                        "status": answer.status, "seen": "an answer without the id of a post",
-                    }))
-                })
-            }
+            Ok(answer) if answer.is_success() => published(&answer).unwrap_or_else(|| {
+                unknown(json!({
+                    "status": answer.status, "seen": "an answer without the id of a post",
+                }))
+            }),
             Ok(answer) => self.commit_refused(cx.now, &answer),
         }
     }
@@ -160,6 +157,10 @@ impl Dialect {
                 retry_after: error.retry_after.or(Some(0)),
                 error,
             },
+            // Some networks report trouble after they have published.
+            _ if error.may_have_acted => {
+                unknown(json!({ "status": answer.status, "code": error.code }))
+            }
             _ if !(400..500).contains(&answer.status) => {
                 unknown(json!({ "status": answer.status, "code": error.code }))
             }

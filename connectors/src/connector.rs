@@ -244,7 +244,8 @@ pub trait Connector: Send + Sync {
     }
 
     /// One sub-step that nobody sees, such as one upload. Called again and again with the stored progress,
-    /// `null` at first; also before every further attempt, so it may renew what has gone stale.
+    /// `null` at first; also before every further attempt, so it may renew what has gone stale, and end in a
+    /// content error if the network has refused the former attempt for good.
     async fn prepare(
         &self,
         cx: &PublishCx<'_>,
@@ -259,7 +260,7 @@ pub trait Connector: Send + Sync {
         attempt: &Attempt,
     ) -> CommitOutcome;
 
-    /// Asks what became of an attempt. Posts in `bound_remote_ids` belong to other publications.
+    /// Asks what became of an attempt, whose evidence holds what the commit saw. Posts in `bound_remote_ids` belong to other publications.
     async fn find_published(
         &self,
         cx: &PublishCx<'_>,

@@ -47,6 +47,8 @@ pub struct ConnectorError {
     pub retry_after: Option<i64>,
     /// JSON pointer into the content: `/text`.
     pub field: Option<String>,
+    /// The network says this after it has acted, too: a commit that ends so is unknown, not refused.
+    pub may_have_acted: bool,
 }
 
 /// Longest detail taken from a network's own message: enough for its sentence, too short for a page.
@@ -62,6 +64,7 @@ impl ConnectorError {
             next_step: String::new(),
             retry_after: None,
             field: None,
+            may_have_acted: false,
         }
     }
 
@@ -162,6 +165,8 @@ pub struct ErrorRow {
     pub next_step: &'static str,
     /// Pointer into the content, or empty.
     pub field: &'static str,
+    /// Said after the network has acted, too.
+    pub may_have_acted: bool,
 }
 
 /// What a network said about an error, taken from its answer.
@@ -217,6 +222,7 @@ fn from_row(network: &str, row: &ErrorRow, said: &Said) -> ConnectorError {
     };
     let mut error = ConnectorError::new(row.class, format!("{network}.{}", row.code), message)
         .next_step(row.next_step);
+    error.may_have_acted = row.may_have_acted;
     if !row.field.is_empty() {
         error = error.field(row.field);
     }
@@ -255,4 +261,104 @@ fn detail_of(said: &Said) -> String {
 /// Whether a failed call may have reached the network.
 pub fn may_have_reached(error: &NetError) -> bool {
     error.was_sent() == Sent::Maybe
+}
+
+#[cfg(test)]
+mod tests {
+    use so_net::{HeaderMap, Url};
+
+    use super::*;
+
+    const TABLE: &[ErrorRow] = &[
+        ErrorRow {
+            status: Status::Is(400),
+            error: "Busy",
+            contains: "",
+            class: ErrorClass::RateLimited,
+            code: "busy",
+            message: "Too many.",
+            next_step: "Wait.",
+            field: "",
+            may_have_acted: false,
+        },
+        ErrorRow {
+            status: Status::Any,
+            error: "",
+            contains: "too long",
+            class: ErrorClass::Content,
+            code: "text_too_long",
+            message: "The text is too long.",
+            next_step: "Shorten it.",
+            field: "/text",
+            may_have_acted: false,
+        },
+    ];
+
+    fn read(
+        status: u16,
+        error: &str,
+        message: &str,
+        headers: &[(&'static str, &'static str)],
+    ) -> ConnectorError {
+        let headers: HeaderMap = headers
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect();
+        let answer = OutboundResponse {
+            status,
+            headers,
+            body: Default::default(),
+            final_url: Url::parse("https://n.example/").unwrap(),
+        };
+        let said = Said {
+            error: error.into(),
+            message: message.into(),
+        };
+        read_error("test", TABLE, &answer, &said, 0)
+    }
+
+    #[test]
+    fn the_first_row_that_fits_decides() {
+        let error = read(400, "Busy", "Text is TOO LONG", &[]);
+        assert_eq!(
+            (error.code.as_str(), error.retry_after),
+            ("test.busy", Some(DEFAULT_RATE_WAIT))
+        );
+        let error = read(422, "", "Text is TOO LONG\u{1b}[31m", &[]);
+        assert_eq!(
+            (error.class, error.field.as_deref()),
+            (ErrorClass::Content, Some("/text"))
+        );
+        assert_eq!(
+            error.message,
+            "The text is too long. The network says: Text is TOO LONG[31m"
+        );
+    }
+
+    #[test]
+    fn a_limit_is_waited_for_as_long_as_asked_and_never_not_at_all() {
+        let wait = |value| read(400, "Busy", "", &[("retry-after", value)]).retry_after;
+        assert_eq!(wait("7"), Some(7 * SECOND));
+        assert_eq!(wait("0"), Some(MIN_RATE_WAIT));
+        assert_eq!(wait("soon"), Some(DEFAULT_RATE_WAIT));
+    }
+
+    #[test]
+    fn what_no_table_knows_is_read_from_the_status() {
+        let class = |status| read(status, "", "", &[]).class;
+        assert_eq!(
+            (class(401), class(429)),
+            (ErrorClass::Reconnect, ErrorClass::RateLimited)
+        );
+        assert_eq!(
+            (class(503), class(418)),
+            (ErrorClass::Transient, ErrorClass::Unknown)
+        );
+    }
+
+    #[test]
+    fn a_page_instead_of_a_message_is_cut() {
+        let error = read(418, "", &"x".repeat(100_000), &[]);
+        assert!(error.message.len() < 300);
+    }
 }

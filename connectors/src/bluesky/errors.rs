@@ -31,6 +31,7 @@ const fn row(
         message,
         next_step,
         field: "",
+        may_have_acted: false,
     }
 }
 

@@ -242,8 +242,9 @@ pub(super) async fn commit(
     }
 }
 
-fn published(answer: &Value) -> Option<CommitOutcome> {
-    let (uri, cid) = (text_of(answer, "uri")?, text_of(answer, "cid")?);
+fn published(answer: &so_net::OutboundResponse) -> Option<CommitOutcome> {
+    let answer: Value = answer.json().ok()?;
+    let (uri, cid) = (text_of(&answer, "uri")?, text_of(&answer, "cid")?);
     let name = name_of(&uri).ok()?;
     Some(CommitOutcome::Published {
         remote_url: Some(name.permalink()),

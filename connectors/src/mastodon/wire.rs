@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 use so_model::{Timestamp, content::Content};
+use so_net::OutboundResponse;
 
 use super::html;
 use crate::{CommitOutcome, PublishCx, call::text_of, error::Said};
@@ -123,8 +124,8 @@ pub(super) fn read_status(value: &Value) -> Option<Status> {
 }
 
 /// The answer of the call that publishes.
-pub(super) fn published(value: &Value) -> Option<CommitOutcome> {
-    let status = read_status(value)?;
+pub(super) fn published(answer: &OutboundResponse) -> Option<CommitOutcome> {
+    let status = read_status(&answer.json().ok()?)?;
     Some(CommitOutcome::Published {
         remote_id: status.id,
         remote_url: status.url,
