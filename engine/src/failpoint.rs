@@ -1,6 +1,6 @@
 //! Named crash points: a process that is told to dies exactly here.
 //!
-//! `SO_FAILPOINT=K6` kills the process (SIGKILL, so nothing is tidied up) when
+//! `KILL_AT=K6` kills the process (SIGKILL, so nothing is tidied up) when
 //! it passes K6 for the first time; `K6:3` for the third. Only builds with
 //! debug assertions or the feature `failpoints` have them.
 
@@ -20,7 +20,7 @@ mod armed {
 
     pub(super) fn hit(name: &str) {
         let armed = ARMED.get_or_init(|| {
-            let text = std::env::var("SO_FAILPOINT").ok()?;
+            let text = std::env::var("KILL_AT").ok()?;
             let (name, count) = text.split_once(':').unwrap_or((text.as_str(), "1"));
             let left = AtomicU32::new(count.parse().unwrap_or(1));
             Some(Armed {

