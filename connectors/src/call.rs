@@ -40,13 +40,23 @@ impl Dialect {
         self.read(cx, &answer)
     }
 
-    /// Asks a question that changes nothing; once more if the line broke, as it does when a server closes an idle
-    /// connection in the moment of its use.
+    /// Asks a question that changes nothing and gives its JSON.
     pub async fn ask(
         &self,
         cx: &Cx,
         request: impl Fn() -> OutboundRequest,
     ) -> Result<Value, ConnectorError> {
+        let answer = self.ask_whole(cx, request).await?;
+        self.read(cx, &answer)
+    }
+
+    /// Asks a question that changes nothing; once more if the line broke, as it does when a server closes an idle
+    /// connection in the moment of its use.
+    pub async fn ask_whole(
+        &self,
+        cx: &Cx,
+        request: impl Fn() -> OutboundRequest,
+    ) -> Result<OutboundResponse, ConnectorError> {
         let first = self.send(cx, request().deadline(CALL_DEADLINE)).await;
         let answer = match first {
             Err(NetError::ConnectionCut { .. }) => {
@@ -54,8 +64,7 @@ impl Dialect {
             }
             other => other,
         };
-        let answer = answer.map_err(|error| ConnectorError::from_net(self.network, &error))?;
-        self.read(cx, &answer)
+        answer.map_err(|error| ConnectorError::from_net(self.network, &error))
     }
 
     async fn send(&self, cx: &Cx, request: OutboundRequest) -> Result<OutboundResponse, NetError> {
@@ -195,6 +204,16 @@ fn too_late(network: &str) -> CommitOutcome {
 /// A doubtful commit with what was seen.
 pub fn unknown(evidence: Value) -> CommitOutcome {
     CommitOutcome::Unknown { evidence }
+}
+
+/// How far the clock that dated an answer is behind ours, in microseconds; 0 if it is not or does not say.
+pub fn clock_behind(answer: &OutboundResponse, now: Timestamp) -> i64 {
+    let date = answer
+        .header("date")
+        .and_then(|date| chrono::DateTime::parse_from_rfc2822(date).ok());
+    date.map_or(0, |date| {
+        now.since(Timestamp::from_chrono(date.to_utc())).max(0)
+    })
 }
 
 /// Text from a JSON object.

@@ -2,7 +2,7 @@
 //!
 //! Owns what doubles cannot prove: that the servers themselves take what we
 //! send and are found again as we look. Skips loudly where a server cannot be
-//! had; `SO_REQUIRE_COUNTERPARTS=all` turns a skip into a failure.
+//! had; `REQUIRE_COUNTERPARTS=all` turns a skip into a failure.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -303,8 +303,12 @@ async fn a_real_activitypub_server_takes_what_we_send() {
         connected.handle
     );
     let bench = Bench::of(&connector, cx, connected);
-    publishes_and_finds(&bench).await;
-    // This server knows no keys and offers no deletion: what the search then says is what counts.
+    let post = publishes_and_finds(&bench).await;
+    let refused = connector
+        .delete(&self::cx(), &bench.account, &bench.token, &post.remote_id)
+        .await;
+    assert_eq!(refused.unwrap_err().code, "mastodon.cannot_delete");
+    // This server knows no keys either: what the search then says is what counts.
     let part = bench.prepared(10, Content::status("Twice"), None).await;
     let first = publish(&part).await;
     publish_again(&part).await;

@@ -70,6 +70,10 @@ pub(super) struct State {
     /// Looks until an upload is ready; 0 is at once.
     pub processing_looks: u32,
     pub fails_processing: bool,
+    /// Microseconds that the instance's clock is behind.
+    pub behind: i64,
+    /// Knows no deletion, as some small servers.
+    pub cannot_delete: bool,
     pub serial: u64,
 }
 
@@ -163,6 +167,16 @@ impl MastodonDouble {
     /// Uploads become ready after so many looks.
     pub fn process_for(&self, looks: u32) {
         locked(&self.state).processing_looks = looks;
+    }
+
+    /// The instance's clock is behind.
+    pub fn run_behind(&self, micros: i64) {
+        locked(&self.state).behind = micros;
+    }
+
+    /// The instance knows no deletion.
+    pub fn refuse_deletion(&self) {
+        locked(&self.state).cannot_delete = true;
     }
 
     /// Uploads fail after they were taken.

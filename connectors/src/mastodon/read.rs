@@ -17,7 +17,7 @@ use so_net::{Method, OutboundRequest};
 use super::{DIALECT, KEY, instance, sign_in::access_token, wire};
 use crate::{
     ConnectorError, Cx, Deleted, ErrorClass, Found, Metrics, PublishCx, SecretValue,
-    call::{text_of, url_of},
+    call::{clock_behind, text_of, url_of},
 };
 
 /// Most statuses that the API gives at once.
@@ -57,13 +57,15 @@ async fn search(
     let base = instance::base_of(&cx.account.settings)?;
     let me =
         text_of(&cx.account.settings, "account_id").unwrap_or_else(|| cx.account.remote_id.clone());
-    let since = attempt.intent_at.plus(-CLOCK_SLACK);
+    let mut since = attempt.intent_at.plus(-CLOCK_SLACK);
     let mut seen = HashSet::new();
     let mut matches = Vec::new();
     let mut complete = false;
     let mut max_id: Option<String> = None;
     for _ in 0..MAX_PAGES {
-        let page = page(cx, &base, &me, max_id.as_deref()).await?;
+        let (page, behind) = page(cx, &base, &me, max_id.as_deref()).await?;
+        // A server whose clock is behind dates a post to before its intent.
+        since = since.min(attempt.intent_at.plus(-CLOCK_SLACK - behind));
         let is_older = |status: &wire::Status| status.created_at.is_some_and(|at| at < since);
         let count = page.len();
         let new: Vec<wire::Status> = page
@@ -93,7 +95,7 @@ async fn page(
     base: &str,
     me: &str,
     max_id: Option<&str>,
-) -> Result<Vec<wire::Status>, ConnectorError> {
+) -> Result<(Vec<wire::Status>, i64), ConnectorError> {
     let limit = PAGE.to_string();
     let mut query = vec![("limit", limit.as_str()), ("exclude_reblogs", "true")];
     query.extend(max_id.map(|id| ("max_id", id)));
@@ -105,12 +107,14 @@ async fn page(
     )?;
     let token = access_token(cx.token)?;
     let answer = DIALECT
-        .ask(cx.cx, || OutboundRequest::get(&url).bearer(token))
+        .ask_whole(cx.cx, || OutboundRequest::get(&url).bearer(token))
         .await?;
-    let list = answer
+    let behind = clock_behind(&answer, cx.now);
+    let list = DIALECT.read(cx.cx, &answer)?;
+    let list = list
         .as_array()
         .ok_or_else(|| ConnectorError::garbled(KEY, 200))?;
-    Ok(list.iter().filter_map(wire::read_status).collect())
+    Ok((list.iter().filter_map(wire::read_status).collect(), behind))
 }
 
 fn fits(status: &wire::Status, attempt: &Attempt) -> bool {
@@ -143,12 +147,32 @@ pub(super) async fn delete(
 ) -> Result<Deleted, ConnectorError> {
     let base = instance::base_of(&account.settings)?;
     let url = url_of(KEY, &base, &["api", "v1", "statuses", remote_id], &[])?;
-    let request = OutboundRequest::new(Method::DELETE, url).bearer(access_token(token)?);
+    let request = OutboundRequest::new(Method::DELETE, &url).bearer(access_token(token)?);
     match DIALECT.call(cx, request).await {
         Ok(_) => Ok(Deleted::Gone),
-        Err(error) if error.class == ErrorClass::Gone => Ok(Deleted::NotThere),
+        Err(error) if error.class == ErrorClass::Gone => {
+            let access = access_token(token)?;
+            match DIALECT
+                .ask(cx, || OutboundRequest::get(&url).bearer(access))
+                .await
+            {
+                Err(error) if error.class == ErrorClass::Gone => Ok(Deleted::NotThere),
+                Err(error) => Err(error),
+                // The call is what is not there.
+                Ok(_) => Err(cannot_delete()),
+            }
+        }
         Err(error) => Err(error),
     }
+}
+
+fn cannot_delete() -> ConnectorError {
+    ConnectorError::new(
+        ErrorClass::Unknown,
+        "mastodon.cannot_delete",
+        "The server does not let programs delete posts.",
+    )
+    .next_step("Delete the post at the server.")
 }
 
 /// Counts as the account's own server knows them.

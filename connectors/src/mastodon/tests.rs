@@ -347,6 +347,33 @@ async fn two_posts_that_fit_are_left_to_a_person() {
 }
 
 #[tokio::test]
+async fn a_server_whose_clock_is_behind_does_not_hide_a_post() {
+    let bed = Bed::start().await;
+    let bench = Bench::open(&bed).await;
+    bed.double.run_behind(10 * so_model::time::MINUTE);
+    let part = bench
+        .prepared(1, Content::status("dated early"), None)
+        .await;
+    bed.core().fail_next(Op::Publish, Fault::TakenThenCut);
+    part.commit().await;
+    assert!(matches!(part.find(&[]).await, Found::One { .. }));
+}
+
+#[tokio::test]
+async fn a_post_that_stays_is_not_called_deleted() {
+    let bed = Bed::start().await;
+    let bench = Bench::open(&bed).await;
+    let post = bench.publish(1, Content::status("stays"), None).await;
+    bed.double.refuse_deletion();
+    let error = bed
+        .connector
+        .delete(&bench.cx, &bench.account, &bench.token, &post.remote_id)
+        .await
+        .unwrap_err();
+    assert_eq!(error.code, "mastodon.cannot_delete");
+}
+
+#[tokio::test]
 async fn a_long_list_is_read_page_by_page() {
     let bed = Bed::start().await;
     let bench = Bench::open(&bed).await;

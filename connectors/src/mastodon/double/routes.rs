@@ -363,7 +363,7 @@ fn status_of(id: &str, body: &Value, state: &State, media: &[String]) -> Value {
         .map(|id| json!({ "id": id, "type": "image", "description": state.media.get(id).map(|upload| upload.alt.clone()) }))
         .collect();
     json!({
-        "id": id, "created_at": now().to_string(), "in_reply_to_id": body["in_reply_to_id"],
+        "id": id, "created_at": now().plus(-state.behind).to_string(), "in_reply_to_id": body["in_reply_to_id"],
         "sensitive": body["sensitive"].as_bool().unwrap_or(false), "spoiler_text": body["spoiler_text"].as_str().unwrap_or(""),
         "visibility": body["visibility"].as_str().unwrap_or("public"), "language": body["language"],
         "uri": format!("https://m.example/users/ann/statuses/{id}"), "url": format!("https://m.example/@ann/{id}"),
@@ -426,7 +426,16 @@ pub(super) async fn list(
             .take(limit)
             .cloned()
             .collect();
-        answer(200, Value::Array(page))
+        let mut response = answer(200, Value::Array(page));
+        let date = now()
+            .plus(-state.behind)
+            .to_chrono()
+            .to_rfc2822()
+            .replace("+0000", "GMT");
+        if let Ok(date) = date.parse() {
+            response.headers_mut().insert("date", date);
+        }
+        response
     })
     .await
 }
@@ -460,6 +469,9 @@ pub(super) async fn delete(
         let mut state = locked(&double.state);
         if let Err(refusal) = authorise(&state, &headers, "write:statuses") {
             return *refusal;
+        }
+        if state.cannot_delete {
+            return error(404, "Record not found");
         }
         let Some(at) = state.statuses.iter().position(|status| status["id"] == *id) else {
             return error(404, "Record not found");
