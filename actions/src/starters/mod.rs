@@ -1,0 +1,118 @@
+//! The rules a workspace begins with, and the blueprints it is offered.
+//!
+//! Owns their list; the rules themselves are text in `rules-examples`. Must not
+//! install anything: the server does. Invariant: each one passes [`check_starters`].
+
+mod cases;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use so_engine::{
+    decide::CompiledRule,
+    rule::{Catalogue, Format, parse, validate},
+    script::ScriptEngine,
+};
+use so_model::{
+    Timestamp,
+    id::{RuleId, WorkspaceId},
+    problem::FieldError,
+};
+
+/// A rule that comes with the product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Starter {
+    /// Folder in `rules-examples`; kept with installed rules.
+    pub name: &'static str,
+    /// The rule document.
+    pub yaml: &'static str,
+    /// What it does with which event.
+    pub cases: &'static str,
+    /// Installed into every new workspace; the others are blueprints.
+    pub installed_by_default: bool,
+}
+
+macro_rules! starter {
+    ($name:literal, $installed:literal) => {
+        Starter {
+            name: $name,
+            yaml: include_str!(concat!("../../../rules-examples/", $name, "/rule.yaml")),
+            cases: include_str!(concat!("../../../rules-examples/", $name, "/cases.yaml")),
+            installed_by_default: $installed,
+        }
+    };
+}
+
+/// Every rule that comes with the product.
+pub fn starters() -> Vec<Starter> {
+    vec![
+        starter!("publish-when-due", true),
+        starter!("recurring-posts", true),
+        starter!("requeue-evergreen", true),
+        starter!("notify-failures", true),
+        starter!("feed-to-queue", false),
+        starter!("webhook-to-draft", false),
+        starter!("weekly-recap", false),
+    ]
+}
+
+/// Checks every starter against everything the server offers: it is valid
+/// without a warning, compiles, and does in its cases what they say.
+///
+/// Answers what is wrong; the server's tests call it with the full catalogue.
+pub fn check_starters(catalogue: &Catalogue, scripts: &ScriptEngine) -> Vec<String> {
+    starters()
+        .iter()
+        .flat_map(|starter| check(starter, catalogue, scripts))
+        .collect()
+}
+
+fn check(starter: &Starter, catalogue: &Catalogue, scripts: &ScriptEngine) -> Vec<String> {
+    let told = |errors: Vec<FieldError>| -> Vec<String> {
+        errors
+            .iter()
+            .map(|error| {
+                format!(
+                    "{}: {} {} {}",
+                    starter.name, error.pointer, error.reason, error.expected
+                )
+            })
+            .collect()
+    };
+    let value = match parse(starter.yaml, Format::Yaml) {
+        Ok((value, _)) => value,
+        Err(errors) => return told(errors),
+    };
+    let validated = match validate(&value, catalogue, scripts) {
+        Ok(validated) => validated,
+        Err(errors) => return told(errors),
+    };
+    if !validated.warnings.is_empty() {
+        return told(validated.warnings);
+    }
+    let (rule, workspace) = ids();
+    let document = Arc::new(validated.document);
+    let compiled = match CompiledRule::compile(rule, workspace, 1, document, catalogue, scripts) {
+        Ok(compiled) => Arc::new(compiled),
+        Err(errors) => return told(errors),
+    };
+    match parse(starter.cases, Format::Yaml) {
+        Ok((cases, _)) => self::cases::check(starter.name, &cases, &compiled, catalogue),
+        Err(errors) => told(errors),
+    }
+}
+
+/// The rule and workspace that cases speak of: those of the triggers' samples.
+fn ids() -> (RuleId, WorkspaceId) {
+    let sample = Value::String("rule_01890a5dac96774bbcceb302099a8057".into());
+    let rule = serde_json::from_value(sample);
+    let made = |random: u8| (Timestamp::from_micros(0), [random; 10]);
+    let rule = rule.unwrap_or_else(|_| {
+        let (at, random) = made(1);
+        RuleId::from_parts(at, random)
+    });
+    let (at, random) = made(2);
+    (rule, WorkspaceId::from_parts(at, random))
+}

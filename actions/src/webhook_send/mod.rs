@@ -1,0 +1,266 @@
+//! `webhook.send`: a signed call to an address of somebody else's.
+//!
+//! Owns the form of the call (Standard Webhooks) and what answers mean. Must
+//! not retry: the step's policy does. Invariant: every try has the same id, so
+//! a receiver can drop what it has seen.
+
+mod call;
+#[cfg(test)]
+mod tests;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use so_engine::{
+    clock::Ids,
+    plugin::{ActionError, RemoteAction, RemoteContext, RemoteEnd, Repeat},
+    rule::ActionSpec,
+};
+use so_model::{
+    IdSource as _,
+    event::{Cause, Event, kind},
+    id::EndpointId,
+    time::DAY,
+};
+use so_net::Outbound;
+use so_store::{
+    StoreError, endpoints,
+    endpoints::Endpoint,
+    events, secrets,
+    vault::{SecretText, Vault},
+};
+
+use crate::{ActionDeps, params};
+use call::{Answer, Call};
+
+/// Name of an address's signing secret among its secrets: `whsec_…`.
+pub const SIGNING_SECRET: &str = "signing";
+/// An address that fails for so long is switched off.
+const FAILING_MAX: i64 = 5 * DAY;
+
+/// Parameters.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// Id of a webhook address of this workspace: calls to it are signed
+    #[serde(default)]
+    endpoint: Option<String>,
+    /// An address instead; signed only if it is one of this workspace
+    #[serde(default)]
+    url: Option<String>,
+    /// Type told to the receiver; the event's kind if absent
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
+    /// Payload; the event's data if absent
+    #[serde(default)]
+    data: Option<Value>,
+}
+
+/// Calls an address.
+pub struct WebhookSend {
+    outbound: Outbound,
+    vault: Vault,
+    ids: Ids,
+    allow_http: bool,
+}
+
+struct Target {
+    url: String,
+    endpoint: Option<Endpoint>,
+    secret: Option<SecretText>,
+}
+
+fn database(error: &StoreError) -> ActionError {
+    tracing::warn!(%error, "a webhook's address could not be read or written");
+    ActionError::later(
+        "webhook.storage",
+        format!("the address could not be read: {error}"),
+    )
+}
+
+impl WebhookSend {
+    /// With the instance's client and vault.
+    pub fn new(deps: &ActionDeps) -> Self {
+        Self {
+            outbound: deps.access.outbound().clone(),
+            vault: deps.access.vault().clone(),
+            ids: deps.access.ids().clone(),
+            allow_http: deps.allow_http,
+        }
+    }
+
+    async fn target(&self, cx: &RemoteContext<'_>, params: &Params) -> Result<Target, ActionError> {
+        let mut reader = cx.store.clone();
+        let endpoint = match (&params.endpoint, &params.url) {
+            (Some(text), None) => {
+                let id: EndpointId = params::id("endpoint", text)?;
+                let found = endpoints::find(&mut reader, cx.workspace, id)
+                    .await
+                    .map_err(|e| database(&e))?;
+                Some(found.ok_or_else(|| {
+                    ActionError::fail(
+                        "endpoint.not_found",
+                        format!("endpoint: there is no webhook address {id}"),
+                    )
+                    .next_step("choose another webhook address in the step")
+                })?)
+            }
+            (None, Some(url)) => endpoints::find_by_url(&mut reader, cx.workspace, url)
+                .await
+                .map_err(|e| database(&e))?,
+            (None, None) => return Err(params::bad("endpoint", "endpoint or url is missing")),
+            (Some(_), Some(_)) => {
+                return Err(params::bad(
+                    "url",
+                    "endpoint and url are both there; keep one of them",
+                ));
+            }
+        };
+        let Some(endpoint) = endpoint else {
+            return Ok(Target {
+                url: params.url.clone().unwrap_or_default(),
+                endpoint: None,
+                secret: None,
+            });
+        };
+        if !endpoint.is_enabled {
+            let why = endpoint
+                .problem
+                .as_deref()
+                .unwrap_or("somebody switched it off");
+            let message = format!(
+                "the webhook address {} is switched off: {why}",
+                endpoint.name
+            );
+            return Err(ActionError::fail("endpoint.disabled", message)
+                .next_step("mend it and switch it on again"));
+        }
+        let owner = endpoint.id.to_string();
+        let secret = secrets::get(
+            &mut reader,
+            &self.vault,
+            cx.workspace,
+            &owner,
+            SIGNING_SECRET,
+        )
+        .await
+        .map_err(|e| database(&e))?;
+        Ok(Target {
+            url: endpoint.url.clone(),
+            endpoint: Some(endpoint),
+            secret,
+        })
+    }
+
+    /// Notes how a delivery went, where that changes anything.
+    async fn note(
+        &self,
+        cx: &RemoteContext<'_>,
+        endpoint: &Endpoint,
+        problem: Option<(&str, bool)>,
+    ) -> Result<(), StoreError> {
+        let Some((problem, is_gone)) = problem else {
+            if endpoint.failing_since.is_none() {
+                return Ok(());
+            }
+            let mut tx = cx.store.begin().await?;
+            endpoints::record_success(&mut tx, cx.workspace, endpoint.id).await?;
+            return tx.commit().await;
+        };
+        let mut tx = cx.store.begin().await?;
+        let since =
+            endpoints::record_failure(&mut tx, cx.workspace, endpoint.id, problem, cx.now).await?;
+        let too_long = since.is_some_and(|since| cx.now.since(since) > FAILING_MAX);
+        if (is_gone || too_long)
+            && endpoints::disable(&mut tx, cx.workspace, endpoint.id, problem).await?
+        {
+            // Undecided: the engine's upkeep lets it start rules.
+            events::insert(
+                &mut tx,
+                &self.disabled(cx, endpoint, problem),
+                false,
+                cx.now,
+            )
+            .await?;
+        }
+        tx.commit().await
+    }
+
+    fn disabled(&self, cx: &RemoteContext<'_>, endpoint: &Endpoint, reason: &str) -> Event {
+        let id = self.ids.new_id();
+        let shown = json!({"id": endpoint.id, "name": endpoint.name, "url": endpoint.url});
+        Event {
+            id,
+            workspace: cx.workspace,
+            kind: kind::ENDPOINT_DISABLED.into(),
+            source: "engine".into(),
+            dedupe: cx.key.clone() + "/disabled",
+            subject: Some(endpoint.id.to_string()),
+            time: cx.now,
+            data: json!({"endpoint": shown, "reason": reason}),
+            cause: Cause::of(cx.event, cx.run.id, cx.run.rule),
+        }
+    }
+}
+
+#[async_trait]
+impl RemoteAction for WebhookSend {
+    fn spec(&self) -> ActionSpec {
+        let spec = params::spec::<Params>(
+            "webhook.send",
+            "Call a webhook",
+            "Sends an event to an address by the Standard Webhooks form, signed if the address is one of the workspace.",
+            json!({"status": 200, "id": "msg_0123456789abcdef0123456789abcdef", "signed": true}),
+            &[kind::ENDPOINT_DISABLED],
+        );
+        ActionSpec {
+            is_remote: true,
+            ..spec
+        }
+    }
+
+    // Every try has the same webhook-id, by which receivers drop what they have seen.
+    fn repeat(&self, _: &Value) -> Repeat {
+        Repeat::Allowed
+    }
+
+    async fn perform(
+        &self,
+        cx: &RemoteContext<'_>,
+        params: Value,
+    ) -> Result<RemoteEnd, ActionError> {
+        let params: Params = params::read(params)?;
+        let target = self.target(cx, &params).await?;
+        let call = Call::new(
+            &cx.key,
+            params.kind.as_deref().unwrap_or(&cx.event.kind),
+            cx.event.time,
+            params.data.as_ref().unwrap_or(&cx.event.data),
+        )?;
+        let secret = target.secret.as_ref().map(SecretText::expose);
+        let request = call
+            .request(&target.url, secret, cx.now)?
+            .allow_http(self.allow_http);
+        let answer = Answer::of(self.outbound.send(request).await, cx.now);
+        if let Some(endpoint) = &target.endpoint {
+            let problem = match &answer {
+                Answer::Taken { .. } => None,
+                Answer::Failed { error, is_gone } => Some((error.message.as_str(), *is_gone)),
+            };
+            self.note(cx, endpoint, problem)
+                .await
+                .map_err(|e| database(&e))?;
+        }
+        match answer {
+            Answer::Taken { status } => {
+                let output = json!({"status": status, "id": call.id, "signed": secret.is_some()});
+                Ok(RemoteEnd {
+                    output,
+                    events: Vec::new(),
+                })
+            }
+            Answer::Failed { error, .. } => Err(error),
+        }
+    }
+}
