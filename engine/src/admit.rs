@@ -239,6 +239,11 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Option<Refusal>, StoreError> {
         let document = rule.document.clone();
+        if !self.spend_start(rule.id, now) {
+            let reason =
+                format!("the rule started {RULE_RUNS_PER_HOUR_MAX} times within this hour");
+            return Ok(Some(refuse(Verdict::OverBudget, reason)));
+        }
         let is_shared = document.throttle.is_some() || document.mode.kind != ModeKind::Parallel;
         if is_shared {
             rules::lock(tx, rule.id).await?;

@@ -75,6 +75,7 @@ pub struct Inner {
     index_stamp: Mutex<(i64, i64)>,
     versions: Mutex<LruCache<(RuleId, i64), Arc<CompiledRule>>>,
     workspaces: Mutex<LruCache<WorkspaceId, Arc<WorkspaceFacts>>>,
+    rates: Mutex<std::collections::HashMap<RuleId, (i64, i64)>>,
     handed: mpsc::Sender<Handed>,
     live: broadcast::Sender<LiveUpdate>,
 }
@@ -125,6 +126,7 @@ impl Engine {
             index_stamp: Mutex::new((-1, -1)),
             versions: Mutex::new(LruCache::new(nonzero(VERSIONS_CACHED))),
             workspaces: Mutex::new(LruCache::new(nonzero(WORKSPACES_CACHED))),
+            rates: Mutex::default(),
             handed,
             live,
         };
@@ -265,6 +267,21 @@ impl Engine {
                 tracing::warn!("no room for a claimed job; it waits for its lease to end");
             }
         }
+    }
+
+    /// Counts a start of a rule; false when this hour's budget is used up.
+    ///
+    /// Kept in memory: it bounds what one process can be made to do.
+    pub(crate) fn spend_start(&self, rule: RuleId, now: Timestamp) -> bool {
+        let hour = now.micros() / so_model::time::HOUR;
+        let mut rates = lock(&self.rates);
+        let spent = rates.entry(rule).or_insert((hour, 0));
+        *spent = if spent.0 == hour {
+            (hour, spent.1 + 1)
+        } else {
+            (hour, 1)
+        };
+        spent.1 <= crate::config::RULE_RUNS_PER_HOUR_MAX
     }
 
     /// Room for claimed jobs in memory.

@@ -374,6 +374,11 @@ impl World {
         }
     }
 
+    /// Where outcomes are kept that the database could not take.
+    pub fn spill_file(&self) -> std::path::PathBuf {
+        self.folder.path().join("outcomes.spill")
+    }
+
     /// The process dies and another opens the same folder.
     pub async fn crash_and_restart(&mut self) {
         self.engine.store.close().await.unwrap();
@@ -572,7 +577,10 @@ async fn build(
     Engine::new(EngineParts {
         store,
         ids: Ids::new(clock, seed),
-        config: EngineConfig::new("test"),
+        config: EngineConfig {
+            spill_file: Some(folder.join("outcomes.spill")),
+            ..EngineConfig::new("test")
+        },
         plugins: Plugins::new(triggers, actions, crate::facts::specs()),
         scripts: ScriptEngine::new(ScriptLimits::default()),
         publisher: network,

@@ -57,6 +57,8 @@ impl Engine {
 
     async fn upkeep(&self, ticks: u64) -> Result<(), StoreError> {
         self.reload_rules().await?;
+        // The database was away and is back: what the networks confirmed comes first.
+        crate::publish::replay_spill(self).await?;
         let now = self.now();
         // Three renewals within a lease: two may be missed.
         let renew_every = (self.config.lease / (3 * SECOND))

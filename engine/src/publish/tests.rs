@@ -275,3 +275,28 @@ async fn two_equal_texts_are_never_taken_for_each_other() {
         [Some("remote-1".to_string()), Some("remote-2".to_string())]
     );
 }
+
+#[tokio::test]
+async fn an_outcome_kept_in_the_spill_file_is_stored_before_anything_is_asked() {
+    let mut world = World::new().await;
+    world.network.then(Behaviour::AcceptThenLoseAnswer);
+    let post = publish(&mut world, Content::status("Hello")).await;
+    let publication = parts(&world, post).await.remove(0);
+    assert_eq!(publication.state, PublicationState::Unknown);
+    let mut reader = world.engine.store.clone();
+    let open = attempts::find_open(&mut reader, world.workspace, publication.id)
+        .await
+        .unwrap()
+        .unwrap();
+    // As written when the database was away at the moment of the network's answer; the last line was cut.
+    let line = json!({"workspace": world.workspace, "publication": publication.id, "attempt": open.id,
+        "remote_id": "remote-1", "remote_url": null, "extra": null});
+    std::fs::write(world.spill_file(), format!("{line}\n{{\"workspace\":\"ws")).unwrap();
+    *world.network.can_be_asked.lock().unwrap() = false;
+    world.crash_and_restart().await;
+    assert_eq!(
+        parts(&world, post).await[0].state,
+        PublicationState::Published
+    );
+    assert!(!world.spill_file().exists());
+}

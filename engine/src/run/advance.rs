@@ -154,6 +154,12 @@ impl Engine {
         let mut outbox = Outbox::default();
         let mut tx = self.store.begin().await?;
         jobs::fence(&mut tx, job).await?;
+        // Cancelled meanwhile, by a person or a later start: nothing further is done.
+        if !runs::is_active(&mut tx, cx.run.workspace, cx.run.id).await? {
+            jobs::finish(&mut tx, job).await?;
+            tx.commit().await?;
+            return Ok(false);
+        }
         let after = loop {
             let Next::Step(path, step) = next_step(&rule.document.steps, &cx.memos) else {
                 break After::End(RunState::Finished, None);

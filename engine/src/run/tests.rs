@@ -402,3 +402,36 @@ async fn an_edited_rule_does_not_change_a_run_that_has_started() {
     assert_eq!(memos.last().unwrap().output, json!({"text": "old"}));
     assert_ne!(memos.last().unwrap().output, Value::Null);
 }
+
+#[tokio::test]
+async fn a_run_that_was_cancelled_does_no_further_step() {
+    let mut world = World::new().await;
+    world
+        .rule(
+            "{version: 1, name: Later, triggers: [{id: t, kind: test.happened}], steps: [\
+             {id: wait, delay: {for: 1h}}, {id: e, action: test.echo, with: {emit: test.echoed}}]}",
+        )
+        .await;
+    world.event("test.happened", json!({})).await;
+    world.settle().await;
+    let run = world.runs().await[0].clone();
+    let now = world.engine.now();
+    let mut tx = world.engine.store.begin().await.unwrap();
+    so_store::runs::set_state(
+        &mut tx,
+        world.workspace,
+        run.id,
+        RunState::Cancelled,
+        Some("by hand"),
+        now,
+    )
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    world.pass(2 * HOUR).await;
+    assert_eq!(world.runs().await[0].state, RunState::Cancelled);
+    let mut reader = world.engine.store.clone();
+    let echoed =
+        so_store::events::list(&mut reader, world.workspace, "test.echoed", "", "", 9).await;
+    assert!(echoed.unwrap().is_empty());
+}

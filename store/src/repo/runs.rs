@@ -161,6 +161,17 @@ pub async fn count_since(sql: &mut dyn Sql, rule: RuleId, since: Timestamp) -> R
     row.map_or(Ok(0), |row| row.int(0))
 }
 
+/// The run is there and not over.
+pub async fn is_active(sql: &mut dyn Sql, workspace: WorkspaceId, id: RunId) -> Result<bool> {
+    let row = sql
+        .one(
+            "SELECT 1 AS found FROM runs WHERE workspace_id = $1 AND id = $2 AND finished_at IS NULL",
+            args![workspace, id],
+        )
+        .await?;
+    Ok(row.is_some())
+}
+
 /// A run for this event and trigger exists already.
 pub async fn exists_for(
     sql: &mut dyn Sql,
