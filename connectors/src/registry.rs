@@ -53,3 +53,31 @@ impl std::fmt::Debug for Registry {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::sandbox::memory::MemoryTimeline;
+
+    #[test]
+    fn every_network_is_found_by_its_own_key_only() {
+        let registry = registry(Arc::new(MemoryTimeline::default()));
+        let keys: Vec<&str> = registry
+            .manifests()
+            .map(|manifest| manifest.key.as_str())
+            .collect();
+        assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len());
+        for key in keys {
+            assert_eq!(
+                registry
+                    .find(key)
+                    .map(|found| found.manifest().key.clone())
+                    .as_deref(),
+                Some(key)
+            );
+        }
+        assert!(registry.find("Mastodon").is_none() && registry.find("").is_none());
+    }
+}
