@@ -313,10 +313,11 @@ impl Inner {
     )]
     fn build(&self, purpose: Purpose) -> Result<reqwest::Client, String> {
         let decompress = purpose.decompresses();
-        let idle = if purpose == Purpose::Feed {
-            IDLE_PER_FEED_HOST
-        } else {
-            IDLE_PER_HOST
+        let idle = match purpose {
+            Purpose::Feed => IDLE_PER_FEED_HOST,
+            // A server that closes an idle connection at the wrong moment would leave a publish in doubt.
+            Purpose::Publish | Purpose::Auth => 0,
+            _ => IDLE_PER_HOST,
         };
         let resolver = GuardedResolver {
             guard: self.guard.clone(),
