@@ -11,9 +11,12 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header},
 };
 use serde_json::{Value, json};
-use so_engine::clock::{Ids, ManualClock};
+use so_engine::{
+    clock::{Ids, ManualClock},
+    engine::HandedReceiver,
+};
 use so_model::{Timestamp, id::WorkspaceId, time::SECOND, workspace::Role};
-use so_net::{Outbound, OutboundConfig};
+use so_net::Outbound;
 use so_store::{Store, StoreOptions, memberships, vault::MasterKey, vault::Vault};
 use tower::ServiceExt as _;
 
@@ -37,6 +40,7 @@ pub struct TestApp {
     /// Its clock.
     pub clock: ManualClock,
     router: Router,
+    handed: tokio::sync::Mutex<HandedReceiver>,
     _folder: tempfile::TempDir,
 }
 
@@ -182,13 +186,14 @@ impl TestApp {
                 .unwrap(),
             ids: Ids::new(Arc::new(clock.clone()), 1),
             vault: Vault::new(vec![MasterKey::new([7; 32])]).unwrap(),
-            outbound: Outbound::new(OutboundConfig::default()),
+            outbound: Outbound::new(config.outbound.outbound()),
             config,
             workspace_hook: Arc::new(Unfurnished),
         })
         .await
         .unwrap();
         Self {
+            handed: tokio::sync::Mutex::new(app.take_handed().unwrap()),
             router: router(app.clone()),
             app,
             clock,
@@ -200,6 +205,12 @@ impl TestApp {
     pub fn with_router(mut self, router: Router) -> Self {
         self.router = router;
         self
+    }
+
+    /// Works until nothing is due at the present moment; answers how many jobs there were.
+    pub async fn settle(&self) -> usize {
+        let mut handed = self.handed.lock().await;
+        self.app.engine.run_until_idle(&mut handed).await.unwrap()
     }
 
     /// Begins a request.

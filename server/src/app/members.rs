@@ -94,7 +94,7 @@ async fn put(app: &App, mut tx: Tx, actor: Actor, user: UserId, role: Role) -> O
     memberships::put(&mut tx, actor.workspace, user, role, app.now()).await?;
     let all = memberships::list(&mut tx, actor.workspace, MEMBERS_MAX).await?;
     tx.commit().await?;
-    app.live.announce(actor.workspace, "member", user);
+    app.engine.announce(actor.workspace, "member", user);
     let found = all
         .into_iter()
         .find(|member| member.user.id == user)
@@ -117,7 +117,7 @@ pub async fn remove(app: &App, actor: Actor, user: UserId) -> Outcome<()> {
     check_owner(actor, present)?;
     memberships::remove(&mut tx, actor.workspace, user).await?;
     tx.commit().await?;
-    app.live.announce(actor.workspace, "member", user);
+    app.engine.announce(actor.workspace, "member", user);
     Ok(())
 }
 

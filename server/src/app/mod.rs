@@ -3,33 +3,62 @@
 //! Owns the use cases and what they share. Must not know requests, answers or SQL. Invariant: everything
 //! a use case needs lies in [`App`]; nothing is global.
 
+pub mod accounts;
 pub mod auth;
+mod build;
+pub mod change;
+pub mod endpoints;
+pub mod events;
 pub mod failure;
+pub mod feeds;
 pub mod hooks;
+pub mod labels;
 pub mod live;
+pub mod media;
 pub mod members;
 pub mod metrics;
+pub mod notifications;
 pub mod password;
+pub mod posts;
+pub mod previews;
+pub mod publications;
+pub mod queues;
+pub mod rules;
+pub mod runs;
+pub mod sandbox;
 pub mod secrets;
 pub mod sessions;
 pub mod text;
 pub mod throttle;
 pub mod tokens;
 pub mod users;
+pub mod webhooks;
 pub mod workspaces;
 
-use std::{ops::Deref, sync::Arc};
+pub use build::offline_catalogue;
+
+use std::{
+    ops::Deref,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use so_model::{IdSource as _, Timestamp};
 use so_net::Outbound;
-use so_store::{Store, vault::Vault};
+use so_store::{Store, StoreError, vault::Vault};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
-    hooks::WorkspaceHook, live::Live, metrics::Metrics, password::Hasher, secrets::TokenKeys,
-    sessions::LiveSessions, throttle::Throttle,
+    hooks::WorkspaceHook, media::MediaStore, metrics::Metrics, password::Hasher, secrets::TokenKeys,
+    sandbox::StoreTimeline, sessions::LiveSessions, throttle::Throttle,
 };
-use so_engine::clock::Ids;
+use so_actions::Access;
+use so_connectors::Registry;
+use so_engine::{
+    Engine,
+    clock::Ids,
+    engine::HandedReceiver,
+    loops::{self, Loops},
+};
 
 use crate::config::Config;
 
@@ -57,8 +86,12 @@ pub struct Parts {
     pub throttle: Throttle,
     /// Sessions known to be live.
     pub live_sessions: LiveSessions,
-    /// Changes, as they happen.
-    pub live: Live,
+    /// Events, rules, runs.
+    pub engine: Engine,
+    /// Networks, tokens and files while they are in use.
+    pub access: Access,
+    /// Bytes of uploads.
+    pub files: MediaStore,
     /// Counters.
     pub metrics: Metrics,
     /// What a new workspace is furnished with.
@@ -67,6 +100,9 @@ pub struct Parts {
     pub stopping: CancellationToken,
     /// Every task that outlives a request.
     pub tasks: TaskTracker,
+    /// What polls of feeds share.
+    pub poller: feeds::Poller,
+    handed: Mutex<Option<HandedReceiver>>,
 }
 
 impl Deref for App {
@@ -92,18 +128,31 @@ pub struct AppSetup {
     pub workspace_hook: Arc<dyn WorkspaceHook>,
 }
 
+/// Why an [`App`] cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The database's fault.
+    #[error("could not read the instance's secret")]
+    Store(#[from] StoreError),
+    /// The folder of uploads' fault.
+    #[error("could not open the folder of uploads")]
+    Files(#[from] std::io::Error),
+}
+
 impl App {
     /// Puts the shared parts together; reads or makes the instance's token secret.
-    pub async fn build(setup: AppSetup) -> Result<Self, so_store::StoreError> {
-        let AppSetup {
-            store,
-            ids,
-            vault,
-            outbound,
-            config,
-            workspace_hook,
-        } = setup;
-        let keys = TokenKeys::load_or_create(&store, &vault, ids.now()).await?;
+    pub async fn build(setup: AppSetup) -> Result<Self, BuildError> {
+        let ids = setup.ids.clone();
+        let timeline = StoreTimeline::new(setup.store.clone(), move || ids.now());
+        Self::build_with(setup, so_connectors::registry(Arc::new(timeline))).await
+    }
+
+    /// The same with other networks, for tests.
+    pub async fn build_with(setup: AppSetup, networks: Registry) -> Result<Self, BuildError> {
+        let keys = TokenKeys::load_or_create(&setup.store, &setup.vault, setup.ids.now()).await?;
+        let files = MediaStore::open(&setup.config.server.data_dir)?;
+        let built = build::engine(&setup, networks, Arc::new(files.clone()));
+        let AppSetup { store, ids, vault, outbound, config, workspace_hook } = setup;
         Ok(Self(Arc::new(Parts {
             store,
             ids,
@@ -114,12 +163,29 @@ impl App {
             hasher: Hasher::default(),
             throttle: Throttle::default(),
             live_sessions: LiveSessions::default(),
-            live: Live::default(),
+            engine: built.engine,
+            access: built.access,
+            files,
             metrics: Metrics::default(),
             workspace_hook,
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            poller: feeds::Poller::default(),
+            handed: Mutex::new(Some(built.receiver)),
         })))
+    }
+
+    /// Starts the engine's loops; none when they were started before.
+    pub async fn start_loops(&self) -> Result<Option<Loops>, StoreError> {
+        match self.take_handed() {
+            Some(receiver) => loops::start(self.engine.clone(), receiver).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// What the engine hands to whoever works: its loops, or a test. There is one.
+    pub fn take_handed(&self) -> Option<HandedReceiver> {
+        self.handed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The present moment.
@@ -130,6 +196,13 @@ impl App {
     /// A reader of the database.
     pub fn reader(&self) -> Store {
         self.store.clone()
+    }
+
+    /// The address people use, without a slash at its end.
+    pub fn public_url(&self) -> String {
+        let server = &self.config.server;
+        let listening = || format!("http://{}", server.listen);
+        server.public_url.clone().unwrap_or_else(listening).trim_end_matches('/').to_string()
     }
 
     /// Whether people reach the server through TLS.

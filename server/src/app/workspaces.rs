@@ -116,7 +116,8 @@ pub async fn change(app: &App, id: WorkspaceId, request: &ChangeWorkspace) -> Ou
         .unwrap_or(workspace.approval_required);
     workspaces::update(&mut tx, &workspace).await?;
     tx.commit().await?;
-    app.live.announce(id, "workspace", id);
+    app.engine.forget_workspace(id);
+    app.engine.announce(id, "workspace", id);
     Ok(workspace)
 }
 

@@ -8,6 +8,7 @@ mod copy;
 mod data;
 mod restore;
 mod rotate;
+mod rules;
 mod serve;
 mod user;
 
@@ -83,6 +84,11 @@ enum Command {
     },
     /// Prints the OpenAPI document.
     Openapi,
+    /// Works on rule documents.
+    Rules {
+        #[command(subcommand)]
+        command: RulesCommand,
+    },
     /// Manages the keys that seal secrets.
     Secrets {
         #[command(subcommand)]
@@ -116,6 +122,16 @@ enum UserCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum RulesCommand {
+    /// Checks documents (YAML, or JSON by the extension .json) and tells every mistake by its place.
+    Validate {
+        /// Documents.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum SecretsCommand {
     /// Makes a new master key and seals every secret under it.
     Rotate,
@@ -137,6 +153,12 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     if matches!(cli.command, Command::Openapi) {
         let document = crate::http::openapi::document(&crate::http::v1::endpoints());
         return print(&format!("{document:#}\n"));
+    }
+    if let Command::Rules {
+        command: RulesCommand::Validate { files },
+    } = &cli.command
+    {
+        return rules::validate(files);
     }
     let loaded = config::load(
         cli.common.config.as_deref(),
@@ -180,8 +202,8 @@ async fn dispatch(command: Command, loaded: Loaded) -> anyhow::Result<()> {
         Command::Secrets {
             command: SecretsCommand::Rotate,
         } => rotate::run(&loaded.config).await,
-        // Handled before the configuration is read, which it does not need.
-        Command::Openapi => Ok(()),
+        // Handled before the configuration is read, which they do not need.
+        Command::Openapi | Command::Rules { .. } => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context as _;
+use so_engine::loops::Loops;
 use tokio::{net::TcpListener, signal::unix::SignalKind};
 
 use super::data::{DataFolder, open_app};
@@ -15,12 +16,15 @@ use crate::{
     http::{listen, router},
 };
 
-/// Requests and jobs under way may take so long to end; supervisors kill after 30 seconds.
-const DRAIN: Duration = Duration::from_secs(25);
+/// Requests under way may take so long to end. All spans together stay below 30 seconds, after which
+/// supervisors kill.
+const DRAIN: Duration = Duration::from_secs(10);
+/// Jobs under way may take so long to end; what is left is freed by its lease.
+const LOOPS_DRAIN: Duration = Duration::from_secs(14);
 /// Tasks may take so long to notice that the server ended.
 const TASKS_DRAIN: Duration = Duration::from_secs(3);
 
-pub(super) async fn run(config: Config) -> anyhow::Result<()> {
+pub(super) async fn run(mut config: Config) -> anyhow::Result<()> {
     let _folder = DataFolder::take(&config)?;
     log_panics_without_text();
     let limits = listen::Limits {
@@ -39,19 +43,27 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     let address = listener
         .local_addr()
         .context("could not learn the address")?;
+    // Links that the server makes name the port that it got.
+    config.server.listen = address.to_string();
     let app = open_app(config).await?;
     tokio::task::spawn_blocking(password::warm_up)
         .await
         .context("could not prepare password hashing")?;
     end_on_signal(&app)?;
+    let loops = app.start_loops().await.context("could not start the engine")?;
     let serving = listen::serve(app.clone(), listener, router(app.clone()), limits);
     super::print(&format!("listening on http://{address}\n"))?;
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the server has started");
     serving.await;
-    end(&app).await
+    end(&app, loops).await
 }
 
-async fn end(app: &App) -> anyhow::Result<()> {
+async fn end(app: &App, loops: Option<Loops>) -> anyhow::Result<()> {
+    if let Some(loops) = loops
+        && !loops.drain(LOOPS_DRAIN).await
+    {
+        tracing::warn!("some jobs did not end in time; they are taken up again later");
+    }
     app.tasks.close();
     if tokio::time::timeout(TASKS_DRAIN, app.tasks.wait())
         .await

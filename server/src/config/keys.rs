@@ -154,6 +154,11 @@ pub const KEYS: &[Key] = &[
         "Private hosts and networks that may be called: host:port, address:port or network/bits:port.",
     ),
     key(
+        "outbound.allow_http",
+        Flag,
+        "Permits rules to call addresses with plain http://.",
+    ),
+    key(
         "outbound.connect_timeout_secs",
         Number,
         "Bound on finding and reaching a host.",

@@ -13,6 +13,8 @@ use super::Problems;
 pub struct OutboundSection {
     /// Private hosts and networks that feeds, webhooks and networks may lie at.
     pub allow: Vec<String>,
+    /// Plain HTTP to addresses that rules name.
+    pub allow_http: bool,
     /// Bound on finding and reaching a host.
     pub connect_timeout_secs: u64,
     /// Bound on a whole request.
@@ -23,6 +25,7 @@ impl Default for OutboundSection {
     fn default() -> Self {
         Self {
             allow: Vec::new(),
+            allow_http: false,
             connect_timeout_secs: 10,
             total_timeout_secs: 30,
         }

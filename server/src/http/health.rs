@@ -3,7 +3,7 @@
 //! Invariant: readiness fails when the database does not take writes, when a loop stands still or when the
 //! server is ending; liveness never depends on anything but the process.
 
-use std::time::Duration;
+use std::{fmt::Write as _, sync::atomic::Ordering, time::Duration};
 
 use axum::{
     extract::State,
@@ -11,15 +11,18 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
+use so_model::time::{MINUTE, SECOND};
 
 use super::{Json, peer};
 use crate::{
-    app::{App, failure::Failure},
+    app::{App, failure::Failure, metrics::describe},
     config::MetricsAccess,
 };
 
 /// The database answers within this or is not ready.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
+/// A loop ticks every few seconds at the slowest; one that is silent for so long stands still.
+const LOOP_AGE_MAX: i64 = MINUTE;
 
 /// The process lives.
 pub async fn healthz() -> Json<Value> {
@@ -37,10 +40,23 @@ pub async fn readyz(State(app): State<App>) -> Result<Json<Value>, Failure> {
     if app.stopping.is_cancelled() {
         return Err(not_ready("It is ending."));
     }
+    if let Some(name) = standing_loop(&app) {
+        tracing::warn!(loop.name = name, "a loop stands still");
+        return Err(not_ready("Part of its work stands still."));
+    }
     if !database_answers(&app).await {
         return Err(not_ready("The database does not answer."));
     }
     Ok(Json(json!({ "status": "ready" })))
+}
+
+// A loop that has not ticked at all is starting: that is for whoever started it to see.
+fn standing_loop(app: &App) -> Option<&'static str> {
+    let ages = app.engine.pulse.ages(app.now());
+    let stands = |age: Option<i64>| age.is_some_and(|age| age > LOOP_AGE_MAX);
+    ages.into_iter()
+        .find(|(_, age)| stands(*age))
+        .map(|(name, _)| name)
 }
 
 async fn database_answers(app: &App) -> bool {
@@ -78,5 +94,54 @@ pub async fn metrics(
         return Failure::not_found("page").into_response();
     }
     const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    ([(header::CONTENT_TYPE, TEXT)], app.metrics.render()).into_response()
+    (
+        [(header::CONTENT_TYPE, TEXT)],
+        app.metrics.render() + engine_metrics(&app).as_str(),
+    )
+        .into_response()
+}
+
+fn engine_metrics(app: &App) -> String {
+    let counters = &app.engine.counters;
+    let mut out = String::new();
+    for (name, help, counter) in [
+        ("so_events_total", "Events stored.", &counters.events),
+        ("so_runs_total", "Runs started.", &counters.runs),
+        (
+            "so_runs_refused_total",
+            "Matching rules that started no run.",
+            &counters.refused,
+        ),
+        (
+            "so_runs_failed_total",
+            "Runs that failed.",
+            &counters.failed,
+        ),
+        ("so_jobs_total", "Jobs carried out.", &counters.jobs),
+        (
+            "so_job_errors_total",
+            "Jobs that ended in an error of the database.",
+            &counters.job_errors,
+        ),
+        ("so_timers_total", "Timers fired.", &counters.timers),
+    ] {
+        describe(&mut out, name, "counter", help);
+        let _ = writeln!(out, "{name} {}", counter.load(Ordering::Relaxed));
+    }
+    describe(
+        &mut out,
+        "so_loop_age_seconds",
+        "gauge",
+        "Time since a loop's last good tick.",
+    );
+    for (name, age) in app.engine.pulse.ages(app.now()) {
+        if let Some(age) = age {
+            let _ = writeln!(
+                out,
+                "so_loop_age_seconds{{loop=\"{name}\"}} {}",
+                age / SECOND
+            );
+        }
+    }
+    out
 }

@@ -138,7 +138,7 @@ fn path_parameter(name: &str) -> Parameter {
 }
 
 /// Prefixes of ids that stand in paths.
-const PREFIXES: &[&str] = &[
+pub const PREFIXES: &[&str] = &[
     "user", "sess", "ws", "acct", "post", "var", "pub", "att", "label", "media", "queue", "rule",
     "evt", "run", "job", "timer", "feed", "hook", "ep", "note", "signin",
 ];

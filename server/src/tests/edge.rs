@@ -2,7 +2,8 @@
 
 use axum::{extract::State, http::StatusCode};
 use serde_json::json;
-use so_model::time::SECOND;
+use so_engine::loops::LoopName;
+use so_model::{event::NewEvent, time::SECOND};
 
 use crate::{
     app::{App, failure::Outcome},
@@ -57,7 +58,10 @@ async fn a_panic_is_a_problem_that_says_nothing_of_its_cause() {
         .await
         .expect(200)
         .text;
-    assert!(metrics.contains("so_http_panics_total 1"), "{metrics}");
+    assert!(
+        metrics.contains("so_http_panics_total 1") && metrics.contains("so_events_total 0"),
+        "{metrics}"
+    );
 }
 
 #[tokio::test]
@@ -185,4 +189,24 @@ async fn names_come_back_as_they_were_given() {
         .expect(200);
     assert_eq!(answer.body["user"]["name"], name);
     assert_eq!(answer.header("content-type"), "application/json");
+}
+
+#[tokio::test]
+async fn readiness_fails_while_a_loop_stands_still() {
+    let test = TestApp::new().await;
+    test.app.engine.pulse.beat(LoopName::Work, test.app.now());
+    test.call("GET", "/readyz").send().await.expect(200);
+    test.clock.advance(61 * SECOND);
+    let answer = test.call("GET", "/readyz").send().await.expect(503);
+    assert_eq!(answer.code(), "server.not_ready");
+}
+
+#[tokio::test]
+async fn an_event_that_no_rule_wants_is_kept_and_makes_no_work() {
+    let test = TestApp::new().await;
+    let ada = test.register("ada@x.org").await;
+    let workspace = ada.workspace.parse().unwrap();
+    let event = NewEvent::new(workspace, "test.happened", json!({}));
+    assert!(test.app.engine.ingest(event).await.unwrap().is_new);
+    assert_eq!(test.settle().await, 0);
 }

@@ -114,10 +114,10 @@ async fn a_stream_tells_of_its_own_workspace_only() {
     // The first comment shows that the stream listens.
     stream.next().await.unwrap().unwrap();
     test.app
-        .live
+        .engine
         .announce(WorkspaceId::derived(&["other"]), "post", "post_foreign");
     test.app
-        .live
+        .engine
         .announce(ada.workspace.parse().unwrap(), "post", "post_own");
     assert_eq!(
         next(&mut stream).await.unwrap(),

@@ -11,6 +11,7 @@ use axum::{
 };
 use futures_util::Stream;
 use serde_json::json;
+use so_engine::plugin::LiveUpdate;
 use so_model::workspace::Role;
 use tokio::{
     sync::{broadcast::error::RecvError, mpsc},
@@ -22,7 +23,7 @@ use crate::{
     app::{
         App,
         failure::{Failure, Outcome},
-        live::{self, LiveUpdate},
+        live,
     },
     http::{Endpoint, Member},
 };
@@ -76,7 +77,7 @@ type Sender = mpsc::Sender<Result<Event, Infallible>>;
 
 async fn tell(place: Place, member: Member, sender: Sender) {
     let app = &place.0;
-    let mut updates = app.live.listen();
+    let mut updates = app.engine.listen();
     let (mut look, mut heartbeat) = (every(LOOK_EVERY), every(HEARTBEAT_EVERY));
     loop {
         let event = tokio::select! {
