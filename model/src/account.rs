@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Whether an account can be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountState {
     /// Works.
@@ -49,7 +49,7 @@ impl AccountState {
 }
 
 /// A connected account.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Account {
     /// Own id.
     pub id: AccountId,
@@ -87,7 +87,7 @@ pub struct Account {
 }
 
 /// A page, organisation, board, location or channel of an account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Destination {
     /// The network's id.
     pub id: String,

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::content::ContentType;
 
 /// A network as data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Manifest {
     /// Stable key: `mastodon`.
     pub key: String,
@@ -69,7 +69,7 @@ pub enum Reconciliation {
 }
 
 /// Limits for one content type.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ContentRule {
     /// The type.
     pub kind: ContentType,
@@ -102,7 +102,7 @@ pub struct ContentRule {
 }
 
 /// How many.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CountRange {
     /// At least.
     pub min: usize,
@@ -111,7 +111,7 @@ pub struct CountRange {
 }
 
 /// How text is counted and how much fits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TextRule {
     /// Unit of `max`.
     pub unit: TextUnit,
@@ -145,7 +145,7 @@ pub enum TextUnit {
 }
 
 /// Poll limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PollRule {
     /// Fewest and most options.
     pub options: CountRange,
@@ -158,7 +158,7 @@ pub struct PollRule {
 }
 
 /// So many units in a span.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Budget {
     /// What is counted: `posts`, `requests`, `points`, `usd_cents`.
     pub unit: String,
@@ -171,7 +171,7 @@ pub struct Budget {
 }
 
 /// How an account is connected.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum SignInForm {
     /// Nothing but a name is needed.
@@ -194,7 +194,7 @@ pub enum SignInForm {
 }
 
 /// A field of a form.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FormField {
     /// Key in the request.
     pub key: String,

@@ -88,7 +88,7 @@ impl PostState {
 }
 
 /// A post.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Post {
     /// Own id.
     pub id: PostId,
@@ -162,7 +162,7 @@ pub struct Variant {
 }
 
 /// The rule and run that made a post.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Origin {
     /// The rule.
     pub rule: RuleId,

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// States of a publication. See docs/publishing.md for the picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PublicationState {
     /// To be sent.
@@ -84,7 +84,7 @@ impl PublicationState {
 }
 
 /// One part of a post at one account.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Publication {
     /// Own id; also the key given to networks that take one.
     pub id: PublicationId,
@@ -126,7 +126,7 @@ pub struct Publication {
 }
 
 /// Phases of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptPhase {
     /// Intent committed; nothing is known of the outcome.
@@ -167,7 +167,7 @@ impl AttemptPhase {
 }
 
 /// One try at a publication, committed before the call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Attempt {
     /// Own id.
     pub id: AttemptId,
@@ -195,7 +195,7 @@ pub struct Attempt {
 }
 
 /// What identifies published content among an account's posts.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Fingerprint {
     /// Text after normalisation; see `text::normalise`.
     pub text: String,

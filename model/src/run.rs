@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// States of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
     /// Waits behind another run of the same key.
@@ -61,7 +61,7 @@ impl RunState {
 }
 
 /// One execution of a rule for an event.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Run {
     /// Own id.
     pub id: RunId,
@@ -92,7 +92,7 @@ pub struct Run {
 }
 
 /// How a condition came out, with the values it saw.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ConditionTrace {
     /// JSON pointer in the document: `/if/all/0`.
     pub path: String,
@@ -126,7 +126,7 @@ impl ConditionTrace {
 }
 
 /// How one try of a step came out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Memo {
     /// JSON pointer of the step in the document: `/steps/0`.
     pub path: String,
@@ -156,7 +156,7 @@ pub struct Memo {
 }
 
 /// How a step came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StepOutcome {
     /// A call to the outside was begun; nothing is known yet.
@@ -201,7 +201,7 @@ impl StepOutcome {
 }
 
 /// Why a candidate rule started no run: the stored half of "why not?".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// A run was started.
@@ -242,7 +242,7 @@ impl Verdict {
 }
 
 /// The decision about one rule and one event.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Decision {
     /// The rule.
     pub rule: RuleId,

@@ -50,14 +50,23 @@ impl Change {
     /// Stores an event about something, and the runs it starts.
     pub async fn emit(&mut self, kind: &str, about: impl ToString, data: Value) -> Outcome<()> {
         let event = NewEvent::new(self.workspace, kind, data).about(about);
-        self.admissions.push(self.engine.admit(&mut self.tx, event).await?);
+        self.admissions
+            .push(self.engine.admit(&mut self.tx, event).await?);
         Ok(())
     }
 
     /// Makes sure that the engine looks at a row.
     pub async fn wake(&mut self, kind: &str, subject: impl ToString) -> Outcome<()> {
         let id = self.engine.ids.new_id();
-        jobs::wake(&mut self.tx, id, self.workspace, kind, &subject.to_string(), self.now).await?;
+        jobs::wake(
+            &mut self.tx,
+            id,
+            self.workspace,
+            kind,
+            &subject.to_string(),
+            self.now,
+        )
+        .await?;
         Ok(())
     }
 
@@ -68,7 +77,14 @@ impl Change {
 
     /// Commits and tells everybody.
     pub async fn commit(self) -> Outcome<()> {
-        let Self { tx, engine, workspace, admissions, touched, .. } = self;
+        let Self {
+            tx,
+            engine,
+            workspace,
+            admissions,
+            touched,
+            ..
+        } = self;
         tx.commit().await?;
         engine.hand_over_all(admissions);
         // Timers and jobs may have been stored; looking in vain costs one query each.
@@ -95,9 +111,16 @@ impl PageAsk {
     pub fn of<K: IdKind>(cursor: Option<&str>, limit: Option<u32>) -> Outcome<Self> {
         let cursor = cursor.unwrap_or_default();
         if !cursor.is_empty() && cursor.parse::<so_model::Id<K>>().is_err() {
-            return Err(Failure::field("/cursor", "is no cursor", "the next_cursor of the page before"));
+            return Err(Failure::field(
+                "/cursor",
+                "is no cursor",
+                "the next_cursor of the page before",
+            ));
         }
-        Ok(Self { cursor: cursor.to_string(), limit: limit_of(limit)? })
+        Ok(Self {
+            cursor: cursor.to_string(),
+            limit: limit_of(limit)?,
+        })
     }
     /// Rows to fetch: one more than shown tells whether another page follows.
     pub fn fetch(&self) -> i64 {
@@ -109,7 +132,11 @@ impl PageAsk {
 pub fn limit_of(limit: Option<u32>) -> Outcome<usize> {
     let limit = limit.unwrap_or(PAGE_DEFAULT);
     if limit == 0 || limit > PAGE_MAX {
-        return Err(Failure::field("/limit", format!("{limit} is out of range"), format!("1 to {PAGE_MAX}")));
+        return Err(Failure::field(
+            "/limit",
+            format!("{limit} is out of range"),
+            format!("1 to {PAGE_MAX}"),
+        ));
     }
     Ok(limit as usize)
 }
@@ -122,10 +149,14 @@ mod tests {
     #[test]
     fn a_cursor_of_another_kind_and_a_limit_out_of_range_are_refused() {
         assert_eq!(PageAsk::of::<kind::Post>(None, None).unwrap().limit, 50);
-        let wrong = PageAsk::of::<kind::Post>(Some("label_01890a5dac96774bbcceb302099a8057"), None).unwrap_err();
+        let wrong = PageAsk::of::<kind::Post>(Some("label_01890a5dac96774bbcceb302099a8057"), None)
+            .unwrap_err();
         assert_eq!(wrong.problem.errors[0].pointer, "/cursor");
         for limit in [0, 201] {
-            assert_eq!(limit_of(Some(limit)).unwrap_err().problem.errors[0].pointer, "/limit");
+            assert_eq!(
+                limit_of(Some(limit)).unwrap_err().problem.errors[0].pointer,
+                "/limit"
+            );
         }
     }
 }

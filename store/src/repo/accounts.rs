@@ -85,6 +85,17 @@ pub async fn find_by_remote_id(
     row.as_ref().map(read).transpose()
 }
 
+/// The workspace of an account, for ports that are given the account alone.
+pub async fn workspace_of(sql: &mut dyn Sql, id: AccountId) -> Result<Option<WorkspaceId>> {
+    let row = sql
+        .one(
+            "SELECT workspace_id FROM accounts WHERE id = $1",
+            args![id],
+        )
+        .await?;
+    row.map(|row| row.id(0)).transpose()
+}
+
 /// Accounts of a workspace after a cursor, oldest first, removed ones included.
 pub async fn list(
     sql: &mut dyn Sql,

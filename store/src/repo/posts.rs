@@ -5,7 +5,7 @@
 
 use so_model::{
     content::Content,
-    id::{AccountId, LabelId, PostId, WorkspaceId},
+    id::{AccountId, LabelId, MediaId, PostId, WorkspaceId},
     post::{Post, PostState},
     time::Timestamp,
 };
@@ -251,6 +251,26 @@ pub async fn count_by_state(
         let state = parsed("post state", row.text(0)?, PostState::parse)?;
         Ok((state, row.int(1)?))
     })
+    .collect()
+}
+
+/// Posts of a workspace that use a file and may still be sent, oldest first.
+pub async fn list_unsent_with_media(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    media: MediaId,
+    limit: i64,
+) -> Result<Vec<PostId>> {
+    // An id is hexadecimal behind its prefix, so it stands for itself in a pattern but for the underscore.
+    let pattern = format!("%\"{}\"%", media.to_string().replace('_', "\\_"));
+    sql.all(
+        "SELECT id FROM posts WHERE workspace_id = $1 AND state NOT IN ('published', 'partially_published') \
+         AND doc LIKE $2 ESCAPE '\\' ORDER BY id LIMIT $3",
+        args![workspace, pattern, limit],
+    )
+    .await?
+    .iter()
+    .map(|row| row.id(0))
     .collect()
 }
 

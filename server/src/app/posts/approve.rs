@@ -12,7 +12,9 @@ use so_model::{
 };
 use so_store::{posts, queue_slots};
 
-use super::{hold, ready::refuse_unready, refuse_frozen, schedule::set_timer, write::finish, wrong_state};
+use super::{
+    hold, ready::refuse_unready, refuse_frozen, schedule::set_timer, write::finish, wrong_state,
+};
 use crate::app::{
     App,
     change::Change,
@@ -27,7 +29,10 @@ const REASON_MAX: usize = 2000;
 pub async fn submit(app: &App, actor: Actor, id: PostId) -> Outcome<Post> {
     let mut change = Change::begin(app, actor.workspace).await?;
     let mut post = hold(&mut change.tx, actor.workspace, id).await?;
-    if !matches!(post.state, PostState::Draft | PostState::Missed | PostState::Failed) {
+    if !matches!(
+        post.state,
+        PostState::Draft | PostState::Missed | PostState::Failed
+    ) {
         return Err(wrong_state(&post, "submitted"));
     }
     refuse_frozen(&mut change.tx, &post).await?;
@@ -54,7 +59,8 @@ pub async fn approve(app: &App, actor: Actor, id: PostId) -> Outcome<Post> {
             post.state = PostState::Approved;
             post.due_at = None;
             post.queue = None;
-            post.problem = Some("Its time passed while it waited for approval. Give it another one.".into());
+            post.problem =
+                Some("Its time passed while it waited for approval. Give it another one.".into());
             queue_slots::release_for_post(&mut change.tx, actor.workspace, id).await?;
         }
         None => post.state = PostState::Approved,
@@ -68,7 +74,11 @@ pub async fn reject(app: &App, actor: Actor, id: PostId, request: &RejectPost) -
     let reason = request.reason.trim();
     let is_unfit = |c: char| c.is_control() && c != '\n';
     if reason.chars().count() > REASON_MAX || reason.chars().any(is_unfit) {
-        return Err(Failure::field("/reason", "is too long or no text", format!("at most {REASON_MAX} characters")));
+        return Err(Failure::field(
+            "/reason",
+            "is too long or no text",
+            format!("at most {REASON_MAX} characters"),
+        ));
     }
     let mut change = Change::begin(app, actor.workspace).await?;
     let mut post = hold(&mut change.tx, actor.workspace, id).await?;

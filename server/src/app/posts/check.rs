@@ -9,7 +9,7 @@ use so_engine::schedule::parse_duration;
 use so_model::{
     account::AccountState,
     content::{Content, MediaUse},
-    id::{LabelId, WorkspaceId},
+    id::{LabelId, MediaId, WorkspaceId},
     post::{Evergreen, Variant},
     problem::FieldError,
 };
@@ -45,14 +45,24 @@ const NETWORK_OPTIONS_BYTES_MAX: usize = 16 * 1024;
 pub(super) struct Errors(Vec<FieldError>);
 
 impl Errors {
-    pub(super) fn add(&mut self, pointer: impl Into<String>, reason: impl Into<String>, expected: impl Into<String>) {
-        self.0.push(FieldError::new(pointer, reason).expected(expected));
+    pub(super) fn add(
+        &mut self,
+        pointer: impl Into<String>,
+        reason: impl Into<String>,
+        expected: impl Into<String>,
+    ) {
+        self.0
+            .push(FieldError::new(pointer, reason).expected(expected));
     }
     pub(super) fn push(&mut self, error: FieldError) {
         self.0.push(error);
     }
     pub(super) fn done(self) -> Outcome<()> {
-        if self.0.is_empty() { Ok(()) } else { Err(Failure::invalid(self.0)) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::invalid(self.0))
+        }
     }
 
     fn text(&mut self, pointer: String, text: &str, max: usize) {
@@ -60,13 +70,20 @@ impl Errors {
             self.add(&pointer, "is too long", format!("at most {max} characters"));
         }
         // One database cannot keep a zero character, and no network shows the others.
-        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+        if text
+            .chars()
+            .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+        {
             self.add(pointer, "holds control characters", "text");
         }
     }
     fn at_most(&mut self, pointer: String, count: usize, max: usize) {
         if count > max {
-            self.add(pointer, format!("has {count} entries"), format!("at most {max}"));
+            self.add(
+                pointer,
+                format!("has {count} entries"),
+                format!("at most {max}"),
+            );
         }
     }
     fn media(&mut self, pointer: String, media: &[MediaUse]) {
@@ -105,24 +122,44 @@ impl Errors {
         }
         let size = serde_json::to_string(&content.options).map_or(0, |text| text.len());
         if size > NETWORK_OPTIONS_BYTES_MAX {
-            self.add(at("options"), "are too large", format!("at most {NETWORK_OPTIONS_BYTES_MAX} bytes"));
+            self.add(
+                at("options"),
+                "are too large",
+                format!("at most {NETWORK_OPTIONS_BYTES_MAX} bytes"),
+            );
         }
     }
 
     fn card(&mut self, pointer: &str, content: &Content) {
         let Some(card) = &content.link else { return };
-        let is_web = url::Url::parse(&card.url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        let is_web =
+            url::Url::parse(&card.url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
         if !is_web || card.url.len() > LINE_MAX {
-            self.add(format!("{pointer}/link/url"), "is no address of a page", "https://…");
+            self.add(
+                format!("{pointer}/link/url"),
+                "is no address of a page",
+                "https://…",
+            );
         }
-        self.text(format!("{pointer}/link/title"), card.title.as_deref().unwrap_or_default(), LINE_MAX);
-        self.text(format!("{pointer}/link/description"), card.description.as_deref().unwrap_or_default(), LINE_MAX);
+        self.text(
+            format!("{pointer}/link/title"),
+            card.title.as_deref().unwrap_or_default(),
+            LINE_MAX,
+        );
+        self.text(
+            format!("{pointer}/link/description"),
+            card.description.as_deref().unwrap_or_default(),
+            LINE_MAX,
+        );
     }
 
     /// The post says something somewhere.
     pub(super) fn says_something(&mut self, content: &Content, variants: &[Variant]) {
         let says = |content: &Content| !content.text.trim().is_empty() || !content.media.is_empty();
-        let everywhere = !variants.is_empty() && variants.iter().all(|v| v.content.as_ref().is_some_and(says));
+        let everywhere = !variants.is_empty()
+            && variants
+                .iter()
+                .all(|v| v.content.as_ref().is_some_and(says));
         if !says(content) && !everywhere {
             self.add("/content/text", "is empty", "a text, or at least one file");
         }
@@ -134,70 +171,150 @@ impl Errors {
             self.add("/evergreen/interval", error.reason, error.next_step);
         }
         if !(1..=APPEARANCES_MAX).contains(&evergreen.max_times) {
-            self.add("/evergreen/max_times", "is out of range", format!("1 to {APPEARANCES_MAX}"));
+            self.add(
+                "/evergreen/max_times",
+                "is out of range",
+                format!("1 to {APPEARANCES_MAX}"),
+            );
         }
         if evergreen.count == 0 || evergreen.count > evergreen.max_times.max(1) {
-            self.add("/evergreen/count", "is out of range", "1 for a new post, at most max_times");
+            self.add(
+                "/evergreen/count",
+                "is out of range",
+                "1 for a new post, at most max_times",
+            );
         }
-        self.at_most("/evergreen/variations".into(), evergreen.variations.len(), VARIATIONS_MAX);
+        self.at_most(
+            "/evergreen/variations".into(),
+            evergreen.variations.len(),
+            VARIATIONS_MAX,
+        );
         for (index, text) in evergreen.variations.iter().enumerate() {
             self.text(format!("/evergreen/variations/{index}"), text, TEXT_MAX);
         }
     }
 
     /// Labels are those of the workspace.
-    pub(super) async fn labels(&mut self, tx: &mut Tx, workspace: WorkspaceId, ids: &[LabelId]) -> Outcome<()> {
+    pub(super) async fn labels(
+        &mut self,
+        tx: &mut Tx,
+        workspace: WorkspaceId,
+        ids: &[LabelId],
+    ) -> Outcome<()> {
         self.at_most("/labels".into(), ids.len(), LABELS_MAX);
-        for (index, id) in ids.iter().enumerate().take(LABELS_MAX) {
-            if labels::find(tx, workspace, *id).await?.is_none() {
-                self.add(format!("/labels/{index}"), "is no label of this workspace", "the id of a label");
+        for index in 0..ids.len().min(LABELS_MAX) {
+            if labels::find(tx, workspace, ids[index]).await?.is_none() {
+                self.add(
+                    format!("/labels/{index}"),
+                    "is no label of this workspace",
+                    "the id of a label",
+                );
             }
         }
         Ok(())
     }
 
     /// Accounts are connected ones of the workspace, each named once for each destination.
-    pub(super) async fn variants(&mut self, tx: &mut Tx, workspace: WorkspaceId, variants: &[Variant]) -> Outcome<()> {
+    pub(super) async fn variants(
+        &mut self,
+        tx: &mut Tx,
+        workspace: WorkspaceId,
+        variants: &[Variant],
+    ) -> Outcome<()> {
         self.at_most("/variants".into(), variants.len(), VARIANTS_MAX);
         let mut seen = BTreeSet::new();
-        for (index, variant) in variants.iter().enumerate().take(VARIANTS_MAX) {
+        for index in 0..variants.len().min(VARIANTS_MAX) {
+            let variant = &variants[index];
             let at = format!("/variants/{index}");
             if let Some(content) = &variant.content {
                 self.content(&format!("{at}/content"), content);
             }
             if !seen.insert((variant.account, variant.destination.clone())) {
-                self.add(format!("{at}/account"), "is named twice", "each account and destination once");
+                self.add(
+                    format!("{at}/account"),
+                    "is named twice",
+                    "each account and destination once",
+                );
             }
             let found = accounts::find(tx, workspace, variant.account).await?;
-            let Some(account) = found.filter(|account| account.state != AccountState::Removed) else {
-                self.add(format!("{at}/account"), "is no connected account of this workspace", "the id of an account");
+            let Some(account) = found.filter(|account| account.state != AccountState::Removed)
+            else {
+                self.add(
+                    format!("{at}/account"),
+                    "is no connected account of this workspace",
+                    "the id of an account",
+                );
                 continue;
             };
             if let Some(wanted) = &variant.destination
-                && !account.destinations.iter().any(|destination| destination.id == *wanted)
+                && !account
+                    .destinations
+                    .iter()
+                    .any(|destination| destination.id == *wanted)
             {
-                let known: Vec<&str> = account.destinations.iter().map(|d| d.id.as_str()).take(20).collect();
-                let expected = if known.is_empty() { "none".into() } else { known.join(", ") };
-                self.add(format!("{at}/destination"), "is not known to the account", expected);
+                let known: Vec<&str> = account
+                    .destinations
+                    .iter()
+                    .map(|d| d.id.as_str())
+                    .take(20)
+                    .collect();
+                let expected = if known.is_empty() {
+                    "none".into()
+                } else {
+                    known.join(", ")
+                };
+                self.add(
+                    format!("{at}/destination"),
+                    "is not known to the account",
+                    expected,
+                );
             }
         }
         Ok(())
     }
 
     /// Files are those of the workspace.
-    pub(super) async fn files(&mut self, tx: &mut Tx, workspace: WorkspaceId, pointer: &str, content: &Content) -> Outcome<()> {
-        let first = content.media.iter().enumerate().map(|(i, used)| (format!("media/{i}/id"), used.id));
-        let further = content.thread.iter().enumerate().flat_map(|(n, part)| {
-            part.media.iter().enumerate().map(move |(i, used)| (format!("thread/{n}/media/{i}/id"), used.id))
-        });
-        let card = content.link.as_ref().and_then(|link| link.image).map(|id| ("link/image".to_string(), id));
-        for (field, id) in first.chain(further).chain(card) {
+    pub(super) async fn files(
+        &mut self,
+        tx: &mut Tx,
+        workspace: WorkspaceId,
+        pointer: &str,
+        content: &Content,
+    ) -> Outcome<()> {
+        for (field, id) in files_of(content) {
             if media::find(tx, workspace, id).await?.is_none() {
-                self.add(format!("{pointer}/{field}"), "is no file of this workspace", "the id of an uploaded file");
+                self.add(
+                    format!("{pointer}/{field}"),
+                    "is no file of this workspace",
+                    "the id of an uploaded file",
+                );
             }
         }
         Ok(())
     }
+}
+
+/// Every file of a content, with its place.
+fn files_of(content: &Content) -> Vec<(String, MediaId)> {
+    let mut files = Vec::new();
+    files.extend(
+        content
+            .media
+            .iter()
+            .enumerate()
+            .map(|(i, used)| (format!("media/{i}/id"), used.id)),
+    );
+    for (n, part) in content.thread.iter().enumerate() {
+        files.extend(
+            part.media
+                .iter()
+                .enumerate()
+                .map(|(i, used)| (format!("thread/{n}/media/{i}/id"), used.id)),
+        );
+    }
+    let card = content.link.as_ref().and_then(|link| link.image);
+    files.extend(card.map(|id| ("link/image".to_string(), id)));
+    files
 }
 
 #[cfg(test)]
@@ -213,17 +330,32 @@ mod tests {
 
     #[test]
     fn what_a_database_cannot_keep_is_refused() {
-        assert_eq!(pointers(|e| e.content("/content", &Content::status("a\0b"))), ["/content/text"]);
+        assert_eq!(
+            pointers(|e| e.content("/content", &Content::status("a\0b"))),
+            ["/content/text"]
+        );
         assert!(pointers(|e| e.content("/content", &Content::status("a\r\n\tb 👩‍👩‍👧"))).is_empty());
         let long = Content::status("x".repeat(TEXT_MAX + 1));
-        assert_eq!(pointers(|e| e.content("/content", &long)), ["/content/text"]);
+        assert_eq!(
+            pointers(|e| e.content("/content", &long)),
+            ["/content/text"]
+        );
     }
 
     #[test]
     fn a_card_leads_to_the_web() {
-        let card = |url: &str| Content { link: Some(LinkCard { url: url.into(), ..LinkCard::default() }), ..Content::default() };
+        let card = |url: &str| Content {
+            link: Some(LinkCard {
+                url: url.into(),
+                ..LinkCard::default()
+            }),
+            ..Content::default()
+        };
         assert!(pointers(|e| e.content("/content", &card("https://example.org"))).is_empty());
-        assert_eq!(pointers(|e| e.content("/content", &card("javascript:x"))), ["/content/link/url"]);
+        assert_eq!(
+            pointers(|e| e.content("/content", &card("javascript:x"))),
+            ["/content/link/url"]
+        );
     }
 
     #[test]
@@ -235,19 +367,37 @@ mod tests {
             content: text.map(Content::status),
         };
         let empty = Content::default();
-        assert_eq!(pointers(|e| e.says_something(&empty, &[])), ["/content/text"]);
+        assert_eq!(
+            pointers(|e| e.says_something(&empty, &[])),
+            ["/content/text"]
+        );
         assert!(pointers(|e| e.says_something(&empty, &[variant(Some("own"))])).is_empty());
-        assert_eq!(pointers(|e| e.says_something(&empty, &[variant(Some("own")), variant(None)])), ["/content/text"]);
+        assert_eq!(
+            pointers(|e| e.says_something(&empty, &[variant(Some("own")), variant(None)])),
+            ["/content/text"]
+        );
     }
 
     #[test]
     fn repeats_have_an_interval_and_an_end() {
         let evergreen = |interval: &str, max_times, count| Evergreen {
-            interval: interval.into(), max_times, count, variations: Vec::new(),
+            interval: interval.into(),
+            max_times,
+            count,
+            variations: Vec::new(),
         };
         assert!(pointers(|e| e.evergreen(&evergreen("30d", 5, 1))).is_empty());
-        assert_eq!(pointers(|e| e.evergreen(&evergreen("soon", 5, 1))), ["/evergreen/interval"]);
-        assert_eq!(pointers(|e| e.evergreen(&evergreen("30d", 0, 1))), ["/evergreen/max_times"]);
-        assert_eq!(pointers(|e| e.evergreen(&evergreen("30d", 5, 6))), ["/evergreen/count"]);
+        assert_eq!(
+            pointers(|e| e.evergreen(&evergreen("soon", 5, 1))),
+            ["/evergreen/interval"]
+        );
+        assert_eq!(
+            pointers(|e| e.evergreen(&evergreen("30d", 0, 1))),
+            ["/evergreen/max_times"]
+        );
+        assert_eq!(
+            pointers(|e| e.evergreen(&evergreen("30d", 5, 6))),
+            ["/evergreen/count"]
+        );
     }
 }

@@ -40,7 +40,9 @@ pub async fn delete(app: &App, actor: Actor, id: PostId) -> Outcome<PostDeleted>
     change.emit(kind::POST_DELETED, id, data).await?;
     change.touch("post", id);
     change.commit().await?;
-    Ok(PostDeleted { note: note.to_string() })
+    Ok(PostDeleted {
+        note: note.to_string(),
+    })
 }
 
 fn note(post: &Post) -> &'static str {

@@ -18,8 +18,8 @@ pub use approve::{approve, reject, submit};
 pub use delete::delete;
 pub use read::{counts, get, list, problems};
 pub use recur::{clear_recurrence, set_recurrence};
-pub use schedule::{publish_now, schedule, unschedule};
 pub(crate) use schedule::set_timer;
+pub use schedule::{publish_now, schedule, unschedule};
 pub use slot::enqueue;
 pub(crate) use slot::take_slot;
 pub use write::{change, create, duplicate};
@@ -40,7 +40,9 @@ use super::{
 
 /// The post, held until the transaction ends.
 async fn hold(tx: &mut Tx, workspace: WorkspaceId, id: PostId) -> Outcome<Post> {
-    posts::find_for_update(tx, workspace, id).await?.ok_or_else(|| Failure::not_found("post"))
+    posts::find_for_update(tx, workspace, id)
+        .await?
+        .ok_or_else(|| Failure::not_found("post"))
 }
 
 /// What an event about a post that a person changed carries.
@@ -51,17 +53,26 @@ fn event_data(post: &Post, actor: Actor) -> Value {
 /// Whether posts of a workspace need an approval.
 async fn needs_approval(tx: &mut Tx, workspace: WorkspaceId) -> Outcome<bool> {
     let found = workspaces::find(tx, workspace).await?;
-    Ok(found.ok_or_else(|| Failure::not_found("workspace"))?.approval_required)
+    Ok(found
+        .ok_or_else(|| Failure::not_found("workspace"))?
+        .approval_required)
 }
 
 /// A post that was given to the networks can be published again, not written again.
 async fn refuse_frozen(tx: &mut Tx, post: &Post) -> Outcome<()> {
-    if publications::list_for_post(tx, post.workspace, post.id).await?.is_empty() {
+    if publications::list_for_post(tx, post.workspace, post.id)
+        .await?
+        .is_empty()
+    {
         return Ok(());
     }
-    Err(Failure::new(409, "post.frozen", "The post was given to its networks already")
-        .detail("Its publications hold the content as it was.")
-        .next_step("Try the failed publications again, or duplicate the post and change the copy."))
+    Err(Failure::new(
+        409,
+        "post.frozen",
+        "The post was given to its networks already",
+    )
+    .detail("Its publications hold the content as it was.")
+    .next_step("Try the failed publications again, or duplicate the post and change the copy."))
 }
 
 fn wrong_state(post: &Post, what: &str) -> Failure {
@@ -72,9 +83,13 @@ fn wrong_state(post: &Post, what: &str) -> Failure {
         PostState::PendingApproval => "Wait for the approval, or have it rejected.",
         _ => "Load the post again to see where it is.",
     };
-    Failure::new(409, "post.wrong_state", format!("The post cannot be {what} now"))
-        .detail(format!("It is {}.", post.state.as_str().replace('_', " ")))
-        .next_step(next_step)
+    Failure::new(
+        409,
+        "post.wrong_state",
+        format!("The post cannot be {what} now"),
+    )
+    .detail(format!("It is {}.", post.state.as_str().replace('_', " ")))
+    .next_step(next_step)
 }
 
 /// An error of a schedule as one of a field.

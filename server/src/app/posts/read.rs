@@ -31,7 +31,11 @@ pub async fn list(app: &App, workspace: WorkspaceId, query: &PostQuery) -> Outco
     let page = PageAsk::of::<kind::Post>(query.cursor.as_deref(), query.limit)?;
     let search = query.q.as_deref().unwrap_or_default().trim();
     if search.chars().count() > SEARCH_MAX || search.chars().any(char::is_control) {
-        return Err(Failure::field("/q", "cannot be searched for", format!("at most {SEARCH_MAX} characters of text")));
+        return Err(Failure::field(
+            "/q",
+            "cannot be searched for",
+            format!("at most {SEARCH_MAX} characters of text"),
+        ));
     }
     let filter = PostFilter {
         state: query.state,
@@ -44,7 +48,10 @@ pub async fn list(app: &App, workspace: WorkspaceId, query: &PostQuery) -> Outco
     };
     let found = posts::list(&mut app.reader(), workspace, &filter, page.fetch()).await?;
     let found = Page::cut(found, page.limit, |post| post.id.to_string());
-    Ok(PostList { items: found.items, next_cursor: found.next_cursor })
+    Ok(PostList {
+        items: found.items,
+        next_cursor: found.next_cursor,
+    })
 }
 
 async fn find(app: &App, workspace: WorkspaceId, id: PostId) -> Outcome<Post> {
@@ -66,9 +73,16 @@ pub async fn get(app: &App, workspace: WorkspaceId, id: PostId) -> Outcome<PostD
         shown.push(detail(&mut reader, row, own).await?);
     }
     let subject = id.to_string();
-    let filter = RunFilter { subject: &subject, ..RunFilter::default() };
+    let filter = RunFilter {
+        subject: &subject,
+        ..RunFilter::default()
+    };
     let runs = runs::list(&mut reader, workspace, &filter, RUNS_SHOWN).await?;
-    Ok(PostDetail { post, publications: shown, runs: runs.into_iter().map(run).collect() })
+    Ok(PostDetail {
+        post,
+        publications: shown,
+        runs: runs.into_iter().map(run).collect(),
+    })
 }
 
 fn run(run: Run) -> PostRun {
@@ -87,15 +101,27 @@ fn run(run: Run) -> PostRun {
 pub async fn problems(app: &App, workspace: WorkspaceId, id: PostId) -> Outcome<PostProblems> {
     let post = find(app, workspace, id).await?;
     let variants = look(app, &mut app.reader(), &post).await?;
-    let is_ready = !variants.is_empty() && variants.iter().all(|variant| variant.problems.is_empty());
+    let is_ready =
+        !variants.is_empty() && variants.iter().all(|variant| variant.problems.is_empty());
     Ok(PostProblems { variants, is_ready })
 }
 
 /// How many posts are in each state.
 pub async fn counts(app: &App, workspace: WorkspaceId) -> Outcome<PostCounts> {
     let found = posts::count_by_state(&mut app.reader(), workspace).await?;
-    let of = |state: PostState| found.iter().find(|(seen, _)| *seen == state).map_or(0, |(_, count)| *count);
-    let items: Vec<PostCount> = PostState::ALL.into_iter().map(|state| PostCount { state, count: of(state) }).collect();
+    let of = |state: PostState| {
+        found
+            .iter()
+            .find(|(seen, _)| *seen == state)
+            .map_or(0, |(_, count)| *count)
+    };
+    let items: Vec<PostCount> = PostState::ALL
+        .into_iter()
+        .map(|state| PostCount {
+            state,
+            count: of(state),
+        })
+        .collect();
     let total = items.iter().map(|item| item.count).sum();
     Ok(PostCounts { items, total })
 }

@@ -20,15 +20,21 @@ use super::check::Errors;
 use crate::app::{App, failure::Outcome};
 
 /// How each version of a post fits its account.
-pub(super) async fn look(app: &App, sql: &mut dyn Sql, post: &Post) -> Outcome<Vec<VariantProblems>> {
+pub(super) async fn look(
+    app: &App,
+    sql: &mut dyn Sql,
+    post: &Post,
+) -> Outcome<Vec<VariantProblems>> {
     let mut seen = Vec::new();
     for variant in &post.variants {
         let account = accounts::find(sql, post.workspace, variant.account).await?;
         let files = facts(sql, post.workspace, post.content_for(variant)).await?;
-        seen.push(match account.filter(|account| account.state != AccountState::Removed) {
-            Some(account) => fit(app, post, variant, &account, &files),
-            None => removed(variant),
-        });
+        seen.push(
+            match account.filter(|account| account.state != AccountState::Removed) {
+                Some(account) => fit(app, post, variant, &account, &files),
+                None => removed(variant),
+            },
+        );
     }
     Ok(seen)
 }
@@ -41,17 +47,30 @@ pub(super) async fn refuse_unready(app: &App, sql: &mut dyn Sql, post: &Post) ->
     }
     for (index, seen) in look(app, sql, post).await?.into_iter().enumerate() {
         let own = post.variants[index].content.is_some();
-        let base = if own { format!("/variants/{index}/content") } else { "/content".to_string() };
+        let base = if own {
+            format!("/variants/{index}/content")
+        } else {
+            "/content".to_string()
+        };
         for problem in seen.problems {
             let is_account = problem.pointer == "/account";
-            let pointer = if is_account { format!("/variants/{index}/account") } else { base.clone() + &problem.pointer };
+            let pointer = match is_account {
+                true => format!("/variants/{index}/account"),
+                false => format!("{base}{}", problem.pointer),
+            };
             errors.push(FieldError { pointer, ..problem });
         }
     }
     errors.done()
 }
 
-fn fit(app: &App, post: &Post, variant: &Variant, account: &Account, files: &[MediaFacts]) -> VariantProblems {
+fn fit(
+    app: &App,
+    post: &Post,
+    variant: &Variant,
+    account: &Account,
+    files: &[MediaFacts],
+) -> VariantProblems {
     let content = post.content_for(variant);
     let mut seen = VariantProblems {
         variant: variant.id,
@@ -62,8 +81,12 @@ fn fit(app: &App, post: &Post, variant: &Variant, account: &Account, files: &[Me
         problems: Vec::new(),
     };
     let Some(connector) = app.access.connectors().find(&account.network) else {
-        let error = FieldError::new("/account", format!("this server has no network called {}", account.network));
-        seen.problems.push(error.expected("an account of a network that this server has"));
+        let error = FieldError::new(
+            "/account",
+            format!("this server has no network called {}", account.network),
+        );
+        seen.problems
+            .push(error.expected("an account of a network that this server has"));
         return seen;
     };
     let manifest = connector.manifest_for(account);
@@ -73,13 +96,20 @@ fn fit(app: &App, post: &Post, variant: &Variant, account: &Account, files: &[Me
 }
 
 fn lengths(manifest: &Manifest, content: &Content) -> (Option<TextLength>, Vec<TextLength>) {
-    let Some(rule) = manifest.rule(content.kind) else { return (None, Vec::new()) };
-    let thread = content.thread.iter().map(|part| measure(&rule.text, &part.text)).collect();
+    let Some(rule) = manifest.rule(content.kind) else {
+        return (None, Vec::new());
+    };
+    let thread = content
+        .thread
+        .iter()
+        .map(|part| measure(&rule.text, &part.text))
+        .collect();
     (Some(measure(&rule.text, &content.text)), thread)
 }
 
 fn removed(variant: &Variant) -> VariantProblems {
-    let error = FieldError::new("/account", "the account was removed").expected("a connected account");
+    let error =
+        FieldError::new("/account", "the account was removed").expected("a connected account");
     VariantProblems {
         variant: variant.id,
         account: variant.account,
@@ -91,14 +121,28 @@ fn removed(variant: &Variant) -> VariantProblems {
 }
 
 /// What is known of the files of a content; those that are gone are left out.
-async fn facts(sql: &mut dyn Sql, workspace: WorkspaceId, content: &Content) -> Outcome<Vec<MediaFacts>> {
+async fn facts(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    content: &Content,
+) -> Outcome<Vec<MediaFacts>> {
     let parts = content.thread.iter().flat_map(|part| &part.media);
-    let used = content.media.iter().chain(parts).map(|used| (used.id, used.alt.clone()));
-    let card = content.link.as_ref().and_then(|link| link.image).map(|id| (id, String::new()));
+    let used = content
+        .media
+        .iter()
+        .chain(parts)
+        .map(|used| (used.id, used.alt.clone()));
+    let card = content
+        .link
+        .as_ref()
+        .and_then(|link| link.image)
+        .map(|id| (id, String::new()));
     let pixels = |n: i64| u32::try_from(n).ok().filter(|n| *n > 0);
     let mut facts = Vec::new();
     for (id, alt) in used.chain(card) {
-        let Some(file) = media::find(sql, workspace, id).await? else { continue };
+        let Some(file) = media::find(sql, workspace, id).await? else {
+            continue;
+        };
         facts.push(MediaFacts {
             id,
             bytes: u64::try_from(file.bytes).unwrap_or(0),

@@ -58,11 +58,16 @@ pub(super) async fn plan(
     };
     if wanted.rrule.len() > RRULE_MAX || wanted.except.len() + wanted.extra.len() > DATES_MAX {
         let error = FieldError::new("/rrule", "is too long, or has too many dates");
-        return Err(wrong(error.expected(format!("{RRULE_MAX} characters and {DATES_MAX} dates at most"))));
+        return Err(wrong(error.expected(format!(
+            "{RRULE_MAX} characters and {DATES_MAX} dates at most"
+        ))));
     }
     let zone = match &wanted.zone {
         Some(zone) => zone.clone(),
-        None => workspaces::find(tx, workspace).await?.map(|found| found.time_zone).unwrap_or_default(),
+        None => workspaces::find(tx, workspace)
+            .await?
+            .map(|found| found.time_zone)
+            .unwrap_or_default(),
     };
     let schedule = Schedule::Recurrence {
         rrule: wanted.rrule.clone(),
@@ -71,9 +76,14 @@ pub(super) async fn plan(
         except: wanted.except.clone(),
         extra: wanted.extra.clone(),
     };
-    let compiled = schedule.compile().map_err(|error| wrong(schedule_error(&error)))?;
+    let compiled = schedule
+        .compile()
+        .map_err(|error| wrong(schedule_error(&error)))?;
     let next = compiled.next_after(now.micros()).ok_or_else(|| {
-        wrong(FieldError::new("/rrule", "has no moment to come").expected("a rule that goes on after now"))
+        wrong(
+            FieldError::new("/rrule", "has no moment to come")
+                .expected("a rule that goes on after now"),
+        )
     })?;
     Ok(Plan { schedule, next })
 }
@@ -95,7 +105,12 @@ pub(super) async fn set_timer(app: &App, tx: &mut Tx, post: &Post, plan: &Plan) 
 }
 
 /// Makes a post repeat by a calendar.
-pub async fn set_recurrence(app: &App, actor: Actor, id: PostId, request: &SetRecurrence) -> Outcome<RecurrenceSet> {
+pub async fn set_recurrence(
+    app: &App,
+    actor: Actor,
+    id: PostId,
+    request: &SetRecurrence,
+) -> Outcome<RecurrenceSet> {
     let mut change = Change::begin(app, actor.workspace).await?;
     let post = hold(&mut change.tx, actor.workspace, id).await?;
     let now = change.now;
@@ -108,7 +123,10 @@ pub async fn set_recurrence(app: &App, actor: Actor, id: PostId, request: &SetRe
         local: plan.next.local.clone(),
         explanation: plan.next.explanation(),
     };
-    Ok(RecurrenceSet { post, next: Some(next) })
+    Ok(RecurrenceSet {
+        post,
+        next: Some(next),
+    })
 }
 
 /// Ends the repeating of a post.

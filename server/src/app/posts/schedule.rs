@@ -34,13 +34,24 @@ use crate::app::{
 const PAST_SLACK: i64 = MINUTE;
 
 /// Gives a post a due time.
-pub async fn schedule(app: &App, actor: Actor, id: PostId, request: &SchedulePost) -> Outcome<PostScheduled> {
+pub async fn schedule(
+    app: &App,
+    actor: Actor,
+    id: PostId,
+    request: &SchedulePost,
+) -> Outcome<PostScheduled> {
     let mut change = Change::begin(app, actor.workspace).await?;
     let workspace = workspaces::find(&mut change.tx, actor.workspace).await?;
-    let zone = workspace.map(|workspace| workspace.time_zone).unwrap_or_default();
+    let zone = workspace
+        .map(|workspace| workspace.time_zone)
+        .unwrap_or_default();
     let at = moment(request, &zone)?;
     if at.at_micros < change.now.plus(-PAST_SLACK).micros() {
-        return Err(Failure::field("/at", "lies in the past", "a moment to come, or publish the post at once"));
+        return Err(Failure::field(
+            "/at",
+            "lies in the past",
+            "a moment to come, or publish the post at once",
+        ));
     }
     let mut post = hold(&mut change.tx, actor.workspace, id).await?;
     post.queue = None;
@@ -87,9 +98,16 @@ pub async fn unschedule(app: &App, actor: Actor, id: PostId) -> Outcome<Post> {
 /// What a moment or a local time means in a zone.
 fn moment(request: &SchedulePost, zone: &str) -> Outcome<Occurrence> {
     let zone = request.zone.clone().unwrap_or_else(|| zone.to_string());
-    let schedule = Schedule::At { at: request.at.trim().to_string(), zone: Some(zone) };
-    let compiled = schedule.compile().map_err(|error| Failure::invalid(vec![schedule_error(&error)]))?;
-    compiled.next_after(i64::MIN).ok_or_else(|| Failure::field("/at", "is no moment", "a moment to come"))
+    let schedule = Schedule::At {
+        at: request.at.trim().to_string(),
+        zone: Some(zone),
+    };
+    let compiled = schedule
+        .compile()
+        .map_err(|error| Failure::invalid(vec![schedule_error(&error)]))?;
+    compiled
+        .next_after(i64::MIN)
+        .ok_or_else(|| Failure::field("/at", "is no moment", "a moment to come"))
 }
 
 pub(super) fn scheduled(post: Post, at: &Occurrence) -> PostScheduled {
@@ -105,15 +123,28 @@ pub(super) fn scheduled(post: Post, at: &Occurrence) -> PostScheduled {
 /// Stores a post with a due time and the timer that belongs to it.
 ///
 /// Slots that the post held are freed; one that it is to hold is reserved by the caller afterwards.
-pub(super) async fn set_due(app: &App, change: &mut Change, mut post: Post, at: Timestamp) -> Outcome<Post> {
+pub(super) async fn set_due(
+    app: &App,
+    change: &mut Change,
+    mut post: Post,
+    at: Timestamp,
+) -> Outcome<Post> {
     match post.state {
         PostState::Draft if needs_approval(&mut change.tx, post.workspace).await? => {
-            return Err(Failure::new(409, "post.needs_approval", "The post needs an approval first")
-                .next_step("Submit it for approval; while it waits it can be given its time."));
+            return Err(Failure::new(
+                409,
+                "post.needs_approval",
+                "The post needs an approval first",
+            )
+            .next_step("Submit it for approval; while it waits it can be given its time."));
         }
         // It waits for its approval with its time; the timer comes with the approval.
         PostState::PendingApproval => {}
-        PostState::Draft | PostState::Approved | PostState::Scheduled | PostState::Missed | PostState::Failed => {
+        PostState::Draft
+        | PostState::Approved
+        | PostState::Scheduled
+        | PostState::Missed
+        | PostState::Failed => {
             refuse_frozen(&mut change.tx, &post).await?;
             post.state = PostState::Scheduled;
         }
@@ -133,7 +164,9 @@ pub(super) async fn set_due(app: &App, change: &mut Change, mut post: Post, at: 
 /// Makes the timer of a post what its state and due time say.
 pub(crate) async fn set_timer(app: &App, tx: &mut Tx, post: &Post) -> Outcome<()> {
     timers::delete_for(tx, TIMER_POST, &post.id.to_string()).await?;
-    let Some(due_at) = post.due_at.filter(|_| post.state == PostState::Scheduled) else { return Ok(()) };
+    let Some(due_at) = post.due_at.filter(|_| post.state == PostState::Scheduled) else {
+        return Ok(());
+    };
     let timer = Timer {
         id: app.engine.ids.new_id(),
         workspace: post.workspace,
@@ -153,15 +186,30 @@ mod tests {
     use super::*;
 
     fn at(at: &str, zone: Option<&str>) -> Outcome<Occurrence> {
-        moment(&SchedulePost { at: at.into(), zone: zone.map(Into::into) }, "Europe/Berlin")
+        moment(
+            &SchedulePost {
+                at: at.into(),
+                zone: zone.map(Into::into),
+            },
+            "Europe/Berlin",
+        )
     }
 
     #[test]
     fn a_local_time_means_the_workspaces_zone_unless_it_says_otherwise() {
         let micros = |text: &str| Timestamp::parse(text).unwrap().micros();
-        assert_eq!(at("2026-07-01T09:00", None).unwrap().at_micros, micros("2026-07-01T07:00:00Z"));
-        assert_eq!(at("2026-07-01T09:00", Some("UTC")).unwrap().at_micros, micros("2026-07-01T09:00:00Z"));
-        assert_eq!(at("2026-07-01T09:00:00-02:00", None).unwrap().at_micros, micros("2026-07-01T11:00:00Z"));
+        assert_eq!(
+            at("2026-07-01T09:00", None).unwrap().at_micros,
+            micros("2026-07-01T07:00:00Z")
+        );
+        assert_eq!(
+            at("2026-07-01T09:00", Some("UTC")).unwrap().at_micros,
+            micros("2026-07-01T09:00:00Z")
+        );
+        assert_eq!(
+            at("2026-07-01T09:00:00-02:00", None).unwrap().at_micros,
+            micros("2026-07-01T11:00:00Z")
+        );
     }
 
     #[test]
@@ -173,8 +221,14 @@ mod tests {
 
     #[test]
     fn what_is_no_moment_is_told_by_its_field() {
-        assert_eq!(at("tomorrow", None).unwrap_err().problem.errors[0].pointer, "/at");
+        assert_eq!(
+            at("tomorrow", None).unwrap_err().problem.errors[0].pointer,
+            "/at"
+        );
         let wrong = at("2026-07-01T09:00", Some("Europe/Berlni")).unwrap_err();
-        assert_eq!(wrong.problem.errors[0].suggestion.as_deref(), Some("Europe/Berlin"));
+        assert_eq!(
+            wrong.problem.errors[0].suggestion.as_deref(),
+            Some("Europe/Berlin")
+        );
     }
 }

@@ -14,7 +14,10 @@ use so_model::{
 };
 use so_store::{Tx, posts, timers};
 
-use super::{check::Errors, event_data, hold, needs_approval, recur, refuse_frozen, schedule::set_timer, wrong_state};
+use super::{
+    check::Errors, event_data, hold, needs_approval, recur, refuse_frozen, schedule::set_timer,
+    wrong_state,
+};
 use crate::app::{
     App,
     change::Change,
@@ -25,14 +28,27 @@ use crate::app::{
 /// Makes a draft.
 pub async fn create(app: &App, actor: Actor, request: CreatePost) -> Outcome<Post> {
     let mut change = Change::begin(app, actor.workspace).await?;
-    let variants = request.variants.into_iter().map(|input| variant(app, input, &[])).collect();
+    let variants = request
+        .variants
+        .into_iter()
+        .map(|input| variant(app, input, &[]))
+        .collect();
     let mut post = draft(app, actor, request.content, change.now);
     post.variants = variants;
     post.labels = request.labels;
     post.evergreen = request.evergreen;
     check(&mut change.tx, &mut post).await?;
     let plan = match &request.recurrence {
-        Some(wanted) => Some(recur::plan(&mut change.tx, actor.workspace, wanted, "/recurrence", change.now).await?),
+        Some(wanted) => Some(
+            recur::plan(
+                &mut change.tx,
+                actor.workspace,
+                wanted,
+                "/recurrence",
+                change.now,
+            )
+            .await?,
+        ),
         None => None,
     };
     post.recurrence = plan.as_ref().map(recur::Plan::stored);
@@ -68,7 +84,9 @@ fn draft(app: &App, actor: Actor, content: Content, now: Timestamp) -> Post {
 
 // A version keeps its id as long as its account stays, so that its publications stay its own.
 fn variant(app: &App, input: VariantInput, former: &[Variant]) -> Variant {
-    let kept = former.iter().find(|old| old.account == input.account && old.destination == input.destination);
+    let kept = former
+        .iter()
+        .find(|old| old.account == input.account && old.destination == input.destination);
     Variant {
         id: kept.map_or_else(|| app.engine.ids.new_id(), |old| old.id),
         account: input.account,
@@ -84,10 +102,19 @@ async fn check(tx: &mut Tx, post: &mut Post) -> Outcome<()> {
     errors.says_something(&post.content, &post.variants);
     errors.variants(tx, workspace, &post.variants).await?;
     errors.labels(tx, workspace, &post.labels).await?;
-    errors.files(tx, workspace, "/content", &post.content).await?;
+    errors
+        .files(tx, workspace, "/content", &post.content)
+        .await?;
     for (index, variant) in post.variants.iter().enumerate() {
         if let Some(content) = &variant.content {
-            errors.files(tx, workspace, &format!("/variants/{index}/content"), content).await?;
+            errors
+                .files(
+                    tx,
+                    workspace,
+                    &format!("/variants/{index}/content"),
+                    content,
+                )
+                .await?;
         }
     }
     if let Some(evergreen) = &post.evergreen {
@@ -100,9 +127,19 @@ async fn check(tx: &mut Tx, post: &mut Post) -> Outcome<()> {
 }
 
 /// Changes a post; `if_match` is the revision named by the request's header.
-pub async fn change(app: &App, actor: Actor, id: PostId, if_match: Option<i64>, request: ChangePost) -> Outcome<Post> {
+pub async fn change(
+    app: &App,
+    actor: Actor,
+    id: PostId,
+    if_match: Option<i64>,
+    request: ChangePost,
+) -> Outcome<Post> {
     let expected = request.revision.or(if_match).ok_or_else(|| {
-        Failure::field("/revision", "is missing", "the revision that is changed, here or as If-Match")
+        Failure::field(
+            "/revision",
+            "is missing",
+            "the revision that is changed, here or as If-Match",
+        )
     })?;
     let mut change = Change::begin(app, actor.workspace).await?;
     let mut post = hold(&mut change.tx, actor.workspace, id).await?;
@@ -110,7 +147,10 @@ pub async fn change(app: &App, actor: Actor, id: PostId, if_match: Option<i64>, 
     let former = post.clone();
     post.content = request.content.unwrap_or(post.content);
     if let Some(variants) = request.variants {
-        post.variants = variants.into_iter().map(|input| variant(app, input, &former.variants)).collect();
+        post.variants = variants
+            .into_iter()
+            .map(|input| variant(app, input, &former.variants))
+            .collect();
     }
     post.labels = request.labels.unwrap_or(post.labels);
     post.evergreen = request.evergreen.unwrap_or(post.evergreen);
@@ -130,7 +170,9 @@ pub async fn change(app: &App, actor: Actor, id: PostId, if_match: Option<i64>, 
     let post = posts::update(&mut change.tx, &post, expected).await?;
     if is_withdrawn {
         set_timer(app, &mut change.tx, &post).await?;
-        change.emit(kind::POST_EDITED, id, event_data(&post, actor)).await?;
+        change
+            .emit(kind::POST_EDITED, id, event_data(&post, actor))
+            .await?;
         return finish(change, post, kind::POST_SUBMITTED, actor).await;
     }
     finish(change, post, kind::POST_EDITED, actor).await
@@ -146,12 +188,19 @@ fn check_revision(post: &Post, expected: i64) -> Outcome<()> {
     if post.revision == expected {
         return Ok(());
     }
-    let error = so_model::problem::FieldError::new("/revision", format!("is {expected}, but the post is at {}", post.revision))
-        .expected(post.revision.to_string());
-    let problem = so_model::problem::Problem::new(409, "post.changed", "The post was changed meanwhile")
-        .detail(format!("Its current revision is {}; the change was made from {expected}.", post.revision))
-        .next_step("Load it again and repeat the change.")
-        .with_errors(vec![error]);
+    let error = so_model::problem::FieldError::new(
+        "/revision",
+        format!("is {expected}, but the post is at {}", post.revision),
+    )
+    .expected(post.revision.to_string());
+    let problem =
+        so_model::problem::Problem::new(409, "post.changed", "The post was changed meanwhile")
+            .detail(format!(
+                "Its current revision is {}; the change was made from {expected}.",
+                post.revision
+            ))
+            .next_step("Load it again and repeat the change.")
+            .with_errors(vec![error]);
     Err(problem.into())
 }
 
@@ -166,13 +215,23 @@ pub async fn duplicate(app: &App, actor: Actor, id: PostId) -> Outcome<Post> {
         variant.id = app.engine.ids.new_id();
     }
     post.labels = original.labels;
-    post.evergreen = original.evergreen.map(|evergreen| so_model::post::Evergreen { count: 1, ..evergreen });
+    post.evergreen = original
+        .evergreen
+        .map(|evergreen| so_model::post::Evergreen {
+            count: 1,
+            ..evergreen
+        });
     posts::insert(&mut change.tx, &post).await?;
     finish(change, post, kind::POST_CREATED, actor).await
 }
 
 /// Emits the event, commits, tells open pages.
-pub(super) async fn finish(mut change: Change, post: Post, kind: &str, actor: Actor) -> Outcome<Post> {
+pub(super) async fn finish(
+    mut change: Change,
+    post: Post,
+    kind: &str,
+    actor: Actor,
+) -> Outcome<Post> {
     change.emit(kind, post.id, event_data(&post, actor)).await?;
     change.touch("post", post.id);
     change.commit().await?;
@@ -181,7 +240,10 @@ pub(super) async fn finish(mut change: Change, post: Post, kind: &str, actor: Ac
 
 /// Takes every timer of a post away.
 pub(super) async fn drop_timers(tx: &mut Tx, id: PostId) -> Outcome<()> {
-    for kind in [so_engine::loops::TIMER_POST, so_engine::loops::TIMER_RECURRENCE] {
+    for kind in [
+        so_engine::loops::TIMER_POST,
+        so_engine::loops::TIMER_RECURRENCE,
+    ] {
         timers::delete_for(tx, kind, &id.to_string()).await?;
     }
     Ok(())

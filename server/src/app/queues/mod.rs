@@ -54,17 +54,30 @@ const DAYS: [(SlotDay, &str, schedule::Weekday); 7] = [
 /// The schedule of a queue's slots; none without slots.
 pub(crate) fn schedule_of(doc: &QueueDoc) -> Option<Schedule> {
     let slot = |slot: &WeeklySlot| {
-        let (_, _, weekday) = DAYS.into_iter().find(|(_, stored, _)| *stored == slot.weekday)?;
-        Some(schedule::WeeklySlot { weekday, time: slot.time.clone() })
+        let (_, _, weekday) = DAYS
+            .into_iter()
+            .find(|(_, stored, _)| *stored == slot.weekday)?;
+        Some(schedule::WeeklySlot {
+            weekday,
+            time: slot.time.clone(),
+        })
     };
     let slots: Vec<_> = doc.slots.iter().filter_map(slot).collect();
-    (!slots.is_empty()).then(|| Schedule::Slots { zone: doc.time_zone.clone(), slots })
+    (!slots.is_empty()).then(|| Schedule::Slots {
+        zone: doc.time_zone.clone(),
+        slots,
+    })
 }
 
 fn view(queue: Queue) -> QueueView {
     let slot = |slot: WeeklySlot| {
-        let (weekday, ..) = DAYS.into_iter().find(|(_, stored, _)| *stored == slot.weekday)?;
-        Some(QueueSlot { weekday, time: slot.time })
+        let (weekday, ..) = DAYS
+            .into_iter()
+            .find(|(_, stored, _)| *stored == slot.weekday)?;
+        Some(QueueSlot {
+            weekday,
+            time: slot.time,
+        })
     };
     QueueView {
         id: queue.id,
@@ -81,7 +94,10 @@ fn view(queue: Queue) -> QueueView {
 fn stored_slots(slots: Vec<QueueSlot>) -> Vec<WeeklySlot> {
     let stored = |slot: QueueSlot| {
         let (_, name, _) = DAYS.into_iter().find(|(day, ..)| *day == slot.weekday)?;
-        Some(WeeklySlot { weekday: name.to_string(), time: slot.time })
+        Some(WeeklySlot {
+            weekday: name.to_string(),
+            time: slot.time,
+        })
     };
     slots.into_iter().filter_map(stored).collect()
 }
@@ -91,7 +107,10 @@ pub async fn list(app: &App, workspace: WorkspaceId, query: &QueueQuery) -> Outc
     let page = PageAsk::of::<kind::Queue>(query.cursor.as_deref(), query.limit)?;
     let found = queues::list(&mut app.reader(), workspace, &page.cursor, page.fetch()).await?;
     let found = Page::cut(found, page.limit, |queue| queue.id.to_string());
-    Ok(QueueList { items: found.items.into_iter().map(view).collect(), next_cursor: found.next_cursor })
+    Ok(QueueList {
+        items: found.items.into_iter().map(view).collect(),
+        next_cursor: found.next_cursor,
+    })
 }
 
 /// A queue.
@@ -103,13 +122,24 @@ pub async fn get(app: &App, workspace: WorkspaceId, id: QueueId) -> Outcome<Queu
 /// Makes a queue.
 pub async fn create(app: &App, workspace: WorkspaceId, request: CreateQueue) -> Outcome<QueueView> {
     let mut change = Change::begin(app, workspace).await?;
-    if queues::list(&mut change.tx, workspace, "", QUEUES_MAX).await?.len() as i64 >= QUEUES_MAX {
-        return Err(Failure::new(409, "queue.too_many", "The workspace has as many queues as it may have")
-            .next_step("Delete a queue first."));
+    if queues::list(&mut change.tx, workspace, "", QUEUES_MAX)
+        .await?
+        .len() as i64
+        >= QUEUES_MAX
+    {
+        return Err(Failure::new(
+            409,
+            "queue.too_many",
+            "The workspace has as many queues as it may have",
+        )
+        .next_step("Delete a queue first."));
     }
     let zone = match request.time_zone {
         Some(zone) => zone,
-        None => workspaces::find(&mut change.tx, workspace).await?.map(|found| found.time_zone).unwrap_or_default(),
+        None => workspaces::find(&mut change.tx, workspace)
+            .await?
+            .map(|found| found.time_zone)
+            .unwrap_or_default(),
     };
     let mut queue = Queue {
         id: app.engine.ids.new_id(),
@@ -117,11 +147,17 @@ pub async fn create(app: &App, workspace: WorkspaceId, request: CreateQueue) -> 
         name: request.name,
         is_paused: false,
         generation: 1,
-        doc: QueueDoc { accounts: request.accounts, time_zone: zone, slots: stored_slots(request.slots) },
+        doc: QueueDoc {
+            accounts: request.accounts,
+            time_zone: zone,
+            slots: stored_slots(request.slots),
+        },
         created_at: change.now,
     };
     check(&mut change.tx, &mut queue).await?;
-    queues::insert(&mut change.tx, &queue).await.map_err(taken)?;
+    queues::insert(&mut change.tx, &queue)
+        .await
+        .map_err(taken)?;
     let now = change.now;
     set_timer(app, &mut change.tx, &queue, now).await?;
     change.touch("queue", queue.id);
@@ -130,11 +166,19 @@ pub async fn create(app: &App, workspace: WorkspaceId, request: CreateQueue) -> 
 }
 
 /// Changes a queue.
-pub async fn change(app: &App, workspace: WorkspaceId, id: QueueId, request: ChangeQueue) -> Outcome<QueueView> {
+pub async fn change(
+    app: &App,
+    workspace: WorkspaceId,
+    id: QueueId,
+    request: ChangeQueue,
+) -> Outcome<QueueView> {
     let mut change = Change::begin(app, workspace).await?;
     let found = queues::find(&mut change.tx, workspace, id).await?;
     let former = found.ok_or_else(|| Failure::not_found("queue"))?;
-    if let Some(expected) = request.generation.filter(|expected| *expected != former.generation) {
+    if let Some(expected) = request
+        .generation
+        .filter(|expected| *expected != former.generation)
+    {
         return Err(outdated(expected, former.generation));
     }
     let mut queue = former.clone();
@@ -146,7 +190,9 @@ pub async fn change(app: &App, workspace: WorkspaceId, id: QueueId, request: Cha
     }
     queue.is_paused = request.is_paused.unwrap_or(queue.is_paused);
     check(&mut change.tx, &mut queue).await?;
-    let queue = queues::update(&mut change.tx, &queue, former.generation).await.map_err(taken)?;
+    let queue = queues::update(&mut change.tx, &queue, former.generation)
+        .await
+        .map_err(taken)?;
     let now = change.now;
     set_timer(app, &mut change.tx, &queue, now).await?;
     if queue.is_paused != former.is_paused {
@@ -172,9 +218,14 @@ pub async fn delete(app: &App, workspace: WorkspaceId, id: QueueId) -> Outcome<(
 }
 
 fn outdated(expected: i64, current: i64) -> Failure {
-    let error = FieldError::new("/generation", format!("is {expected}, but the queue is at {current}"));
+    let error = FieldError::new(
+        "/generation",
+        format!("is {expected}, but the queue is at {current}"),
+    );
     Problem::new(409, "queue.changed", "The queue was changed meanwhile")
-        .detail(format!("Its current generation is {current}; the change was made from {expected}."))
+        .detail(format!(
+            "Its current generation is {current}; the change was made from {expected}."
+        ))
         .next_step("Load it again and repeat the change.")
         .with_errors(vec![error.expected(current.to_string())])
         .into()
@@ -198,15 +249,26 @@ async fn check(tx: &mut Tx, queue: &mut Queue) -> Outcome<()> {
         Ok(zone) => {
             queue.doc.time_zone = zone;
             let compiled = schedule_of(&queue.doc).map(|schedule| schedule.compile());
-            errors.extend(compiled.and_then(Result::err).map(|error| schedule_error(&error)));
+            errors.extend(
+                compiled
+                    .and_then(Result::err)
+                    .map(|error| schedule_error(&error)),
+            );
         }
         Err(error) => errors.push(error),
     }
     if queue.doc.accounts.len() > ACCOUNTS_MAX {
-        errors.push(FieldError::new("/accounts", "are too many").expected(format!("at most {ACCOUNTS_MAX}")));
+        errors.push(
+            FieldError::new("/accounts", "are too many")
+                .expected(format!("at most {ACCOUNTS_MAX}")),
+        );
     }
     check_accounts(tx, queue.workspace, &queue.doc.accounts, &mut errors).await?;
-    if errors.is_empty() { Ok(()) } else { Err(Failure::invalid(errors)) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::invalid(errors))
+    }
 }
 
 async fn check_accounts(
@@ -231,8 +293,13 @@ async fn check_accounts(
 /// Makes the timer of a queue that of its present generation.
 async fn set_timer(app: &App, tx: &mut Tx, queue: &Queue, now: Timestamp) -> Outcome<()> {
     timers::delete_for(tx, TIMER_QUEUE, &queue.id.to_string()).await?;
-    let Some(schedule) = schedule_of(&queue.doc).filter(|_| !queue.is_paused) else { return Ok(()) };
-    let next = schedule.compile().ok().and_then(|compiled| compiled.next_after(now.micros()));
+    let Some(schedule) = schedule_of(&queue.doc).filter(|_| !queue.is_paused) else {
+        return Ok(());
+    };
+    let next = schedule
+        .compile()
+        .ok()
+        .and_then(|compiled| compiled.next_after(now.micros()));
     let Some(next) = next else { return Ok(()) };
     let timer = Timer {
         id: app.engine.ids.new_id(),

@@ -26,11 +26,16 @@ const PAST: i64 = 400 * DAY;
 /// Posts that hold a slot of the queue and have not gone out, in order.
 async fn waiting(change: &mut Change, queue: &Queue) -> Outcome<Vec<Post>> {
     let from = change.now.plus(-PAST);
-    let held = queue_slots::list(&mut change.tx, queue.workspace, queue.id, from, SLOTS_MAX).await?;
+    let held =
+        queue_slots::list(&mut change.tx, queue.workspace, queue.id, from, SLOTS_MAX).await?;
     let mut found = Vec::new();
     for (at, id) in held {
         let post = posts::find_for_update(&mut change.tx, queue.workspace, id).await?;
-        let waits = |post: &Post| post.state == PostState::Scheduled && post.queue == Some(queue.id) && post.due_at == Some(at);
+        let waits = |post: &Post| {
+            post.state == PostState::Scheduled
+                && post.queue == Some(queue.id)
+                && post.due_at == Some(at)
+        };
         found.extend(post.filter(waits));
     }
     Ok(found)
@@ -41,7 +46,8 @@ pub(super) async fn follow(app: &App, change: &mut Change, queue: &Queue) -> Out
     for post in waiting(change, queue).await? {
         if queue.is_paused {
             let subject = post.id.to_string();
-            so_store::timers::delete_for(&mut change.tx, so_engine::loops::TIMER_POST, &subject).await?;
+            so_store::timers::delete_for(&mut change.tx, so_engine::loops::TIMER_POST, &subject)
+                .await?;
         } else {
             go_on(app, change, queue, post).await?;
         }
@@ -59,14 +65,21 @@ async fn go_on(app: &App, change: &mut Change, queue: &Queue, mut post: Post) ->
     if slot.is_none() {
         post.state = PostState::Missed;
         post.queue = None;
-        post.problem = Some("Its slot passed while the queue was paused, and no other is free.".into());
+        post.problem =
+            Some("Its slot passed while the queue was paused, and no other is free.".into());
     }
     post.updated_at = now;
     let revision = post.revision;
     let post = posts::update(&mut change.tx, &post, revision).await?;
     set_timer(app, &mut change.tx, &post).await?;
-    let event = if slot.is_some() { kind::POST_SCHEDULED } else { kind::POST_MISSED };
-    change.emit(event, post.id, serde_json::json!({"post": post})).await?;
+    let event = if slot.is_some() {
+        kind::POST_SCHEDULED
+    } else {
+        kind::POST_MISSED
+    };
+    change
+        .emit(event, post.id, serde_json::json!({"post": post}))
+        .await?;
     change.touch("post", post.id);
     Ok(())
 }
@@ -85,7 +98,13 @@ pub(super) async fn release(app: &App, change: &mut Change, queue: &Queue) -> Ou
         let post = posts::update(&mut change.tx, &post, revision).await?;
         set_timer(app, &mut change.tx, &post).await?;
         if is_missed {
-            change.emit(kind::POST_MISSED, post.id, serde_json::json!({"post": post})).await?;
+            change
+                .emit(
+                    kind::POST_MISSED,
+                    post.id,
+                    serde_json::json!({"post": post}),
+                )
+                .await?;
         }
         change.touch("post", post.id);
     }

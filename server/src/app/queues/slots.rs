@@ -23,14 +23,21 @@ use crate::app::{
 const TEXT_SHOWN: usize = 200;
 
 /// Slots to come.
-pub async fn upcoming(app: &App, workspace: WorkspaceId, id: QueueId, query: &SlotQuery) -> Outcome<SlotList> {
+pub async fn upcoming(
+    app: &App,
+    workspace: WorkspaceId,
+    id: QueueId,
+    query: &SlotQuery,
+) -> Outcome<SlotList> {
     let limit = limit_of(query.limit)?;
     let mut reader = app.reader();
     let queue = queues::find(&mut reader, workspace, id).await?;
     let queue = queue.ok_or_else(|| Failure::not_found("queue"))?;
     let now = app.engine.now();
     let compiled = schedule_of(&queue.doc).and_then(|schedule| schedule.compile().ok());
-    let coming = compiled.map(|compiled| compiled.occurrences(now.micros(), limit)).unwrap_or_default();
+    let coming = compiled
+        .map(|compiled| compiled.occurrences(now.micros(), limit))
+        .unwrap_or_default();
     let most = i64::try_from(limit).unwrap_or(i64::MAX);
     let held = queue_slots::list(&mut reader, workspace, id, now, most).await?;
     let mut moments: BTreeMap<i64, (Option<Occurrence>, Option<PostId>)> = BTreeMap::new();
@@ -46,12 +53,22 @@ pub async fn upcoming(app: &App, workspace: WorkspaceId, id: QueueId, query: &Sl
             Some(post) => slot_post(&mut reader, workspace, post).await?,
             None => None,
         };
-        items.push(slot(Timestamp::from_micros(at), occurrence, post, &queue.doc.time_zone));
+        items.push(slot(
+            Timestamp::from_micros(at),
+            occurrence,
+            post,
+            &queue.doc.time_zone,
+        ));
     }
     Ok(SlotList { items })
 }
 
-fn slot(at: Timestamp, occurrence: Option<Occurrence>, post: Option<SlotPost>, zone: &str) -> UpcomingSlot {
+fn slot(
+    at: Timestamp,
+    occurrence: Option<Occurrence>,
+    post: Option<SlotPost>,
+    zone: &str,
+) -> UpcomingSlot {
     match occurrence {
         Some(seen) => UpcomingSlot {
             at,
@@ -72,10 +89,17 @@ fn slot(at: Timestamp, occurrence: Option<Occurrence>, post: Option<SlotPost>, z
 
 fn local(at: Timestamp, zone: &str) -> String {
     let zone: chrono_tz::Tz = zone.parse().unwrap_or(chrono_tz::UTC);
-    at.to_chrono().with_timezone(&zone).format("%Y-%m-%dT%H:%M:%S").to_string()
+    at.to_chrono()
+        .with_timezone(&zone)
+        .format("%Y-%m-%dT%H:%M:%S")
+        .to_string()
 }
 
-async fn slot_post(sql: &mut dyn Sql, workspace: WorkspaceId, id: PostId) -> Outcome<Option<SlotPost>> {
+async fn slot_post(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    id: PostId,
+) -> Outcome<Option<SlotPost>> {
     let found = posts::find(sql, workspace, id).await?;
     Ok(found.map(|post| SlotPost {
         id,

@@ -29,15 +29,24 @@ pub struct StoreTimeline {
 impl StoreTimeline {
     /// A timeline whose deletions are dated by `now`.
     pub fn new(store: Store, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self { store, now: Box::new(now) }
+        Self {
+            store,
+            now: Box::new(now),
+        }
     }
 
     async fn workspace(&self, account: AccountId) -> Result<WorkspaceId, TimelineError> {
-        let found = accounts::workspace_of(&mut self.store.clone(), account).await.map_err(|e| unavailable(&e))?;
+        let found = accounts::workspace_of(&mut self.store.clone(), account)
+            .await
+            .map_err(|e| unavailable(&e))?;
         found.ok_or_else(|| TimelineError::Refused("The account is not there any more.".into()))
     }
 
-    async fn try_insert(&self, workspace: WorkspaceId, post: &SandboxPost) -> Result<String, StoreError> {
+    async fn try_insert(
+        &self,
+        workspace: WorkspaceId,
+        post: &SandboxPost,
+    ) -> Result<String, StoreError> {
         let mut tx = self.store.begin().await?;
         // Held until the commit, so that two servers cannot both find the key new.
         accounts::find_for_update(&mut tx, workspace, post.account).await?;
@@ -64,7 +73,12 @@ impl StoreTimeline {
         Ok(id)
     }
 
-    async fn try_delete(&self, workspace: WorkspaceId, account: AccountId, id: &str) -> Result<bool, StoreError> {
+    async fn try_delete(
+        &self,
+        workspace: WorkspaceId,
+        account: AccountId,
+        id: &str,
+    ) -> Result<bool, StoreError> {
         let mut tx = self.store.begin().await?;
         let found = sandbox::find(&mut tx, workspace, id).await?;
         if !found.is_some_and(|post| post.account == account) {
@@ -91,7 +105,9 @@ fn unavailable(error: &StoreError) -> TimelineError {
 impl SandboxTimeline for StoreTimeline {
     async fn insert(&self, post: SandboxPost) -> Result<String, TimelineError> {
         let workspace = self.workspace(post.account).await?;
-        self.try_insert(workspace, &post).await.map_err(|error| unavailable(&error))
+        self.try_insert(workspace, &post)
+            .await
+            .map_err(|error| unavailable(&error))
     }
 
     async fn list(
@@ -114,12 +130,18 @@ impl SandboxTimeline for StoreTimeline {
                 published_at: row.created_at,
             })
         };
-        Ok(found.into_iter().filter(|row| row.created_at >= since).filter_map(post).collect())
+        Ok(found
+            .into_iter()
+            .filter(|row| row.created_at >= since)
+            .filter_map(post)
+            .collect())
     }
 
     async fn delete(&self, account: AccountId, id: &str) -> Result<bool, TimelineError> {
         let workspace = self.workspace(account).await?;
-        self.try_delete(workspace, account, id).await.map_err(|error| unavailable(&error))
+        self.try_delete(workspace, account, id)
+            .await
+            .map_err(|error| unavailable(&error))
     }
 
     async fn counts(
@@ -130,13 +152,23 @@ impl SandboxTimeline for StoreTimeline {
         let workspace = self.workspace(account).await?;
         let mut reader = self.store.clone();
         let limit = i64::try_from(LIST_MAX).unwrap_or(0);
-        let all = sandbox::list(&mut reader, workspace, account, "", limit).await.map_err(|e| unavailable(&e))?;
+        let all = sandbox::list(&mut reader, workspace, account, "", limit)
+            .await
+            .map_err(|e| unavailable(&e))?;
         let mut seen = Vec::new();
         for id in ids {
-            let found = sandbox::find(&mut reader, workspace, id).await.map_err(|e| unavailable(&e))?;
+            let found = sandbox::find(&mut reader, workspace, id)
+                .await
+                .map_err(|e| unavailable(&e))?;
             if found.is_some_and(|post| post.account == account) {
-                let replies = all.iter().filter(|post| post.reply_to.as_deref() == Some(id)).count();
-                let values = [("likes".to_string(), 0), ("replies".to_string(), replies as i64)];
+                let replies = all
+                    .iter()
+                    .filter(|post| post.reply_to.as_deref() == Some(id))
+                    .count();
+                let values = [
+                    ("likes".to_string(), 0),
+                    ("replies".to_string(), replies as i64),
+                ];
                 seen.push((id.clone(), values.into()));
             }
         }
