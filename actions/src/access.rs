@@ -1,33 +1,24 @@
-//! Tokens and files while they are in use.
+//! Networks, tokens and files while they are in use.
 //!
-//! Owns the only place that opens an account's token, and its renewal. Must not
-//! know a network but through the registry. Invariant: a renewed token is on
-//! disk before it is used.
+//! Owns what a call to a network is given. Must not know a network but through
+//! the registry. Invariant: every call has fresh randomness and the present moment.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::Value;
 use so_connectors::{
     Connector, ConnectorError, Cx, ErrorClass, MediaFacts, MediaFile, MediaSource, NetworkConfig,
-    Registry, SecretValue,
-    oauth::{Refresher, TokenVault},
+    Registry, SecretValue, oauth::Refresher,
 };
 use so_engine::clock::Ids;
-use so_model::{
-    IdSource as _, Timestamp, account::Account, content::Content, id::MediaId, time::MINUTE,
-};
+use so_model::{IdSource as _, account::Account, content::Content, id::MediaId};
 use so_net::{Bytes, Outbound};
-use so_store::{Sql, Store, StoreError, Tx, accounts, media, secrets, vault::Vault};
+use so_store::{Sql, Store, StoreError, media, vault::Vault};
 
-use crate::deps::MediaBytes;
-
-/// Name of an account's token among its secrets.
-pub const TOKEN_SECRET: &str = "token";
-/// Name of the note that a renewal is under way.
-const RENEWAL_SECRET: &str = "renewal";
-/// A renewal noted longer ago was given up by a server that died: no call for a token takes so long.
-const RENEWAL_MAX: i64 = 2 * MINUTE;
+use crate::{
+    deps::MediaBytes,
+    tokens::{Keeper, database},
+};
 
 /// What access is built of.
 pub struct AccessParts {
@@ -232,26 +223,6 @@ fn gone(account: &Account, id: MediaId) -> ConnectorError {
     .field("/media")
 }
 
-fn database(account: &Account, error: &StoreError) -> ConnectorError {
-    tracing::warn!(account.id = %account.id, %error, "what a publish needs could not be read");
-    let class = match error {
-        StoreError::Vault(_) | StoreError::Corrupt { .. } => ErrorClass::Config,
-        _ => ErrorClass::Transient,
-    };
-    let code = format!("{}.storage", account.network);
-    let error = ConnectorError::new(
-        class,
-        code,
-        format!("the account's secret or files could not be read: {error}"),
-    );
-    match class {
-        ErrorClass::Config => {
-            error.next_step("check that the server runs with the master key it was set up with")
-        }
-        _ => error.next_step("it is tried again"),
-    }
-}
-
 struct Stored {
     media: Arc<dyn MediaBytes>,
     key: String,
@@ -264,164 +235,5 @@ impl MediaSource for Stored {
     }
     async fn public_url(&self) -> Option<String> {
         self.media.public_url(&self.key).await
-    }
-}
-
-/// Seals an account's token, within the transaction that stores the account.
-pub async fn put_token(
-    tx: &mut Tx,
-    vault: &Vault,
-    account: &Account,
-    token: &SecretValue,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let text = token.expose().to_string();
-    secrets::put(
-        tx,
-        vault,
-        account.workspace,
-        &account.id.to_string(),
-        TOKEN_SECRET,
-        &text,
-        now,
-    )
-    .await
-}
-
-/// Tokens in the database.
-struct Keeper {
-    store: Store,
-    vault: Vault,
-    ids: Ids,
-}
-
-impl Keeper {
-    async fn read(
-        &self,
-        sql: &mut dyn Sql,
-        account: &Account,
-        name: &str,
-    ) -> Result<Option<String>, StoreError> {
-        let owner = account.id.to_string();
-        let found = secrets::get(sql, &self.vault, account.workspace, &owner, name).await?;
-        Ok(found.map(|text| text.expose().to_owned()))
-    }
-
-    async fn try_claim(&self, account: &Account) -> Result<bool, StoreError> {
-        let now = self.ids.now();
-        let owner = account.id.to_string();
-        let mut tx = self.store.begin().await?;
-        // Held until the commit, so that two servers cannot both find no note.
-        accounts::find_for_update(&mut tx, account.workspace, account.id).await?;
-        let noted = self
-            .read(&mut tx, account, RENEWAL_SECRET)
-            .await?
-            .and_then(|text| Timestamp::parse(&text));
-        if let Some(at) = noted {
-            if now.since(at) < RENEWAL_MAX {
-                tx.rollback().await?;
-                return Ok(false);
-            }
-            tracing::warn!(account.id = %owner, "a renewal was cut short by a stop; the token may be lost");
-        }
-        let note = now.to_string();
-        secrets::put(
-            &mut tx,
-            &self.vault,
-            account.workspace,
-            &owner,
-            RENEWAL_SECRET,
-            &note,
-            now,
-        )
-        .await?;
-        tx.commit().await?;
-        Ok(true)
-    }
-
-    async fn try_store(
-        &self,
-        account: &Account,
-        token: &SecretValue,
-        expires_at: Option<Timestamp>,
-    ) -> Result<(), StoreError> {
-        let now = self.ids.now();
-        let mut tx = self.store.begin().await?;
-        put_token(&mut tx, &self.vault, account, token, now).await?;
-        secrets::delete(
-            &mut tx,
-            account.workspace,
-            &account.id.to_string(),
-            RENEWAL_SECRET,
-        )
-        .await?;
-        if let Some(mut stored) =
-            accounts::find_for_update(&mut tx, account.workspace, account.id).await?
-        {
-            stored.token_expires_at = expires_at;
-            stored.updated_at = now;
-            accounts::update(&mut tx, &stored).await?;
-        }
-        tx.commit().await
-    }
-
-    async fn try_release(&self, account: &Account) -> Result<(), StoreError> {
-        let mut tx = self.store.begin().await?;
-        secrets::delete(
-            &mut tx,
-            account.workspace,
-            &account.id.to_string(),
-            RENEWAL_SECRET,
-        )
-        .await?;
-        tx.commit().await
-    }
-}
-
-#[async_trait]
-impl TokenVault for Keeper {
-    async fn load(
-        &self,
-        account: &Account,
-    ) -> Result<(SecretValue, Option<Timestamp>), ConnectorError> {
-        let mut reader = self.store.clone();
-        let text = self
-            .read(&mut reader, account, TOKEN_SECRET)
-            .await
-            .map_err(|e| database(account, &e))?;
-        let value = text.and_then(|text| serde_json::from_str::<Value>(&text).ok());
-        let value = value.ok_or_else(|| {
-            ConnectorError::new(
-                ErrorClass::Reconnect,
-                format!("{}.no_token", account.network),
-                "there is no token for this account",
-            )
-            .next_step("connect the account again")
-        })?;
-        let stored = accounts::find(&mut reader, account.workspace, account.id)
-            .await
-            .map_err(|e| database(account, &e))?;
-        let expires_at = stored.map_or(account.token_expires_at, |stored| stored.token_expires_at);
-        Ok((SecretValue::new(value), expires_at))
-    }
-    async fn claim(&self, account: &Account) -> Result<bool, ConnectorError> {
-        self.try_claim(account)
-            .await
-            .map_err(|e| database(account, &e))
-    }
-    async fn store(
-        &self,
-        account: &Account,
-        token: &SecretValue,
-        expires_at: Option<Timestamp>,
-    ) -> Result<(), ConnectorError> {
-        self.try_store(account, token, expires_at)
-            .await
-            .map_err(|e| database(account, &e))
-    }
-    async fn release(&self, account: &Account) -> Result<(), ConnectorError> {
-        self.try_release(account)
-            .await
-            .map_err(|e| database(account, &e))
     }
 }

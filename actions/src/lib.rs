@@ -38,15 +38,17 @@ pub mod queue_requeue;
 pub mod rule_call;
 pub mod script_run;
 pub mod starters;
+mod tokens;
 pub mod webhook_send;
 
 #[cfg(test)]
 mod tests;
 
-pub use access::{Access, AccessParts, TOKEN_SECRET, put_token};
+pub use access::{Access, AccessParts};
 pub use deps::{ActionDeps, MailConfig, MailTls, MediaBytes};
 pub use port::ConnectorPort;
 pub use starters::{Starter, check_starters, starters};
+pub use tokens::{TOKEN_SECRET, put_token};
 
 /// Every action, one line each.
 pub fn all(deps: &ActionDeps) -> Vec<Action> {

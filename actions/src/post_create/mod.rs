@@ -301,11 +301,18 @@ impl LocalAction for PostCreate {
         if let Some(fit) = params.fit {
             self.fit(&mut post, &chosen, fit)?;
         }
+        if params.labels.len() > LABELS_MAX {
+            let reason = format!(
+                "a post has at most {LABELS_MAX} labels, these are {}",
+                params.labels.len()
+            );
+            return Err(params::bad("labels", reason).into());
+        }
         post.labels = source
             .as_ref()
             .map(|source| source.labels.clone())
             .unwrap_or_default();
-        for (index, text) in params.labels.iter().take(LABELS_MAX).enumerate() {
+        for (index, text) in params.labels.iter().enumerate() {
             let label = labels::find_or_make(cx, &format!("labels/{index}"), text).await?;
             if !post.labels.contains(&label.id) {
                 post.labels.push(label.id);

@@ -2,6 +2,7 @@
 
 mod doubt;
 mod local;
+mod network;
 mod way_of_a_post;
 
 use std::sync::Arc;
@@ -42,16 +43,23 @@ use crate::{Access, AccessParts, ActionDeps, ConnectorPort, MediaBytes, put_toke
 /// 2026-06-01T08:00:00Z, a Monday.
 pub(crate) const START: Timestamp = Timestamp::from_micros(1_780_300_800_000_000);
 
-struct NoMedia;
+/// The bytes of the one file there is.
+pub(crate) const FILE: &[u8] = b"\x89PNG\r\n\x1a\n of a kind";
+
+/// A media store with one file, under the key `one`.
+struct OneFile;
 
 #[async_trait]
-impl MediaBytes for NoMedia {
-    async fn bytes(&self, _: &str) -> std::io::Result<Bytes> {
-        Err(std::io::ErrorKind::NotFound.into())
+impl MediaBytes for OneFile {
+    async fn bytes(&self, key: &str) -> std::io::Result<Bytes> {
+        match key {
+            "one" => Ok(Bytes::from_static(FILE)),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        }
     }
 }
 
-fn deps_with(ids: Ids, timeline: Arc<MemoryTimeline>) -> ActionDeps {
+fn deps_with(ids: Ids, timeline: Arc<MemoryTimeline>, networks: NetworkConfig) -> ActionDeps {
     let allow = ["127.0.0.1:*", "localhost:*"]
         .iter()
         .map(|rule| rule.parse().unwrap())
@@ -63,8 +71,8 @@ fn deps_with(ids: Ids, timeline: Arc<MemoryTimeline>) -> ActionDeps {
             allow,
             ..OutboundConfig::default()
         }),
-        media: Arc::new(NoMedia),
-        networks: NetworkConfig::default(),
+        media: Arc::new(OneFile),
+        networks,
         ids,
     });
     ActionDeps {
@@ -80,6 +88,7 @@ pub(crate) fn deps() -> ActionDeps {
     deps_with(
         Ids::new(Arc::new(ManualClock::at(START)), 1),
         Arc::new(MemoryTimeline::default()),
+        NetworkConfig::default(),
     )
 }
 
@@ -132,16 +141,25 @@ pub(crate) struct World {
 
 impl World {
     pub async fn new() -> Self {
-        Self::with(|_| {}).await
+        Self::build(NetworkConfig::default(), |_| {}).await
     }
 
     /// With other dependencies.
     pub async fn with(change: impl FnOnce(&mut ActionDeps)) -> Self {
+        Self::build(NetworkConfig::default(), change).await
+    }
+
+    /// With networks at other addresses.
+    pub async fn at(networks: NetworkConfig) -> Self {
+        Self::build(networks, |_| {}).await
+    }
+
+    async fn build(networks: NetworkConfig, change: impl FnOnce(&mut ActionDeps)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::at(START);
         let ids = Ids::new(Arc::new(clock.clone()), 7);
         let timeline = Arc::new(MemoryTimeline::default());
-        let mut deps = deps_with(ids.clone(), timeline.clone());
+        let mut deps = deps_with(ids.clone(), timeline.clone(), networks);
         change(&mut deps);
         let store = Store::open(&StoreOptions::in_folder(folder.path()))
             .await
