@@ -112,7 +112,7 @@ fn plugin_lists(root: &Path, breaches: &mut Vec<String>) -> anyhow::Result<()> {
         ("triggers/src", "triggers/src/lib.rs"),
         ("actions/src", "actions/src/lib.rs"),
         ("connectors/src", "connectors/src/registry.rs"),
-        ("rules-examples", "actions/src/starters.rs"),
+        ("rules-examples", "actions/src/starters/mod.rs"),
     ] {
         let Ok(text) = fs::read_to_string(root.join(list)) else {
             breaches.push(format!("{list} is missing: it lists what is in {folder}"));
