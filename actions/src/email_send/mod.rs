@@ -81,12 +81,7 @@ fn one_line(text: &str) -> String {
     line.trim().to_owned()
 }
 
-fn message(
-    config: &MailConfig,
-    params: &Params,
-    key: &str,
-    now: so_model::Timestamp,
-) -> Result<Message, ActionError> {
+fn check_size(params: &Params) -> Result<(), ActionError> {
     if params.to.is_empty() || params.to.len() > RECIPIENTS_MAX {
         return Err(params::bad(
             "to",
@@ -103,6 +98,16 @@ fn message(
             format!("at most {TEXT_MAX} bytes with html, these are {size}"),
         ));
     }
+    Ok(())
+}
+
+fn message(
+    config: &MailConfig,
+    params: &Params,
+    key: &str,
+    now: so_model::Timestamp,
+) -> Result<Message, ActionError> {
+    check_size(params)?;
     let from: Mailbox = config.from.parse().map_err(|_| {
         ActionError::fail(
             "email.not_configured",

@@ -95,22 +95,12 @@ async fn fail_post(
     ))
 }
 
-async fn outcome(cx: &mut LocalContext<'_>, id: PostId) -> Result<LocalEnd, LocalError> {
-    let rows = publications::list_for_post(cx.tx, cx.workspace, id).await?;
-    let all: Vec<Publication> = rows.into_iter().map(|row| row.publication).collect();
-    let Some(post) = store::find(cx.tx, cx.workspace, id).await? else {
-        return Err(ActionError::fail(
-            "post.not_found",
-            "the post was deleted while it was published",
-        )
-        .into());
-    };
-    if all.iter().any(|publication| is_open(publication, &all)) {
-        return Ok(LocalEnd::Wait {
-            reason: waits_for(&all),
-            output: json!({"post": id}),
-        });
-    }
+/// What became of a post at each of its accounts.
+async fn account_lines(
+    cx: &mut LocalContext<'_>,
+    post: &Post,
+    all: &[Publication],
+) -> Result<Vec<Value>, LocalError> {
     let mut lines = Vec::new();
     for variant in &post.variants {
         let of_variant = all
@@ -127,6 +117,26 @@ async fn outcome(cx: &mut LocalContext<'_>, id: PostId) -> Result<LocalEnd, Loca
             "problem": of_variant.clone().find_map(|publication| publication.problem.clone()),
         }));
     }
+    Ok(lines)
+}
+
+async fn outcome(cx: &mut LocalContext<'_>, id: PostId) -> Result<LocalEnd, LocalError> {
+    let rows = publications::list_for_post(cx.tx, cx.workspace, id).await?;
+    let all: Vec<Publication> = rows.into_iter().map(|row| row.publication).collect();
+    let Some(post) = store::find(cx.tx, cx.workspace, id).await? else {
+        return Err(ActionError::fail(
+            "post.not_found",
+            "the post was deleted while it was published",
+        )
+        .into());
+    };
+    if all.iter().any(|publication| is_open(publication, &all)) {
+        return Ok(LocalEnd::Wait {
+            reason: waits_for(&all),
+            output: json!({"post": id}),
+        });
+    }
+    let lines = account_lines(cx, &post, &all).await?;
     let is_live = all
         .iter()
         .any(|publication| publication.state == PublicationState::Published);

@@ -67,6 +67,37 @@ fn repeat(cx: &LocalContext<'_>, source: &Post, evergreen: &Evergreen) -> Post {
     post
 }
 
+/// The repeating of a post that appears once more, or why it does not.
+async fn next_appearance(
+    cx: &mut LocalContext<'_>,
+    source: &Post,
+) -> Result<Result<Evergreen, String>, LocalError> {
+    let Some(evergreen) = source.evergreen.clone() else {
+        return Ok(Err("the post is not evergreen".into()));
+    };
+    let count = evergreen.count.max(1);
+    if count >= evergreen.max_times {
+        return Ok(Err(format!(
+            "it has appeared {count} times, as often as it may"
+        )));
+    }
+    let root = source.repeats.unwrap_or(source.id);
+    let repeats = store::find_repeats(cx.tx, cx.workspace, root, REPEATS_MAX).await?;
+    let is_next = |post: &&Post| {
+        post.evergreen
+            .as_ref()
+            .is_some_and(|other| other.count == count + 1)
+    };
+    if let Some(known) = repeats.iter().find(is_next) {
+        return Ok(Err(format!(
+            "appearance {} is there already: {}",
+            count + 1,
+            known.id
+        )));
+    }
+    Ok(Ok(evergreen))
+}
+
 async fn queue_of(
     cx: &mut LocalContext<'_>,
     params: &Params,
@@ -100,29 +131,10 @@ impl LocalAction for QueueRequeue {
         let params: Params = params::read(params)?;
         let house = posts::house(cx).await?;
         let source = posts::post(cx, "post", &params.post).await?;
-        let Some(evergreen) = source.evergreen.clone() else {
-            return Ok(not_done("the post is not evergreen"));
+        let evergreen = match next_appearance(cx, &source).await? {
+            Ok(evergreen) => evergreen,
+            Err(reason) => return Ok(not_done(reason)),
         };
-        let count = evergreen.count.max(1);
-        if count >= evergreen.max_times {
-            return Ok(not_done(format!(
-                "it has appeared {count} times, as often as it may"
-            )));
-        }
-        let root = source.repeats.unwrap_or(source.id);
-        let repeats = store::find_repeats(cx.tx, cx.workspace, root, REPEATS_MAX).await?;
-        let is_next = |post: &&Post| {
-            post.evergreen
-                .as_ref()
-                .is_some_and(|other| other.count == count + 1)
-        };
-        if let Some(known) = repeats.iter().find(is_next) {
-            return Ok(not_done(format!(
-                "appearance {} is there already: {}",
-                count + 1,
-                known.id
-            )));
-        }
         let interval = parse_duration(&evergreen.interval).map_err(|error| {
             params::bad("post/evergreen/interval", error.reason).next_step(error.next_step)
         })?;

@@ -134,7 +134,10 @@ async fn a_thread_goes_out_part_by_part_each_to_the_one_before() {
 #[tokio::test]
 async fn a_lost_answer_leaves_one_post_at_the_network() {
     let mut bench = Bench::start().await;
-    bench.double.core().fail_next(Op::Publish, Fault::TakenThenCut);
+    bench
+        .double
+        .core()
+        .fail_next(Op::Publish, Fault::TakenThenCut);
     let outcome = bench.publish("{text: Doubtful}").await;
     for _ in 0..30 {
         bench.world.clock.advance(MINUTE);

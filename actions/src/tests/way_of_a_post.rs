@@ -199,3 +199,51 @@ async fn a_recurring_post_makes_one_post_for_each_occurrence() {
     assert_eq!(world.published().len(), 2);
     assert_eq!(world.post(&pattern).await.state, PostState::Approved);
 }
+
+#[tokio::test]
+async fn a_refused_post_is_told_once_and_can_be_mended_when_nothing_was_sent() {
+    let mut world = World::new().await;
+    world.starter("publish-when-due").await;
+    world.starter("notify-failures").await;
+    let account = world.account;
+    let mut ids = Vec::new();
+    for text in ["Refused by the network", ""] {
+        world
+            .timeline
+            .fail_next(so_connectors::sandbox::Fault::Reject);
+        let made = world
+            .steps(&format!(
+                "{{id: make, action: post.create, with: {{text: '{text}', accounts: [{account}], state: approved}}}}, \
+                 {{id: plan, action: post.schedule, with: {{post: '{{{{ steps.make.output.post.id }}}}', after: 1m}}}}"
+            ))
+            .await;
+        world.clock.advance(MINUTE);
+        world.settle().await;
+        ids.push(made.post_id("plan"));
+    }
+    let mut reader = world.engine.store.clone();
+    let told = so_store::notifications::list(&mut reader, world.workspace, true, "", 10)
+        .await
+        .unwrap();
+    let titles: Vec<&str> = told.iter().map(|note| note.title.as_str()).collect();
+    assert_eq!(titles, ["A post was not published"; 2]);
+
+    let again = |id: &str| {
+        format!(
+            "{{id: edit, action: post.edit, with: {{post: {id}, text: Mended}}}}, \
+             {{id: plan, action: post.schedule, with: {{post: {id}, after: 1m}}}}"
+        )
+    };
+    let refused = world.steps(&again(&ids[0])).await;
+    assert!(
+        refused.error("plan").contains("try its publications again"),
+        "{}",
+        refused.error("plan")
+    );
+    // The second fault is still waiting: the empty post never reached the network.
+    world.steps(&again(&ids[1])).await;
+    world.clock.advance(MINUTE);
+    world.settle().await;
+    assert_eq!(world.post(&ids[1]).await.state, PostState::Failed);
+    assert!(world.published().is_empty());
+}

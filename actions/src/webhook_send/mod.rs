@@ -20,12 +20,12 @@ use so_engine::{
 use so_model::{
     IdSource as _,
     event::{Cause, Event, kind},
-    id::EndpointId,
+    id::{EndpointId, WorkspaceId},
     time::DAY,
 };
 use so_net::Outbound;
 use so_store::{
-    StoreError, endpoints,
+    Store, StoreError, endpoints,
     endpoints::Endpoint,
     events, secrets,
     vault::{SecretText, Vault},
@@ -79,6 +79,35 @@ fn database(error: &StoreError) -> ActionError {
     )
 }
 
+/// The workspace's address that is meant; none for an address that is only written.
+async fn endpoint_of(
+    reader: &mut Store,
+    workspace: WorkspaceId,
+    params: &Params,
+) -> Result<Option<Endpoint>, ActionError> {
+    match (&params.endpoint, &params.url) {
+        (Some(text), None) => {
+            let id: EndpointId = params::id("endpoint", text)?;
+            let found = endpoints::find(reader, workspace, id)
+                .await
+                .map_err(|e| database(&e))?;
+            found.map(Some).ok_or_else(|| {
+                let message = format!("endpoint: there is no webhook address {id}");
+                ActionError::fail("endpoint.not_found", message)
+                    .next_step("choose another webhook address in the step")
+            })
+        }
+        (None, Some(url)) => endpoints::find_by_url(reader, workspace, url)
+            .await
+            .map_err(|e| database(&e)),
+        (None, None) => Err(params::bad("endpoint", "endpoint or url is missing")),
+        (Some(_), Some(_)) => Err(params::bad(
+            "url",
+            "endpoint and url are both there; keep one of them",
+        )),
+    }
+}
+
 impl WebhookSend {
     /// With the instance's client and vault.
     pub fn new(deps: &ActionDeps) -> Self {
@@ -92,34 +121,10 @@ impl WebhookSend {
 
     async fn target(&self, cx: &RemoteContext<'_>, params: &Params) -> Result<Target, ActionError> {
         let mut reader = cx.store.clone();
-        let endpoint = match (&params.endpoint, &params.url) {
-            (Some(text), None) => {
-                let id: EndpointId = params::id("endpoint", text)?;
-                let found = endpoints::find(&mut reader, cx.workspace, id)
-                    .await
-                    .map_err(|e| database(&e))?;
-                Some(found.ok_or_else(|| {
-                    ActionError::fail(
-                        "endpoint.not_found",
-                        format!("endpoint: there is no webhook address {id}"),
-                    )
-                    .next_step("choose another webhook address in the step")
-                })?)
-            }
-            (None, Some(url)) => endpoints::find_by_url(&mut reader, cx.workspace, url)
-                .await
-                .map_err(|e| database(&e))?,
-            (None, None) => return Err(params::bad("endpoint", "endpoint or url is missing")),
-            (Some(_), Some(_)) => {
-                return Err(params::bad(
-                    "url",
-                    "endpoint and url are both there; keep one of them",
-                ));
-            }
-        };
-        let Some(endpoint) = endpoint else {
+        let Some(endpoint) = endpoint_of(&mut reader, cx.workspace, params).await? else {
+            let url = params.url.clone().unwrap_or_default();
             return Ok(Target {
-                url: params.url.clone().unwrap_or_default(),
+                url,
                 endpoint: None,
                 secret: None,
             });
