@@ -180,7 +180,7 @@ mod tests {
     const BODY: &[u8] = br#"{"test": 2432232314}"#;
     const AT: i64 = 1_614_265_330;
 
-    fn headers(signature: &str) -> impl Fn(&str) -> Option<&str> {
+    fn headers<'a>(signature: &'a str) -> impl Fn(&str) -> Option<&'a str> + use<'a> {
         move |name| match name {
             "webhook-id" => Some(ID),
             "webhook-timestamp" => Some("1614265330"),
