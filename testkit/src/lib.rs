@@ -1,4 +1,5 @@
-//! What the tests of the other crates stand on: real counterparts and a private PostgreSQL.
+//! What the tests of the other crates stand on: real counterparts, a private PostgreSQL, the product as a
+//! process and a browser to look at its page with.
 //!
 //! Used only from tests; nothing here is part of the product.
 //! Invariant: what cannot be had on a machine is skipped loudly, never silently.
@@ -6,3 +7,4 @@
 
 pub mod counterpart;
 pub mod postgres;
+pub mod product;
