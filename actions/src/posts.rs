@@ -12,7 +12,7 @@ use so_engine::plugin::{ActionError, LocalContext, LocalError};
 use so_model::{
     account::{Account, AccountState},
     content::Content,
-    id::PostId,
+    id::{AccountId, PostId},
     post::{Post, Variant},
 };
 use so_store::{accounts, posts, workspaces};
@@ -125,8 +125,9 @@ pub(crate) fn set_own_texts(
     own: &BTreeMap<String, OwnText>,
 ) -> Result<(), ActionError> {
     // A network's text first, so that an account's own goes before it.
+    let is_account = |key: &str| key.parse::<AccountId>().is_ok();
     let (by_account, by_network): (Vec<_>, Vec<_>) =
-        own.iter().partition(|(key, _)| key.contains('_'));
+        own.iter().partition(|(key, _)| is_account(key));
     for (key, text) in by_network.into_iter().chain(by_account) {
         let field = format!("variants/{key}");
         let mut found = false;

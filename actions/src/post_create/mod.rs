@@ -297,6 +297,14 @@ impl LocalAction for PostCreate {
             }
         }
         let networks = posts::networks_of(cx, &post.variants).await?;
+        if let Some(key) = params
+            .destinations
+            .keys()
+            .find(|key| !networks.contains_key(*key))
+        {
+            let field = format!("destinations/{key}");
+            return Err(params::bad(&field, "the post goes to no such account").into());
+        }
         posts::set_own_texts(&mut post, &networks, &params.variants)?;
         if let Some(fit) = params.fit {
             self.fit(&mut post, &chosen, fit)?;

@@ -1,7 +1,7 @@
 //! Actions on our own database, each through a rule.
 
 use so_model::{event::kind, post::PostState, time::HOUR};
-use so_store::{labels, notifications, queue_slots};
+use so_store::{labels, notifications, queue_slots, queues};
 
 use super::{START, World};
 
@@ -388,4 +388,66 @@ async fn a_script_computes_with_its_input_and_the_event() {
         "{}",
         broken.error("calc")
     );
+}
+
+#[tokio::test]
+async fn an_approved_post_that_a_rule_changes_needs_another_approval() {
+    let mut world = World::new().await;
+    let account = world.account;
+    let with = format!("text: a, accounts: [{account}], state: approved");
+    let id = world.steps(&create(&with)).await.post_id("make");
+    world.require_approval().await;
+    let edit =
+        |text: &str| format!("{{id: edit, action: post.edit, with: {{post: {id}, text: {text}}}}}");
+    let same = world.steps(&edit("a")).await;
+    assert_eq!(same.output("edit")["post"]["state"], "approved");
+    let other = world.steps(&edit("b")).await;
+    assert_eq!(other.output("edit")["post"]["state"], "pending_approval");
+    assert!(other.output("edit")["note"].is_string());
+}
+
+#[tokio::test]
+async fn an_unchanged_clone_of_an_approved_post_is_approved_and_a_changed_one_is_not() {
+    let mut world = World::new().await;
+    let account = world.account;
+    let with = format!("text: a, accounts: [{account}], state: approved");
+    let id = world.steps(&create(&with)).await.post_id("make");
+    world.require_approval().await;
+    for (with, state) in [
+        (format!("clone_of: {id}, state: approved"), "approved"),
+        (format!("clone_of: {id}, text: b, state: approved"), "draft"),
+    ] {
+        let made = world.steps(&create(&with)).await;
+        assert_eq!(made.output("make")["post"]["state"], state, "{with}");
+    }
+}
+
+#[tokio::test]
+async fn a_paused_queue_is_waited_for() {
+    let mut world = World::new().await;
+    let id = world.queue("Main", &["12:00"]).await;
+    let pause = |is_paused: bool| {
+        let (store, workspace) = (world.engine.store.clone(), world.workspace);
+        async move {
+            let mut tx = store.begin().await.unwrap();
+            let mut queue = queues::find(&mut tx, workspace, id).await.unwrap().unwrap();
+            queue.is_paused = is_paused;
+            let generation = queue.generation;
+            queues::update(&mut tx, &queue, generation).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+    };
+    let (on, off) = (pause(true), pause(false));
+    on.await;
+    let steps = format!(
+        "{}, {{id: add, action: queue.add, with: {{post: '{{{{ steps.make.output.post.id }}}}', queue: Main}}}}",
+        create("text: a")
+    );
+    let waiting = world.steps(&steps).await;
+    assert_eq!(waiting.memo("add").output["code"], "queue.paused");
+    off.await;
+    world.clock.advance(so_model::time::MINUTE);
+    world.settle().await;
+    let done = world.outcome(waiting.run.rule).await;
+    assert_eq!(done.output("add")["slot"]["at"], "2026-06-01T10:00:00Z");
 }
