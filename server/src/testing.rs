@@ -21,7 +21,11 @@ use so_store::{Store, StoreOptions, memberships, vault::MasterKey, vault::Vault}
 use tower::ServiceExt as _;
 
 use crate::{
-    app::{App, AppSetup, hooks::Unfurnished},
+    app::{
+        App, AppSetup,
+        hooks::Unfurnished,
+        tokens::{Bearer, issue_access},
+    },
     config::Config,
     http::{peer::Peer, router},
 };
@@ -286,6 +290,20 @@ impl TestApp {
             .json(&json!({ "email": email, "password": password }))
             .send()
             .await
+    }
+
+    /// The same session with an access token made now, after the clock has moved on.
+    pub fn renewed(&self, person: &Person) -> Person {
+        let session = person.cookie.split('.').next().unwrap().parse().unwrap();
+        let bearer = Bearer {
+            user: person.id.parse().unwrap(),
+            session,
+        };
+        let token = issue_access(&self.app.keys, bearer, self.app.now()).unwrap();
+        Person {
+            token,
+            ..person.clone()
+        }
     }
 
     /// Exchanges a refresh token.

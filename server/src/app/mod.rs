@@ -25,6 +25,7 @@ pub mod publications;
 pub mod queues;
 pub mod rules;
 pub mod runs;
+pub mod recovery;
 pub mod sandbox;
 pub mod secrets;
 pub mod sessions;

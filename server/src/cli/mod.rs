@@ -56,6 +56,9 @@ enum Command {
         /// The address people use.
         #[arg(long, value_name = "URL")]
         public_url: Option<String>,
+        /// Publishes again after a backup was restored.
+        #[arg(long)]
+        resume: bool,
     },
     /// Brings the database's schema up to date and ends.
     Migrate,
@@ -172,7 +175,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
 
 async fn dispatch(command: Command, loaded: Loaded) -> anyhow::Result<()> {
     match command {
-        Command::Serve { .. } => serve::run(loaded.config).await,
+        Command::Serve { resume, .. } => serve::run(loaded.config, resume).await,
         Command::Migrate => data::migrate(&loaded.config).await,
         Command::Config {
             command: ConfigCommand::Check,
@@ -213,7 +216,10 @@ fn flags(cli: &Cli) -> Flags {
         ("server.data_dir", cli.common.data_dir.as_deref().map(text)),
         ("database.url", cli.common.database_url.clone()),
     ];
-    if let Command::Serve { listen, public_url } = &cli.command {
+    if let Command::Serve {
+        listen, public_url, ..
+    } = &cli.command
+    {
         flags.push(("server.listen", listen.clone()));
         flags.push(("server.public_url", public_url.clone()));
     }

@@ -1,24 +1,29 @@
 //! `restore`: puts a backup into the data folder of a stopped server.
 //!
-//! Invariant: a restored database carries the mark `recovery_epoch`, so that the engine takes nothing that
-//! is due for unsent: what went out after the backup was taken is in no row.
+//! Invariant: a database gets its place only when it is held (see `app::recovery`) and its secrets can be
+//! opened, so that neither a crash nor a wrong key leaves one that publishes what went out already.
 
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, bail};
 use so_model::IdSource as _;
-use so_store::{instance, vault::Vault};
+use so_store::{Store, StoreOptions, vault::Vault};
 
 use super::{
     copy::{copy_file, copy_folder, hash_file, read_manifest},
-    data::{DATABASE_FILE, DataFolder, KEY_FILE, MEDIA_FOLDER, open_store, open_vault},
+    data::{DATABASE_FILE, DataFolder, KEY_FILE, MEDIA_FOLDER, open_vault},
 };
 use so_engine::clock::Ids;
 
-use crate::{app::secrets::TokenKeys, config::Config};
+use crate::{
+    app::{recovery, secrets::TokenKeys},
+    config::Config,
+};
 
-/// The mark of a restored database: when it was restored.
-pub(super) const RECOVERY_MARK: &str = "recovery_epoch";
+/// Where the database lies until it is ready.
+const ASIDE: &str = "restoring.db";
+/// Results that the former database could not take; they belong to no row of the restored one.
+const SPILL_FILE: &str = "outcomes.spill";
 
 pub(super) async fn run(config: &Config, source: &Path, force: bool) -> anyhow::Result<()> {
     if config.database.url.is_some() {
@@ -46,35 +51,33 @@ pub(super) async fn run(config: &Config, source: &Path, force: bool) -> anyhow::
         );
     }
     let vault = open_vault(config)?;
+    let aside = folder.join(ASIDE);
+    remove_database(&aside)?;
+    copy_file(&database, &aside)?;
+    prepare(&aside, &vault).await?;
     clear(folder)?;
-    copy_file(&database, &folder.join(DATABASE_FILE))?;
     let media_files = copy_folder(&source.join(MEDIA_FOLDER), &folder.join(MEDIA_FOLDER))?;
+    fs::rename(&aside, folder.join(DATABASE_FILE))
+        .and_then(|()| fs::File::open(folder)?.sync_all())
+        .context("could not put the database into its place")?;
+    super::print(&format!(
+        "restored the backup of {} with {media_files} uploads\n\
+         nothing is published until you have looked at what is due and started the server once with \
+         serve --resume: whatever went out after the backup would go out again\n",
+        manifest.made_at
+    ))?;
     if media_files != manifest.media_files {
         bail!(
-            "the backup holds {media_files} uploads instead of {}",
+            "the backup held {} uploads when it was made",
             manifest.media_files
         );
     }
-    mark(config, &vault).await?;
-    super::print(&format!(
-        "restored the backup of {}\nposts that were due since then wait until somebody has looked at them\n",
-        manifest.made_at
-    ))
+    Ok(())
 }
 
 fn clear(folder: &Path) -> anyhow::Result<()> {
-    for name in [
-        DATABASE_FILE.to_string(),
-        format!("{DATABASE_FILE}-wal"),
-        format!("{DATABASE_FILE}-shm"),
-    ] {
-        match fs::remove_file(folder.join(&name)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("could not remove {name}"));
-            }
-            _ => {}
-        }
-    }
+    remove_database(&folder.join(DATABASE_FILE))?;
+    remove(&folder.join(SPILL_FILE))?;
     match fs::remove_dir_all(folder.join(MEDIA_FOLDER)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("could not remove {MEDIA_FOLDER}"))
@@ -83,16 +86,38 @@ fn clear(folder: &Path) -> anyhow::Result<()> {
     }
 }
 
-async fn mark(config: &Config, vault: &Vault) -> anyhow::Result<()> {
-    let store = open_store(config).await?;
+fn remove_database(path: &Path) -> anyhow::Result<()> {
+    // The log first: without its database it is nothing, the other way round it would be read into the next one.
+    for end in ["-wal", "-shm", ""] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        remove(Path::new(&name))?;
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("could not remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn prepare(database: &Path, vault: &Vault) -> anyhow::Result<()> {
+    let options = StoreOptions::at(format!("sqlite:{}", database.display()));
+    let store = Store::open(&options)
+        .await
+        .context("could not open the database of the backup")?;
     let now = Ids::system().now();
     let mut tx = store.begin().await?;
-    instance::set(&mut tx, RECOVERY_MARK, &now.to_string()).await?;
+    recovery::hold(&mut tx, now).await?;
     tx.commit().await?;
     // Told now rather than by the first post that fails.
     let opened = TokenKeys::load_or_create(&store, vault, now).await;
     store.close().await?;
     opened.map(drop).with_context(|| {
-        format!("the data were restored, but their secrets need the former master key; put it into {KEY_FILE} or auth.master_keys")
+        format!("nothing was replaced: the backup needs its own master key; put it into {KEY_FILE} or auth.master_keys")
     })
 }

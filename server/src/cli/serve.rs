@@ -7,11 +7,12 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context as _;
 use so_engine::loops::Loops;
+use so_store::StoreError;
 use tokio::{net::TcpListener, signal::unix::SignalKind};
 
 use super::data::{DataFolder, open_app};
 use crate::{
-    app::{App, password},
+    app::{App, password, recovery},
     config::Config,
     http::{listen, router},
 };
@@ -24,7 +25,7 @@ const LOOPS_DRAIN: Duration = Duration::from_secs(14);
 /// Tasks may take so long to notice that the server ended.
 const TASKS_DRAIN: Duration = Duration::from_secs(3);
 
-pub(super) async fn run(mut config: Config) -> anyhow::Result<()> {
+pub(super) async fn run(mut config: Config, resume: bool) -> anyhow::Result<()> {
     let _folder = DataFolder::take(&config)?;
     log_panics_without_text();
     let limits = listen::Limits {
@@ -50,12 +51,29 @@ pub(super) async fn run(mut config: Config) -> anyhow::Result<()> {
         .await
         .context("could not prepare password hashing")?;
     end_on_signal(&app)?;
-    let loops = app.start_loops().await.context("could not start the engine")?;
+    let loops = start_engine(&app, resume)
+        .await
+        .context("could not start the engine")?;
     let serving = listen::serve(app.clone(), listener, router(app.clone()), limits);
     super::print(&format!("listening on http://{address}\n"))?;
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the server has started");
     serving.await;
     end(&app, loops).await
+}
+
+async fn start_engine(app: &App, resume: bool) -> Result<Option<Loops>, StoreError> {
+    if resume {
+        let mut tx = app.store.begin().await?;
+        recovery::resume(&mut tx, app.now()).await?;
+        tx.commit().await?;
+    }
+    if recovery::is_held(&mut app.reader()).await? {
+        tracing::warn!(
+            "a backup was restored: nothing is published until the server is started with --resume"
+        );
+        return Ok(None);
+    }
+    app.start_loops().await
 }
 
 async fn end(app: &App, loops: Option<Loops>) -> anyhow::Result<()> {

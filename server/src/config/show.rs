@@ -127,4 +127,38 @@ mod tests {
         }
         assert_eq!(leaves.len(), KEYS.len());
     }
+
+    #[test]
+    fn the_list_of_settings_in_docs_is_up_to_date() {
+        let defaults = leaves(&Config::default());
+        let mut text = String::from(
+            "# Settings\n\n\
+             Each setting can stand in `social-orchestrator.toml` (in the data folder, or named by `--config`), in the\n\
+             environment, or be given as a flag; the later of these counts. An unknown key is an error. `config check`\n\
+             prints the values in effect and where each came from.\n\n\
+             | key | variable | default | meaning |\n|---|---|---|---|\n",
+        );
+        for key in KEYS {
+            let default = defaults.iter().find(|(path, _)| path == key.path);
+            let default = default.map_or(String::new(), |(_, value)| format!("`{value}`"));
+            let (path, variable) = (
+                key.path.replace('*', "NAME"),
+                key.variable().replace('*', "NAME"),
+            );
+            let _ = writeln!(
+                text,
+                "| `{path}` | `{variable}` | {default} | {} |",
+                key.doc
+            );
+        }
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &text).unwrap();
+        }
+        let stored = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            stored == text,
+            "docs/configuration.md is old; run UPDATE_DOCS=1 cargo test -p so-server docs"
+        );
+    }
 }

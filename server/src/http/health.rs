@@ -15,7 +15,7 @@ use so_model::time::{MINUTE, SECOND};
 
 use super::{Json, peer};
 use crate::{
-    app::{App, failure::Failure, metrics::describe},
+    app::{App, failure::Failure, metrics::describe, recovery},
     config::MetricsAccess,
 };
 
@@ -47,7 +47,10 @@ pub async fn readyz(State(app): State<App>) -> Result<Json<Value>, Failure> {
     if !database_answers(&app).await {
         return Err(not_ready("The database does not answer."));
     }
-    Ok(Json(json!({ "status": "ready" })))
+    let is_held = recovery::is_held(&mut app.reader()).await?;
+    Ok(Json(
+        json!({ "status": if is_held { "held" } else { "ready" } }),
+    ))
 }
 
 // A loop that has not ticked at all is starting: that is for whoever started it to see.
@@ -61,7 +64,7 @@ fn standing_loop(app: &App) -> Option<&'static str> {
 
 async fn database_answers(app: &App) -> bool {
     let both = async {
-        so_store::instance::get(&mut app.reader(), "recovery_epoch").await?;
+        recovery::is_held(&mut app.reader()).await?;
         app.store.begin().await?.rollback().await
     };
     match tokio::time::timeout(DATABASE_TIMEOUT, both).await {

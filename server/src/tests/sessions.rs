@@ -205,6 +205,9 @@ async fn logging_out_ends_the_session_and_takes_the_cookie_away() {
         .expect(204);
     assert!(answer.header("set-cookie").contains("Max-Age=0"));
     test.get(&ada, "/api/v1/me").await.expect(401);
+    // A token that is not over is none the better for it.
+    let renewed = test.renewed(&ada);
+    test.get(&renewed, "/api/v1/me").await.expect(401);
     test.refresh(&ada.cookie).await.expect(401);
     test.get(&other, "/api/v1/me").await.expect(200);
     test.call("POST", "/api/v1/auth/logout")
