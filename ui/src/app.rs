@@ -13,6 +13,7 @@ use crate::components::{Callback, ErrorNotice, ToastShelf, Toasts};
 use crate::frame::Frame;
 use crate::pages;
 use crate::prefs::Prefs;
+use crate::pulse::Pulse;
 use crate::router::Router;
 use crate::routes::Route;
 use crate::session::{self, Session};
@@ -30,6 +31,10 @@ pub struct App {
     pub prefs: Prefs,
     /// Words on what just happened.
     pub toasts: Toasts,
+    /// What just changed at the server.
+    pub pulse: Pulse,
+    /// Notifications nobody has read.
+    pub unread: Signal<u64>,
     /// Words for screen readers only.
     pub announcement: Signal<String>,
 }
@@ -47,6 +52,8 @@ impl App {
             session: create_signal(Session::Opening),
             prefs: Prefs::start(),
             toasts: Toasts::start(),
+            pulse: Pulse::start(),
+            unread: create_signal(0),
             announcement: create_signal(String::new()),
         };
         app.client
@@ -119,7 +126,7 @@ fn redirect(session: &Session, route: &Route) -> Option<Route> {
             next: Some(route.path()).filter(|path| path != "/posts"),
         }),
         (Session::In(_), Route::Login { next: Some(next) }) => Some(Route::parse(next)),
-        (Session::In(_), route) if route.is_door() => Some(Route::Posts { state: None }),
+        (Session::In(_), route) if route.is_door() => Some(Route::posts()),
         _ => None,
     }
 }
@@ -191,7 +198,7 @@ mod tests {
             })
         );
         assert_eq!(
-            redirect(&Session::Out, &Route::Posts { state: None }),
+            redirect(&Session::Out, &Route::posts()),
             Some(Route::Login { next: None })
         );
         assert_eq!(redirect(&Session::Out, &Route::Register), None);

@@ -6,6 +6,7 @@
 //! server takes a second use for theft.
 
 mod failure;
+mod files;
 mod lock;
 
 use std::cell::RefCell;
@@ -19,6 +20,7 @@ use so_model::api::auth::SignedIn;
 use so_model::problem::Problem;
 
 pub use self::failure::{Done, error_at, is_signed_out, other_errors};
+pub use self::files::read_text;
 
 /// Every call of the page's API begins here.
 pub const BASE: &str = "/api/v1";
@@ -67,6 +69,11 @@ impl Client {
             .await
     }
 
+    /// Asks for something that needs no body.
+    pub async fn press<T: DeserializeOwned>(self, path: &str) -> Result<T, Problem> {
+        self.call(Method::POST, path, None).await
+    }
+
     /// Replaces a resource.
     pub async fn put<T: DeserializeOwned>(
         self,
@@ -92,6 +99,11 @@ impl Client {
         self.call::<Done>(Method::DELETE, path, None)
             .await
             .map(drop)
+    }
+
+    /// Removes a resource and reads what the server has to say about it.
+    pub async fn remove<T: DeserializeOwned>(self, path: &str) -> Result<T, Problem> {
+        self.call(Method::DELETE, path, None).await
     }
 
     /// Signs in by a call that answers with an access token and sets the refresh cookie.

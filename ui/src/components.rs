@@ -3,13 +3,16 @@
 //! Owns looks and keyboard manners. Never calls the API and knows no page. Invariant: a part that acts has a name for
 //! screen readers, shows focus, and keeps focus while it waits.
 
+mod account;
 mod badge;
 mod button;
 mod code_editor;
+mod confirm;
 mod dialog;
 mod field;
 mod icon;
 mod list;
+mod moment;
 mod notice;
 mod segment;
 mod toast;
@@ -17,13 +20,20 @@ mod toast;
 use std::cell::Cell;
 use std::rc::Rc;
 
-pub use self::badge::{Badge, Face, Tone, account_face, post_face, run_face, step_face};
+pub use self::account::{AccountChip, Avatar, NetworkMark};
+pub use self::badge::{
+    Badge, Face, Tone, account_face, post_face, publication_face, run_face, step_face, verdict_face,
+};
 pub use self::button::{Button, Kind, LinkButton};
 pub use self::code_editor::{CodeEditor, Mark};
+pub use self::confirm::Confirm;
 pub use self::dialog::Dialog;
-pub use self::field::{Choice, PasswordField, SelectField, Switch, TextArea, TextField};
+pub use self::field::{
+    Choice, FieldErrorText, PasswordField, SelectField, Switch, TextArea, TextField,
+};
 pub use self::icon::{Glyph, Icon, Logo};
 pub use self::list::{EmptyState, RowLink, SkeletonRows};
+pub use self::moment::{Ago, Facts, Moment, workspace_zone};
 pub use self::notice::{ErrorNotice, Notice, NoticeKind};
 pub use self::segment::Segment;
 pub use self::toast::{ToastShelf, Toasts};

@@ -3,6 +3,8 @@
 //! Owns the list of rooms. Invariant: the frame never moves while the page inside it changes, and every page has one
 //! title, which gets the focus on arrival.
 
+use std::borrow::Cow;
+
 use sycamore::prelude::*;
 use wasm_bindgen::JsCast;
 
@@ -15,10 +17,10 @@ use crate::routes::Route;
 /// The rooms in the order of the work: what goes out, what sends it, what happened, where it goes, what comes in.
 fn rooms() -> Vec<(Route, Glyph, &'static str)> {
     vec![
-        (Route::Posts { state: None }, Glyph::FileText, "Posts"),
+        (Route::posts(), Glyph::FileText, "Posts"),
         (Route::Queues, Glyph::List, "Queues"),
         (Route::Rules, Glyph::Workflow, "Rules"),
-        (Route::Runs { rule: None }, Glyph::Activity, "Runs"),
+        (Route::runs(), Glyph::Activity, "Runs"),
         (Route::Accounts, Glyph::Users, "Accounts"),
         (Route::Feeds, Glyph::Rss, "Feeds and hooks"),
         (Route::Sandbox, Glyph::Flask, "Sandbox"),
@@ -41,7 +43,19 @@ pub fn Frame() -> View {
         }
     };
     let room = create_selector(move || app.router.current().room());
-    let page = move || pages::view(app.router.current());
+    let workspace = create_selector(move || app.workspace().map(|one| one.workspace.id));
+    create_effect(move || {
+        if let Some(id) = workspace.get() {
+            app.pulse
+                .listen(app.client, format!("/workspaces/{id}/live"));
+            pages::notifications::watch_unread(app);
+        }
+    });
+    // Another workspace means another page, even at the same address.
+    let page = move || {
+        workspace.track();
+        pages::view(app.router.current())
+    };
     let skip = move |event: web_sys::MouseEvent| {
         event.prevent_default();
         let content = document()
@@ -108,6 +122,7 @@ fn Rail(room: ReadSignal<Option<Route>>) -> View {
             a(class="rail-brand", href="/posts", title=workspace) { Logo {} span(class="rail-label") { (workspace()) } }
             ul { (items) }
             div(class="rail-foot") {
+                Bell(room=room)
                 button(r#type="button", class="rail-item", aria-expanded=expanded, on:click=widen) {
                     Icon(glyph=Glyph::Menu) span(class="rail-label") { (widen_word()) }
                 }
@@ -115,6 +130,29 @@ fn Rail(room: ReadSignal<Option<Route>>) -> View {
                     Icon(glyph=Glyph::LogOut) span(class="rail-label") { "Log out" }
                 }
             }
+        }
+    }
+}
+
+/// The bell with its count, which is heard as a number of unread messages.
+#[component(inline_props)]
+fn Bell(room: ReadSignal<Option<Route>>) -> View {
+    let app = App::here();
+    let mark = current(room, Route::Notifications);
+    let count = move || match app.unread.get() {
+        0 => View::new(),
+        unread => {
+            let shown = if unread > 99 {
+                "99+".to_owned()
+            } else {
+                unread.to_string()
+            };
+            view! { span(class="bell-count") { (shown) span(class="visually-hidden") { " unread" } } }
+        }
+    };
+    view! {
+        a(class="rail-item", href=Route::Notifications.path(), aria-current=mark) {
+            Icon(glyph=Glyph::Bell) span(class="rail-label") { "Notifications" } (count)
         }
     }
 }
@@ -132,6 +170,7 @@ fn Bar(room: ReadSignal<Option<Route>>) -> View {
         view! { li { a(class=class, href=href, aria-current=mark) { Icon(glyph=glyph) span { (word) } } } }
     };
     let mut rest = rooms();
+    rest.push((Route::Notifications, Glyph::Bell, "Notifications"));
     let first: Vec<View> = rest
         .drain(..BAR_ROOMS)
         .map(|room| item(room, "bar-item"))
@@ -157,10 +196,15 @@ fn Bar(room: ReadSignal<Option<Route>>) -> View {
     }
 }
 
+/// The title of an object's page: its name once it is here, what it is until then.
+pub fn page_title(name: Option<String>, kind: &'static str) -> Cow<'static, str> {
+    name.map_or(Cow::Borrowed(kind), Cow::Owned)
+}
+
 /// A page: its title, controls beside the title, the one main action, chips, and content with its own scroll.
 #[component(inline_props)]
 pub fn Page(
-    #[prop(setter(into))] title: String,
+    #[prop(setter(into))] title: MaybeDyn<Cow<'static, str>>,
     /// The list this object belongs to.
     #[prop(default, setter(strip_option))]
     back: Option<Route>,
@@ -171,7 +215,10 @@ pub fn Page(
     chips: Option<View>,
     children: Children,
 ) -> View {
-    document().set_title(&format!("{title} · SocialOrchestrator"));
+    let named = title.clone();
+    create_effect(move || {
+        document().set_title(&format!("{} · SocialOrchestrator", named.get_clone()))
+    });
     let back: View = back.map(|route| back_link(&route)).into();
     let chips: View = chips
         .map(|chips| view! { div(class="chips") { (chips) } })

@@ -9,17 +9,21 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod act;
 pub mod app;
 pub mod client;
 pub mod components;
 pub mod frame;
 pub mod live;
 pub mod loaded;
+pub mod paged;
 pub mod pages;
 pub mod prefs;
+pub mod pulse;
 pub mod router;
 pub mod routes;
 pub mod session;
+pub mod when;
 
 /// Puts the page into `#app`.
 pub fn start() {

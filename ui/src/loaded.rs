@@ -10,6 +10,7 @@ use futures_util::future::LocalBoxFuture;
 use so_model::problem::Problem;
 use sycamore::futures::spawn_local_scoped;
 use sycamore::prelude::*;
+use sycamore::reactive::{NodeHandle, use_current_scope};
 
 use crate::components::{Callback, ErrorNotice, SkeletonRows};
 
@@ -32,6 +33,7 @@ pub struct Loaded<T: 'static> {
     pub state: Signal<State<T>>,
     fetch: Signal<Fetch<T>>,
     generation: Signal<u32>,
+    scope: NodeHandle,
 }
 
 impl<T> Clone for Loaded<T> {
@@ -42,7 +44,7 @@ impl<T> Clone for Loaded<T> {
 
 impl<T> Copy for Loaded<T> {}
 
-impl<T: Clone + 'static> Loaded<T> {
+impl<T: Clone + PartialEq + 'static> Loaded<T> {
     /// Asks for the resource at once.
     pub fn new<F: Future<Output = Result<T, Problem>> + 'static>(
         fetch: impl Fn() -> F + 'static,
@@ -52,6 +54,7 @@ impl<T: Clone + 'static> Loaded<T> {
             state: create_signal(State::Loading),
             fetch: create_signal(fetch),
             generation: create_signal(0),
+            scope: use_current_scope(),
         };
         loaded.reload();
         loaded
@@ -62,14 +65,19 @@ impl<T: Clone + 'static> Loaded<T> {
         let generation = self.generation.get_untracked() + 1;
         self.generation.set(generation);
         let answer = (self.fetch.get_clone_untracked())();
-        spawn_local_scoped(async move {
-            let answer = answer.await;
-            if self.generation.get_untracked() != generation {
-                return;
-            }
-            self.state.set(match answer {
-                Ok(value) => State::Ready(value),
-                Err(problem) => State::Failed(problem),
+        self.scope.run_in(|| {
+            spawn_local_scoped(async move {
+                let answer = answer.await;
+                if self.generation.get_untracked() != generation {
+                    return;
+                }
+                let state = match answer {
+                    Ok(value) => State::Ready(value),
+                    Err(problem) => State::Failed(problem),
+                };
+                if self.state.with_untracked(|here| *here != state) {
+                    self.state.set(state);
+                }
             });
         });
     }

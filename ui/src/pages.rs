@@ -2,11 +2,22 @@
 //!
 //! Owns which page an address shows. Invariant: every page inside the frame is a [`Page`](crate::frame::Page).
 
+mod accounts;
 pub mod door;
+mod feeds;
+mod hooks;
 #[cfg(debug_assertions)]
 mod kit;
-mod rooms;
+mod labels;
+pub(crate) mod notifications;
+mod pick;
+mod posts;
+mod queues;
+mod rules;
+mod runs;
+mod sandbox;
 mod settings;
+mod unknown;
 
 use sycamore::prelude::*;
 
@@ -15,17 +26,28 @@ use crate::routes::Route;
 /// The page of an address inside the frame.
 pub fn view(route: Route) -> View {
     match route {
-        Route::Posts { .. } | Route::NewPost | Route::Post(_) => rooms::posts(),
-        Route::Queues => rooms::queues(),
-        Route::Rules | Route::NewRule | Route::Rule(_) => rooms::rules(),
-        Route::Runs { .. } | Route::Run(_) => rooms::runs(),
-        Route::Accounts | Route::Connect | Route::Account(_) => rooms::accounts(),
-        Route::Feeds => rooms::feeds(),
-        Route::Sandbox => rooms::sandbox(),
+        Route::Posts(filter) => view! { posts::List(filter=filter) },
+        Route::NewPost => view! { posts::Write {} },
+        Route::Post(id) => view! { posts::One(id=id) },
+        Route::EditPost(id) => view! { posts::Change(id=id) },
+        Route::Queues => view! { queues::List {} },
+        Route::Queue(id) => view! { queues::One(id=id) },
+        Route::Rules => view! { rules::List {} },
+        Route::NewRule => view! { rules::New {} },
+        Route::Rule(id) => view! { rules::One(id=id) },
+        Route::Runs(filter) => view! { runs::List(filter=filter) },
+        Route::Run(id) => view! { runs::One(id=id) },
+        Route::Accounts => view! { accounts::List {} },
+        Route::Connect => view! { accounts::Connect {} },
+        Route::Account(id) => view! { accounts::One(id=id) },
+        Route::Feeds => view! { feeds::List {} },
+        Route::Hooks => view! { hooks::Hooks {} },
+        Route::Notifications => view! { notifications::Notifications {} },
+        Route::Sandbox => view! { sandbox::Sandbox {} },
         Route::Settings => view! { settings::Settings {} },
         #[cfg(debug_assertions)]
         Route::Unknown(address) if address == "/kit" => view! { kit::Kit {} },
         // The doors are drawn outside the frame.
-        Route::Login { .. } | Route::Register | Route::Unknown(_) => rooms::unknown(),
+        Route::Login { .. } | Route::Register | Route::Unknown(_) => unknown::page(),
     }
 }

@@ -3,8 +3,9 @@
 //! Owns the mapping between paths and pages. Pure. Invariant: `Route::parse(route.path()) == route` for every route, so
 //! every object has a link that survives reloading.
 
-use so_model::id::{AccountId, PostId, RuleId, RunId};
+use so_model::id::{AccountId, LabelId, PostId, QueueId, RuleId, RunId};
 use so_model::post::PostState;
+use so_model::run::RunState;
 
 /// A place in the page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,22 +14,26 @@ pub enum Route {
     Login { next: Option<String> },
     /// Make an account.
     Register,
-    /// Posts, all or of one state.
-    Posts { state: Option<PostState> },
+    /// Posts, all or some.
+    Posts(PostFilter),
     /// Write a post.
     NewPost,
     /// One post.
     Post(PostId),
-    /// Queues and their slots.
+    /// Change a post.
+    EditPost(PostId),
+    /// Queues.
     Queues,
+    /// One queue with its slots.
+    Queue(QueueId),
     /// Rules.
     Rules,
     /// Write a rule.
     NewRule,
     /// One rule.
     Rule(RuleId),
-    /// Runs, all or of one rule.
-    Runs { rule: Option<RuleId> },
+    /// Runs, all or some.
+    Runs(RunFilter),
     /// One run with its trace.
     Run(RunId),
     /// Connected accounts.
@@ -37,8 +42,12 @@ pub enum Route {
     Connect,
     /// One account.
     Account(AccountId),
-    /// Feeds and webhooks.
+    /// Feeds.
     Feeds,
+    /// Webhooks, in and out.
+    Hooks,
+    /// What happened that a person should know.
+    Notifications,
     /// The built-in network's timeline.
     Sandbox,
     /// Settings.
@@ -47,7 +56,39 @@ pub enum Route {
     Unknown(String),
 }
 
+/// Which posts are listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PostFilter {
+    /// In this state.
+    pub state: Option<PostState>,
+    /// Going to this account.
+    pub account: Option<AccountId>,
+    /// With this label.
+    pub label: Option<LabelId>,
+    /// Containing these words.
+    pub words: String,
+}
+
+/// Which runs are listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RunFilter {
+    /// Of this rule.
+    pub rule: Option<RuleId>,
+    /// In this state.
+    pub state: Option<RunState>,
+}
+
 impl Route {
+    /// The landing page: every post.
+    pub fn posts() -> Self {
+        Route::Posts(PostFilter::default())
+    }
+
+    /// Every run.
+    pub fn runs() -> Self {
+        Route::Runs(RunFilter::default())
+    }
+
     /// Reads a path with an optional query.
     pub fn parse(address: &str) -> Self {
         let (path, query) = address.split_once('?').unwrap_or((address, ""));
@@ -57,28 +98,36 @@ impl Route {
             .collect();
         let unknown = || Route::Unknown(address.to_owned());
         match segments.as_slice() {
-            [] => Route::Posts { state: None },
+            [] => Route::posts(),
             ["login"] => Route::Login {
                 next: parameter(query, "next").filter(|next| is_local(next)),
             },
             ["register"] => Route::Register,
-            ["posts"] => Route::Posts {
+            ["posts"] => Route::Posts(PostFilter {
                 state: parameter(query, "state").and_then(|state| PostState::parse(&state)),
-            },
+                account: parameter(query, "account").and_then(|id| id.parse().ok()),
+                label: parameter(query, "label").and_then(|id| id.parse().ok()),
+                words: parameter(query, "q").unwrap_or_default(),
+            }),
             ["posts", "new"] => Route::NewPost,
             ["posts", id] => id.parse().map_or_else(|_| unknown(), Route::Post),
+            ["posts", id, "edit"] => id.parse().map_or_else(|_| unknown(), Route::EditPost),
             ["queues"] => Route::Queues,
+            ["queues", id] => id.parse().map_or_else(|_| unknown(), Route::Queue),
             ["rules"] => Route::Rules,
             ["rules", "new"] => Route::NewRule,
             ["rules", id] => id.parse().map_or_else(|_| unknown(), Route::Rule),
-            ["runs"] => Route::Runs {
+            ["runs"] => Route::Runs(RunFilter {
                 rule: parameter(query, "rule").and_then(|rule| rule.parse().ok()),
-            },
+                state: parameter(query, "state").and_then(|state| RunState::parse(&state)),
+            }),
             ["runs", id] => id.parse().map_or_else(|_| unknown(), Route::Run),
             ["accounts"] => Route::Accounts,
             ["accounts", "connect"] => Route::Connect,
             ["accounts", id] => id.parse().map_or_else(|_| unknown(), Route::Account),
             ["feeds"] => Route::Feeds,
+            ["hooks"] => Route::Hooks,
+            ["notifications"] => Route::Notifications,
             ["sandbox"] => Route::Sandbox,
             ["settings"] => Route::Settings,
             _ => unknown(),
@@ -91,21 +140,40 @@ impl Route {
             Route::Login { next: None } => "/login".into(),
             Route::Login { next: Some(next) } => format!("/login?next={}", encode(next)),
             Route::Register => "/register".into(),
-            Route::Posts { state: None } => "/posts".into(),
-            Route::Posts { state: Some(state) } => format!("/posts?state={}", state.as_str()),
+            Route::Posts(filter) => with_query(
+                "/posts",
+                &[
+                    ("state", filter.state.map(|state| state.as_str().to_owned())),
+                    ("account", filter.account.map(|id| id.to_string())),
+                    ("label", filter.label.map(|id| id.to_string())),
+                    (
+                        "q",
+                        Some(filter.words.clone()).filter(|words| !words.is_empty()),
+                    ),
+                ],
+            ),
             Route::NewPost => "/posts/new".into(),
             Route::Post(id) => format!("/posts/{id}"),
+            Route::EditPost(id) => format!("/posts/{id}/edit"),
             Route::Queues => "/queues".into(),
+            Route::Queue(id) => format!("/queues/{id}"),
             Route::Rules => "/rules".into(),
             Route::NewRule => "/rules/new".into(),
             Route::Rule(id) => format!("/rules/{id}"),
-            Route::Runs { rule: None } => "/runs".into(),
-            Route::Runs { rule: Some(id) } => format!("/runs?rule={id}"),
+            Route::Runs(filter) => with_query(
+                "/runs",
+                &[
+                    ("rule", filter.rule.map(|id| id.to_string())),
+                    ("state", filter.state.map(|state| state.as_str().to_owned())),
+                ],
+            ),
             Route::Run(id) => format!("/runs/{id}"),
             Route::Accounts => "/accounts".into(),
             Route::Connect => "/accounts/connect".into(),
             Route::Account(id) => format!("/accounts/{id}"),
             Route::Feeds => "/feeds".into(),
+            Route::Hooks => "/hooks".into(),
+            Route::Notifications => "/notifications".into(),
             Route::Sandbox => "/sandbox".into(),
             Route::Settings => "/settings".into(),
             Route::Unknown(address) => address.clone(),
@@ -120,11 +188,15 @@ impl Route {
     /// The room on the rail this place belongs to.
     pub fn room(&self) -> Option<Route> {
         Some(match self {
-            Route::Posts { .. } | Route::NewPost | Route::Post(_) => Route::Posts { state: None },
+            Route::Posts(_) | Route::NewPost | Route::Post(_) | Route::EditPost(_) => {
+                Route::posts()
+            }
             Route::Rules | Route::NewRule | Route::Rule(_) => Route::Rules,
-            Route::Runs { .. } | Route::Run(_) => Route::Runs { rule: None },
+            Route::Runs(_) | Route::Run(_) => Route::runs(),
+            Route::Queues | Route::Queue(_) => Route::Queues,
+            Route::Feeds | Route::Hooks => Route::Feeds,
             Route::Accounts | Route::Connect | Route::Account(_) => Route::Accounts,
-            Route::Queues | Route::Feeds | Route::Sandbox | Route::Settings => self.clone(),
+            Route::Sandbox | Route::Settings | Route::Notifications => self.clone(),
             Route::Login { .. } | Route::Register | Route::Unknown(_) => return None,
         })
     }
@@ -135,7 +207,19 @@ fn is_local(next: &str) -> bool {
     next.starts_with('/') && !next.starts_with("//") && !next.contains('\\')
 }
 
-fn parameter(query: &str, name: &str) -> Option<String> {
+fn with_query(path: &str, members: &[(&str, Option<String>)]) -> String {
+    let pairs: Vec<String> = members
+        .iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", encode(value.as_ref()?))))
+        .collect();
+    match pairs.is_empty() {
+        true => path.to_owned(),
+        false => format!("{path}?{}", pairs.join("&")),
+    }
+}
+
+/// The value of one member of a query, decoded.
+pub fn parameter(query: &str, name: &str) -> Option<String> {
     let found = query
         .split('&')
         .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name));
@@ -192,25 +276,33 @@ mod tests {
                 next: Some("/posts?state=draft&x=ä b".into()),
             },
             Route::Register,
-            Route::Posts { state: None },
-            Route::Posts {
+            Route::posts(),
+            Route::Posts(PostFilter {
                 state: Some(PostState::NeedsReview),
-            },
+                account: Some(Id::derived(&["a"])),
+                label: Some(Id::derived(&["l"])),
+                words: "feeds & a Sandbox".into(),
+            }),
             Route::NewPost,
             Route::Post(Id::derived(&["a"])),
+            Route::EditPost(Id::derived(&["a"])),
             Route::Queues,
+            Route::Queue(Id::derived(&["q"])),
             Route::Rules,
             Route::NewRule,
             Route::Rule(Id::derived(&["a"])),
-            Route::Runs { rule: None },
-            Route::Runs {
+            Route::runs(),
+            Route::Runs(RunFilter {
                 rule: Some(Id::derived(&["b"])),
-            },
+                state: Some(RunState::Failed),
+            }),
             Route::Run(Id::derived(&["a"])),
             Route::Accounts,
             Route::Connect,
             Route::Account(Id::derived(&["a"])),
             Route::Feeds,
+            Route::Hooks,
+            Route::Notifications,
             Route::Sandbox,
             Route::Settings,
             Route::Unknown("/nowhere?a=1".into()),
@@ -222,7 +314,7 @@ mod tests {
 
     #[test]
     fn the_empty_address_opens_posts() {
-        assert_eq!(Route::parse("/"), Route::Posts { state: None });
+        assert_eq!(Route::parse("/"), Route::posts());
     }
 
     #[test]

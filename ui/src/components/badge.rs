@@ -4,7 +4,8 @@
 
 use so_model::account::AccountState;
 use so_model::post::PostState;
-use so_model::run::{RunState, StepOutcome};
+use so_model::publication::PublicationState;
+use so_model::run::{RunState, StepOutcome, Verdict};
 use sycamore::prelude::*;
 
 use super::{Glyph, Icon};
@@ -110,6 +111,39 @@ pub fn step_face(outcome: StepOutcome) -> Face {
         StepOutcome::Retrying => face(Tone::Partial, Glyph::Refresh, "Will retry"),
         StepOutcome::Failed => face(Tone::Failed, Glyph::CircleX, "Failed"),
         StepOutcome::Stopped => face(Tone::Neutral, Glyph::X, "Stopped"),
+    }
+}
+
+/// A publication's state.
+pub fn publication_face(state: PublicationState) -> Face {
+    use PublicationState as S;
+    match state {
+        S::Due => face(Tone::Scheduled, Glyph::CalendarClock, "Due"),
+        S::Preparing => face(Tone::Moving, Glyph::Loader, "Preparing"),
+        S::Sending => face(Tone::Moving, Glyph::Loader, "Sending"),
+        S::Unknown => face(Tone::Partial, Glyph::Hourglass, "Outcome unknown"),
+        S::Reconciling => face(Tone::Moving, Glyph::Loader, "Asking the network"),
+        S::RetryWait => face(Tone::Partial, Glyph::Refresh, "Will retry"),
+        S::Held => face(Tone::Pending, Glyph::Pause, "Held"),
+        S::Published => face(Tone::Published, Glyph::CircleCheckBig, "Live"),
+        S::Failed => face(Tone::Failed, Glyph::CircleX, "Failed"),
+        S::NeedsReview => face(Tone::Review, Glyph::Eye, "Needs review"),
+        S::Cancelled => face(Tone::Neutral, Glyph::X, "Cancelled"),
+    }
+}
+
+/// Why a rule did or did not start.
+pub fn verdict_face(verdict: Verdict) -> Face {
+    match verdict {
+        Verdict::Started => face(Tone::Published, Glyph::Play, "Started"),
+        Verdict::ConditionFailed => face(Tone::Neutral, Glyph::Filter, "Condition did not hold"),
+        Verdict::TriggerMismatch => face(Tone::Neutral, Glyph::CircleDashed, "Other trigger"),
+        Verdict::ModeRefused => face(Tone::Partial, Glyph::Pause, "Already running"),
+        Verdict::Throttled => face(Tone::Partial, Glyph::Hourglass, "Throttled"),
+        Verdict::Debounced => face(Tone::Scheduled, Glyph::Clock, "Waits for quiet"),
+        Verdict::Duplicate => face(Tone::Neutral, Glyph::Copy, "Done before"),
+        Verdict::LoopGuard => face(Tone::Failed, Glyph::Refresh, "Loop stopped"),
+        Verdict::OverBudget => face(Tone::Failed, Glyph::Alert, "Over budget"),
     }
 }
 

@@ -72,11 +72,24 @@ glyphs! {
     Users "users"
     Webhook "webhook"
     Workflow "workflow"
+    Send "send"
+    Upload "upload"
+    Inbox "inbox"
+    Tag "tag"
+    Zap "zap"
+    History "history"
+    Corner "corner-down-right"
+    Key "key-round"
+    Message "message-square"
+    Skip "skip-forward"
+    Filter "filter"
+    ArrowUp "arrow-up"
+    Save "save"
     X "x"
 }
 
 /// The drawing inside a file's `<svg>` element.
-fn drawing(file: &'static str) -> &'static str {
+pub(super) fn drawing(file: &'static str) -> &'static str {
     let inner = file
         .split_once("<svg")
         .and_then(|(_, rest)| rest.split_once('>'))

@@ -19,6 +19,7 @@ use crate::prefs::Theme;
 use crate::router::TITLE_ID;
 use crate::routes::Route;
 use crate::session::Session;
+use crate::when::browser_zone;
 
 /// Fields whose errors stand under them.
 const FIELDS: &[&str] = &["/name", "/email", "/password"];
@@ -174,16 +175,6 @@ async fn send(app: App, entry: Entry, purpose: Purpose) -> Result<Me, Problem> {
         }
     };
     Ok(signed_in.me)
-}
-
-/// The browser's time zone by its IANA name: the first workspace's zone, until somebody changes it.
-fn browser_zone() -> String {
-    let options = js_sys::Intl::DateTimeFormat::new(&js_sys::Array::new(), &js_sys::Object::new())
-        .resolved_options();
-    let zone = js_sys::Reflect::get(&options, &"timeZone".into())
-        .ok()
-        .and_then(|zone| zone.as_string());
-    zone.unwrap_or_else(|| "UTC".to_owned())
 }
 
 /// Turns through the themes; the settings have the same choice by name.
