@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A stored event. `causation` and `correlation` are CloudEvents extensions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Event {
     /// Own id.
     pub id: EventId,
@@ -36,7 +36,7 @@ pub struct Event {
 }
 
 /// Where an event stands in a chain of consequences.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default, schemars::JsonSchema)]
 pub struct Cause {
     /// The event whose run made this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,6 +8,7 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod housekeeping;
 pub mod http;
 #[cfg(test)]
 mod testing;

@@ -13,6 +13,7 @@ pub mod extract;
 pub mod ground;
 pub mod headers;
 pub mod health;
+pub mod inbound;
 pub mod json;
 pub mod listen;
 pub mod openapi;

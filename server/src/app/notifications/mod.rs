@@ -19,18 +19,35 @@ use super::{
 };
 
 /// A page of messages, the newest first.
-pub async fn list(app: &App, workspace: WorkspaceId, query: &NotificationQuery) -> Outcome<NotificationList> {
+pub async fn list(
+    app: &App,
+    workspace: WorkspaceId,
+    query: &NotificationQuery,
+) -> Outcome<NotificationList> {
     let page = PageAsk::of::<kind::Notification>(query.cursor.as_deref(), query.limit)?;
     let mut reader = app.reader();
-    let found = notifications::list(&mut reader, workspace, query.unread, &page.cursor, page.fetch()).await?;
+    let found = notifications::list(
+        &mut reader,
+        workspace,
+        query.unread,
+        &page.cursor,
+        page.fetch(),
+    )
+    .await?;
     let found = Page::cut(found, page.limit, |message| message.id.to_string());
     let unread = notifications::count_unread(&mut reader, workspace).await?;
-    Ok(NotificationList { items: found.items.into_iter().map(view).collect(), next_cursor: found.next_cursor, unread })
+    Ok(NotificationList {
+        items: found.items.into_iter().map(view).collect(),
+        next_cursor: found.next_cursor,
+        unread,
+    })
 }
 
 /// How many messages are unread.
 pub async fn unread(app: &App, workspace: WorkspaceId) -> Outcome<Unread> {
-    Ok(Unread { unread: notifications::count_unread(&mut app.reader(), workspace).await? })
+    Ok(Unread {
+        unread: notifications::count_unread(&mut app.reader(), workspace).await?,
+    })
 }
 
 /// Marks a message as read; reading it again changes nothing.

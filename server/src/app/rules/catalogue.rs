@@ -21,8 +21,16 @@ pub fn catalogue(app: &App) -> CatalogueView {
         is_remote,
     };
     CatalogueView {
-        triggers: catalogue.triggers.values().map(|spec| kind(spec.into(), false)).collect(),
-        actions: catalogue.actions.values().map(|spec| kind(spec.into(), spec.is_remote)).collect(),
+        triggers: catalogue
+            .triggers
+            .values()
+            .map(|spec| kind(spec.into(), false))
+            .collect(),
+        actions: catalogue
+            .actions
+            .values()
+            .map(|spec| kind(spec.into(), spec.is_remote))
+            .collect(),
         facts: catalogue
             .facts
             .values()
@@ -33,7 +41,12 @@ pub fn catalogue(app: &App) -> CatalogueView {
                 value_type: type_name(fact.value_type).into(),
             })
             .collect(),
-        functions: SCRIPT_FUNCTIONS.iter().map(|name| FunctionView { name: (*name).into() }).collect(),
+        functions: SCRIPT_FUNCTIONS
+            .iter()
+            .map(|name| FunctionView {
+                name: (*name).into(),
+            })
+            .collect(),
     }
 }
 

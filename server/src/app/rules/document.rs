@@ -3,12 +3,10 @@
 //! Owns the two forms of input and the author's text. Invariant: the same mistakes are told for both forms;
 //! a text also tells line and column.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 use so_engine::{
     Engine,
-    rule::{Format, parse, to_yaml, validate},
+    rule::{Format, Validated, parse, to_yaml, validate},
 };
 use so_model::{
     api::rule::{RuleCheck, RuleFormat, RuleInput, RuleText},
@@ -45,7 +43,10 @@ pub async fn check(app: &App, input: RuleInput) -> Outcome<RuleCheck> {
         Ok(ready) => {
             let enabled = ready.says_enabled.unwrap_or(true);
             let yaml = text_of(&ready.document, &ready.source, enabled)?;
-            let document = RuleDocument { enabled, ..ready.document };
+            let document = RuleDocument {
+                enabled,
+                ..ready.document
+            };
             RuleCheck {
                 is_valid: true,
                 errors: Vec::new(),
@@ -54,16 +55,30 @@ pub async fn check(app: &App, input: RuleInput) -> Outcome<RuleCheck> {
                 yaml: Some(yaml),
             }
         }
-        Err(errors) => {
-            RuleCheck { is_valid: false, errors, warnings: Vec::new(), document: None, yaml: None }
-        }
+        Err(errors) => RuleCheck {
+            is_valid: false,
+            errors,
+            warnings: Vec::new(),
+            document: None,
+            yaml: None,
+        },
     })
 }
 
 /// The mistakes and warnings of a stored document on this server.
-pub(super) async fn review(app: &App, document: &RuleDocument) -> Outcome<Result<Vec<FieldError>, Vec<FieldError>>> {
+pub(super) async fn review(
+    app: &App,
+    document: &RuleDocument,
+) -> Outcome<Result<Vec<FieldError>, Vec<FieldError>>> {
     let value = serde_json::to_value(document).unwrap_or_default();
-    let judged = judge(app, RuleInput { document: Some(value), text: None }).await?;
+    let judged = judge(
+        app,
+        RuleInput {
+            document: Some(value),
+            text: None,
+        },
+    )
+    .await?;
     Ok(judged.map(|ready| ready.warnings))
 }
 
@@ -85,7 +100,8 @@ async fn judge(app: &App, input: RuleInput) -> Outcome<Result<Ready, Vec<FieldEr
         (Some(document), None) => judge_document(&engine, &document),
         (None, Some(text)) => judge_text(&engine, &text),
         _ => Err(vec![
-            FieldError::new("", "holds both a document and a text, or neither").expected("one of document and text"),
+            FieldError::new("", "holds both a document and a text, or neither")
+                .expected("one of document and text"),
         ]),
     })
     .await
@@ -97,13 +113,46 @@ async fn judge(app: &App, input: RuleInput) -> Outcome<Result<Ready, Vec<FieldEr
 
 fn judge_document(engine: &Engine, document: &Value) -> Result<Ready, Vec<FieldError>> {
     // Written and read again, so that size, depth and number of values meet the bounds of texts.
-    let (value, _) = parse(&document.to_string(), Format::Json).map_err(|errors| errors.into_iter().map(unplaced).collect::<Vec<_>>())?;
-    let checked = validate(&value, engine.plugins.catalogue(), &engine.scripts)?;
-    Ok(finish(&value, checked.document, String::new(), checked.warnings))
+    let (value, _) = parse(&document.to_string(), Format::Json)
+        .map_err(|errors| errors.into_iter().map(unplaced).collect::<Vec<_>>())?;
+    let checked = examine(engine, &value)?;
+    Ok(finish(
+        &value,
+        checked.document,
+        String::new(),
+        checked.warnings,
+    ))
+}
+
+/// The check of the grammar, and of schedules, which only their triggers understand.
+pub(super) fn examine(engine: &Engine, value: &Value) -> Result<Validated, Vec<FieldError>> {
+    let checked = validate(value, engine.plugins.catalogue(), &engine.scripts)?;
+    let mut errors = Vec::new();
+    for (index, trigger) in checked.document.triggers.iter().enumerate() {
+        let Some(plugin) = engine.plugins.trigger(&trigger.kind) else {
+            continue;
+        };
+        // Any zone will do: the workspace's own was checked when it was set.
+        if let Err(mut error) = plugin.schedule(&trigger.with, "UTC") {
+            error
+                .pointer
+                .insert_str(0, &format!("/triggers/{index}/with"));
+            errors.push(error);
+        }
+    }
+    if errors.is_empty() {
+        Ok(checked)
+    } else {
+        Err(errors)
+    }
 }
 
 fn unplaced(error: FieldError) -> FieldError {
-    FieldError { line: None, column: None, ..error }
+    FieldError {
+        line: None,
+        column: None,
+        ..error
+    }
 }
 
 fn judge_text(engine: &Engine, text: &RuleText) -> Result<Ready, Vec<FieldError>> {
@@ -112,19 +161,32 @@ fn judge_text(engine: &Engine, text: &RuleText) -> Result<Ready, Vec<FieldError>
         RuleFormat::Yaml => Format::Yaml,
     };
     let (value, places) = parse(&text.text, format)?;
-    let catalogue = Arc::clone(engine.plugins.catalogue());
-    let mut checked = validate(&value, &catalogue, &engine.scripts).map_err(|mut errors| {
+    let mut checked = examine(engine, &value).map_err(|mut errors| {
         places.annotate(&mut errors);
         errors
     })?;
     places.annotate(&mut checked.warnings);
-    let source = if format == Format::Yaml { text.text.clone() } else { String::new() };
+    let source = if format == Format::Yaml {
+        text.text.clone()
+    } else {
+        String::new()
+    };
     Ok(finish(&value, checked.document, source, checked.warnings))
 }
 
-fn finish(value: &Value, mut document: RuleDocument, source: String, warnings: Vec<FieldError>) -> Ready {
+fn finish(
+    value: &Value,
+    mut document: RuleDocument,
+    source: String,
+    warnings: Vec<FieldError>,
+) -> Ready {
     document.enabled = true;
-    Ready { document, source, warnings, says_enabled: value["enabled"].as_bool() }
+    Ready {
+        document,
+        source,
+        warnings,
+        says_enabled: value["enabled"].as_bool(),
+    }
 }
 
 /// The YAML of a document: the author's own where there is one, with the switch as it stands now.
@@ -132,7 +194,10 @@ pub(super) fn text_of(document: &RuleDocument, source: &str, enabled: bool) -> O
     if !source.is_empty() {
         return Ok(with_switch(source, enabled));
     }
-    let shown = RuleDocument { enabled, ..document.clone() };
+    let shown = RuleDocument {
+        enabled,
+        ..document.clone()
+    };
     to_yaml(&shown).map_err(|error| {
         tracing::error!(%error, "a rule could not be written as YAML");
         Failure::internal()

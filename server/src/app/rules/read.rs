@@ -2,7 +2,8 @@
 
 use so_model::{
     api::rule::{
-        LastRun, RuleDetail, RuleList, RuleQuery, RuleVersionDetail, RuleVersionList, RuleVersionView, RuleView,
+        LastRun, RuleDetail, RuleList, RuleQuery, RuleVersionDetail, RuleVersionList,
+        RuleVersionView, RuleView,
     },
     id::{RuleId, WorkspaceId, kind},
     rule::RuleDocument,
@@ -34,7 +35,10 @@ pub async fn list(app: &App, workspace: WorkspaceId, query: &RuleQuery) -> Outco
     for row in found.items {
         items.push(view(&mut reader, row).await?);
     }
-    Ok(RuleList { items, next_cursor: found.next_cursor })
+    Ok(RuleList {
+        items,
+        next_cursor: found.next_cursor,
+    })
 }
 
 /// A rule with its live document.
@@ -46,25 +50,49 @@ pub async fn get(app: &App, workspace: WorkspaceId, id: RuleId) -> Outcome<RuleD
 }
 
 /// Versions of a rule, the newest first.
-pub async fn list_versions(app: &App, workspace: WorkspaceId, id: RuleId) -> Outcome<RuleVersionList> {
+pub async fn list_versions(
+    app: &App,
+    workspace: WorkspaceId,
+    id: RuleId,
+) -> Outcome<RuleVersionList> {
     let mut reader = app.reader();
     find(&mut reader, workspace, id).await?;
     let found = rules::list_versions(&mut reader, workspace, id, VERSIONS_MAX).await?;
-    Ok(RuleVersionList { items: found.iter().map(version_view).collect() })
+    Ok(RuleVersionList {
+        items: found.iter().map(version_view).collect(),
+    })
 }
 
 /// One version with its document.
-pub async fn get_version(app: &App, workspace: WorkspaceId, id: RuleId, version: i64) -> Outcome<RuleVersionDetail> {
+pub async fn get_version(
+    app: &App,
+    workspace: WorkspaceId,
+    id: RuleId,
+    version: i64,
+) -> Outcome<RuleVersionDetail> {
     let mut reader = app.reader();
     let row = find(&mut reader, workspace, id).await?;
     let found = find_version(&mut reader, workspace, id, version).await?;
     let yaml = text_of(&found.document, &found.source, row.is_enabled)?;
-    let document = RuleDocument { enabled: row.is_enabled, ..found.document.clone() };
-    Ok(RuleVersionDetail { version: version_view(&found), document, yaml })
+    let document = RuleDocument {
+        enabled: row.is_enabled,
+        ..found.document.clone()
+    };
+    Ok(RuleVersionDetail {
+        version: version_view(&found),
+        document,
+        yaml,
+    })
 }
 
-pub(super) async fn find(sql: &mut dyn Sql, workspace: WorkspaceId, id: RuleId) -> Outcome<RuleRow> {
-    rules::find(sql, workspace, id).await?.ok_or_else(|| Failure::not_found("rule"))
+pub(super) async fn find(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    id: RuleId,
+) -> Outcome<RuleRow> {
+    rules::find(sql, workspace, id)
+        .await?
+        .ok_or_else(|| Failure::not_found("rule"))
 }
 
 pub(super) async fn find_version(
@@ -85,17 +113,35 @@ pub(super) async fn detail(app: &App, row: RuleRow, version: RuleVersion) -> Out
     let warnings = reviewed.unwrap_or_else(|errors| {
         // Saved by a server that could do more than this one.
         let first = errors.into_iter().next();
-        let reason = first.map_or_else(String::new, |error| format!(": {}: {}", error.pointer, error.reason));
-        rule.problem.get_or_insert_with(|| format!("this server cannot run the rule{reason}; correct and save it"));
+        let reason = first.map_or_else(String::new, |error| {
+            format!(": {}: {}", error.pointer, error.reason)
+        });
+        rule.problem.get_or_insert_with(|| {
+            format!("this server cannot run the rule{reason}; correct and save it")
+        });
         Vec::new()
     });
-    Ok(RuleDetail { rule, document: RuleDocument { enabled, ..version.document }, yaml, warnings })
+    Ok(RuleDetail {
+        rule,
+        document: RuleDocument {
+            enabled,
+            ..version.document
+        },
+        yaml,
+        warnings,
+    })
 }
 
 async fn view(sql: &mut dyn Sql, row: RuleRow) -> Result<RuleView, StoreError> {
     let id = row.id.to_string();
-    let filter = RunFilter { rule: &id, ..RunFilter::default() };
-    let latest = runs::list(sql, row.workspace, &filter, 1).await?.into_iter().next();
+    let filter = RunFilter {
+        rule: &id,
+        ..RunFilter::default()
+    };
+    let latest = runs::list(sql, row.workspace, &filter, 1)
+        .await?
+        .into_iter()
+        .next();
     Ok(RuleView {
         id: row.id,
         name: row.name,
@@ -103,7 +149,11 @@ async fn view(sql: &mut dyn Sql, row: RuleRow) -> Result<RuleView, StoreError> {
         version: row.version,
         starter: row.starter,
         problem: row.problem,
-        last_run: latest.map(|run| LastRun { id: run.id, state: run.state, created_at: run.created_at }),
+        last_run: latest.map(|run| LastRun {
+            id: run.id,
+            state: run.state,
+            created_at: run.created_at,
+        }),
         created_at: row.created_at,
         updated_at: row.updated_at,
     })

@@ -33,10 +33,18 @@ const RULES_MAX: i64 = 1000;
 pub async fn create(app: &App, actor: Actor, input: RuleInput) -> Outcome<RuleDetail> {
     let ready = ready(app, input).await?;
     let mut change = Change::begin(app, actor.workspace).await?;
-    if rules::list(&mut change.tx, actor.workspace, "", RULES_MAX).await?.len() as i64 >= RULES_MAX {
-        return Err(Failure::new(409, "rule.too_many", "The workspace has as many rules as it may have")
-            .detail(format!("A workspace may have {RULES_MAX} rules."))
-            .next_step("Delete a rule first."));
+    if rules::list(&mut change.tx, actor.workspace, "", RULES_MAX)
+        .await?
+        .len() as i64
+        >= RULES_MAX
+    {
+        return Err(Failure::new(
+            409,
+            "rule.too_many",
+            "The workspace has as many rules as it may have",
+        )
+        .detail(format!("A workspace may have {RULES_MAX} rules."))
+        .next_step("Delete a rule first."));
     }
     let row = RuleRow {
         id: app.engine.ids.new_id(),
@@ -59,18 +67,36 @@ pub async fn create(app: &App, actor: Actor, input: RuleInput) -> Outcome<RuleDe
 ///
 /// A document that does not say whether it is on leaves that as it is.
 pub async fn put(app: &App, actor: Actor, id: RuleId, request: PutRule) -> Outcome<RuleDetail> {
-    let ready = ready(app, RuleInput { document: request.document, text: request.text }).await?;
+    let ready = ready(
+        app,
+        RuleInput {
+            document: request.document,
+            text: request.text,
+        },
+    )
+    .await?;
     let change = Change::begin(app, actor.workspace).await?;
     save(app, change, actor, id, ready, request.expected_version).await
 }
 
 /// Makes an old version the newest one.
-pub async fn restore(app: &App, actor: Actor, id: RuleId, version: i64, expected: i64) -> Outcome<RuleDetail> {
+pub async fn restore(
+    app: &App,
+    actor: Actor,
+    id: RuleId,
+    version: i64,
+    expected: i64,
+) -> Outcome<RuleDetail> {
     let mut reader = app.reader();
     find(&mut reader, actor.workspace, id).await?;
     let old = find_version(&mut reader, actor.workspace, id, version).await?;
     let warnings = review(app, &old.document).await?.map_err(refusal)?;
-    let ready = Ready { document: old.document, source: old.source, warnings, says_enabled: None };
+    let ready = Ready {
+        document: old.document,
+        source: old.source,
+        warnings,
+        says_enabled: None,
+    };
     let change = Change::begin(app, actor.workspace).await?;
     save(app, change, actor, id, ready, expected).await
 }
@@ -85,10 +111,15 @@ async fn save(
 ) -> Outcome<RuleDetail> {
     let mut row = hold(&mut change.tx, actor.workspace, id).await?;
     if row.version != expected {
-        let detail = format!("It is at version {}, and version {expected} was edited.", row.version);
-        return Err(Failure::new(409, "rule.changed", "The rule was changed meanwhile")
-            .detail(detail)
-            .next_step("Load it again and repeat the change."));
+        let detail = format!(
+            "It is at version {}, and version {expected} was edited.",
+            row.version
+        );
+        return Err(
+            Failure::new(409, "rule.changed", "The rule was changed meanwhile")
+                .detail(detail)
+                .next_step("Load it again and repeat the change."),
+        );
     }
     row.name = ready.document.name.clone();
     row.is_enabled = ready.says_enabled.unwrap_or(row.is_enabled);
@@ -103,7 +134,12 @@ async fn save(
 }
 
 /// Switches a rule on or off. Switched on, it starts from now: what happened meanwhile is past.
-pub async fn switch(app: &App, workspace: WorkspaceId, id: RuleId, enabled: bool) -> Outcome<RuleDetail> {
+pub async fn switch(
+    app: &App,
+    workspace: WorkspaceId,
+    id: RuleId,
+    enabled: bool,
+) -> Outcome<RuleDetail> {
     let mut reader = app.reader();
     let seen = find(&mut reader, workspace, id).await?;
     let version = find_version(&mut reader, workspace, id, seen.version).await?;
@@ -138,8 +174,18 @@ pub async fn delete(app: &App, workspace: WorkspaceId, id: RuleId) -> Outcome<()
 }
 
 /// Computes every rule's timers anew after the workspace's zone changed, in the transaction of that change.
-pub async fn resync_timers(app: &App, tx: &mut Tx, workspace: WorkspaceId, zone: &str, now: Timestamp) -> Result<(), StoreError> {
-    for row in rules::list(tx, workspace, "", RULES_MAX).await?.iter().filter(|row| row.is_enabled) {
+pub async fn resync_timers(
+    app: &App,
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    zone: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for row in rules::list(tx, workspace, "", RULES_MAX)
+        .await?
+        .iter()
+        .filter(|row| row.is_enabled)
+    {
         if let Some(version) = rules::find_version(tx, workspace, row.id, row.version).await? {
             sync_rule_timers(&app.engine, tx, row, &version.document, zone, now).await?;
         }
@@ -153,7 +199,12 @@ async fn hold(tx: &mut Tx, workspace: WorkspaceId, id: RuleId) -> Outcome<RuleRo
     find(tx, workspace, id).await
 }
 
-async fn finish(app: &App, mut change: Change, row: RuleRow, version: RuleVersion) -> Outcome<RuleDetail> {
+async fn finish(
+    app: &App,
+    mut change: Change,
+    row: RuleRow,
+    version: RuleVersion,
+) -> Outcome<RuleDetail> {
     let now = change.now;
     sync(app, &mut change.tx, &row, &version.document, now).await?;
     change.touch("rule", row.id);
@@ -162,8 +213,16 @@ async fn finish(app: &App, mut change: Change, row: RuleRow, version: RuleVersio
     detail(app, row, version).await
 }
 
-async fn sync(app: &App, tx: &mut Tx, row: &RuleRow, document: &RuleDocument, now: Timestamp) -> Outcome<()> {
-    let workspace = workspaces::find(tx, row.workspace).await?.ok_or_else(|| Failure::not_found("workspace"))?;
+async fn sync(
+    app: &App,
+    tx: &mut Tx,
+    row: &RuleRow,
+    document: &RuleDocument,
+    now: Timestamp,
+) -> Outcome<()> {
+    let workspace = workspaces::find(tx, row.workspace)
+        .await?
+        .ok_or_else(|| Failure::not_found("workspace"))?;
     sync_rule_timers(&app.engine, tx, row, document, &workspace.time_zone, now).await?;
     Ok(())
 }

@@ -26,7 +26,9 @@ const ACTIVE_MAX: usize = 1000;
 /// Cancels a run that waits or is queued. One that is at a step comes to the end of it by itself.
 pub async fn cancel(app: &App, actor: Actor, id: RunId) -> Outcome<RunView> {
     let mut change = Change::begin(app, actor.workspace).await?;
-    let run = runs::find(&mut change.tx, actor.workspace, id).await?.ok_or_else(|| Failure::not_found("run"))?;
+    let run = runs::find(&mut change.tx, actor.workspace, id)
+        .await?
+        .ok_or_else(|| Failure::not_found("run"))?;
     if !matches!(run.state, RunState::Queued | RunState::Waiting) {
         return Err(Failure::new(409, "run.not_waiting", "This run does not wait")
             .detail(format!("It is {}.", run.state.as_str()))
@@ -34,7 +36,15 @@ pub async fn cancel(app: &App, actor: Actor, id: RunId) -> Outcome<RunView> {
     }
     let now = change.now;
     let reason = "cancelled by a person";
-    runs::set_state(&mut change.tx, actor.workspace, id, RunState::Cancelled, Some(reason), now).await?;
+    runs::set_state(
+        &mut change.tx,
+        actor.workspace,
+        id,
+        RunState::Cancelled,
+        Some(reason),
+        now,
+    )
+    .await?;
     start_next(app, &mut change.tx, &run, now).await?;
     change.touch("run", id);
     change.commit().await?;
@@ -60,28 +70,50 @@ async fn start_next(app: &App, tx: &mut Tx, ended: &Run, now: Timestamp) -> Outc
 /// Its steps are new steps: what the former run published is published again if the rule says so.
 pub async fn rerun(app: &App, actor: Actor, id: RunId) -> Outcome<RunView> {
     let mut change = Change::begin(app, actor.workspace).await?;
-    let old = runs::find(&mut change.tx, actor.workspace, id).await?.ok_or_else(|| Failure::not_found("run"))?;
+    let old = runs::find(&mut change.tx, actor.workspace, id)
+        .await?
+        .ok_or_else(|| Failure::not_found("run"))?;
     if !old.state.is_over() {
-        return Err(Failure::new(409, "run.under_way", "This run is not over").next_step("Wait for its end, or cancel it."));
+        return Err(Failure::new(409, "run.under_way", "This run is not over")
+            .next_step("Wait for its end, or cancel it."));
     }
     rules::lock(&mut change.tx, old.rule).await?;
     let gone = |what: &str| {
-        Failure::new(409, "run.cannot_repeat", "This run cannot be repeated").detail(format!("Its {what} is gone."))
+        Failure::new(409, "run.cannot_repeat", "This run cannot be repeated")
+            .detail(format!("Its {what} is gone."))
             .next_step("Let a new event start the rule.")
     };
-    let rule = rules::find(&mut change.tx, actor.workspace, old.rule).await?.ok_or_else(|| gone("rule"))?;
-    let version = rules::find_version(&mut change.tx, actor.workspace, old.rule, rule.version).await?;
+    let rule = rules::find(&mut change.tx, actor.workspace, old.rule)
+        .await?
+        .ok_or_else(|| gone("rule"))?;
+    let version =
+        rules::find_version(&mut change.tx, actor.workspace, old.rule, rule.version).await?;
     let version = version.ok_or_else(|| gone("rule"))?;
-    let event = events::find(&mut change.tx, actor.workspace, old.event).await?.ok_or_else(|| gone("event"))?;
+    let event = events::find(&mut change.tx, actor.workspace, old.event)
+        .await?
+        .ok_or_else(|| gone("event"))?;
     let active = runs::list_active(&mut change.tx, old.rule, &old.key, 1001).await?;
-    if active.len() > ACTIVE_MAX || (version.document.mode.kind != ModeKind::Parallel && !active.is_empty()) {
-        return Err(Failure::new(409, "run.mode_refused", "The rule is running and takes one run at a time")
-            .next_step("Wait until it is over."));
+    if active.len() > ACTIVE_MAX
+        || (version.document.mode.kind != ModeKind::Parallel && !active.is_empty())
+    {
+        return Err(Failure::new(
+            409,
+            "run.mode_refused",
+            "The rule is running and takes one run at a time",
+        )
+        .next_step("Wait until it is over."));
     }
     let copy = copy_of(app, &event, change.now);
     events::insert(&mut change.tx, &copy, true, change.now).await?;
-    let trigger = version.document.triggers.iter().find(|trigger| trigger.id == old.trigger);
-    let trigger = trigger.or(version.document.triggers.first()).map(|trigger| trigger.id.clone()).unwrap_or_default();
+    let trigger = version
+        .document
+        .triggers
+        .iter()
+        .find(|trigger| trigger.id == old.trigger);
+    let trigger = trigger
+        .or(version.document.triggers.first())
+        .map(|trigger| trigger.id.clone())
+        .unwrap_or_default();
     let run = Run {
         id: app.engine.ids.new_id(),
         version: rule.version,
@@ -104,7 +136,13 @@ pub async fn rerun(app: &App, actor: Actor, id: RunId) -> Outcome<RunView> {
 // A new event, so that nothing that is unique for an event (keys of posts, seeds of scripts) meets the old run.
 fn copy_of(app: &App, event: &Event, now: Timestamp) -> Event {
     let id = app.engine.ids.new_id();
-    Event { id, source: "engine".into(), dedupe: format!("rerun/{id}"), time: now, ..event.clone() }
+    Event {
+        id,
+        source: "engine".into(),
+        dedupe: format!("rerun/{id}"),
+        time: now,
+        ..event.clone()
+    }
 }
 
 fn by_hand() -> ConditionTrace {
@@ -120,5 +158,9 @@ fn by_hand() -> ConditionTrace {
 
 async fn view(app: &App, run: Run) -> Outcome<RunView> {
     let workspace = run.workspace;
-    Names::new(app, workspace).runs(vec![run]).await?.pop().ok_or_else(Failure::internal)
+    Names::new(app, workspace)
+        .runs(vec![run])
+        .await?
+        .pop()
+        .ok_or_else(Failure::internal)
 }

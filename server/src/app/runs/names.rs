@@ -25,14 +25,21 @@ pub struct Names {
 impl Names {
     /// For things of one workspace.
     pub fn new(app: &App, workspace: WorkspaceId) -> Self {
-        Self { reader: app.reader(), workspace, rules: HashMap::new(), events: HashMap::new() }
+        Self {
+            reader: app.reader(),
+            workspace,
+            rules: HashMap::new(),
+            events: HashMap::new(),
+        }
     }
 
     async fn rule(&mut self, id: RuleId) -> Result<Option<String>, StoreError> {
         if let Some(known) = self.rules.get(&id) {
             return Ok(known.clone());
         }
-        let name = rules::find(&mut self.reader, self.workspace, id).await?.map(|rule| rule.name);
+        let name = rules::find(&mut self.reader, self.workspace, id)
+            .await?
+            .map(|rule| rule.name);
         self.rules.insert(id, name.clone());
         Ok(name)
     }
@@ -52,19 +59,39 @@ impl Names {
         let mut views = Vec::with_capacity(runs.len());
         for run in runs {
             let rule_name = self.rule(run.rule).await?;
-            let (event_kind, event_subject) = self.event(run.event).await?.map_or((None, None), |(kind, subject)| (Some(kind), subject));
-            views.push(RunView { run, rule_name, event_kind, event_subject });
+            let (event_kind, event_subject) = self
+                .event(run.event)
+                .await?
+                .map_or((None, None), |(kind, subject)| (Some(kind), subject));
+            views.push(RunView {
+                run,
+                rule_name,
+                event_kind,
+                event_subject,
+            });
         }
         Ok(views)
     }
 
     /// Decisions that started nothing, as lists show them.
-    pub async fn decisions(&mut self, decisions: Vec<StoredDecision>) -> Result<Vec<DecisionView>, StoreError> {
+    pub async fn decisions(
+        &mut self,
+        decisions: Vec<StoredDecision>,
+    ) -> Result<Vec<DecisionView>, StoreError> {
         let mut views = Vec::with_capacity(decisions.len());
-        for stored in decisions.into_iter().filter(|stored| stored.decision.verdict != Verdict::Started) {
+        for stored in decisions
+            .into_iter()
+            .filter(|stored| stored.decision.verdict != Verdict::Started)
+        {
             let rule_name = self.rule(stored.decision.rule).await?;
             let event_kind = self.event(stored.event).await?.map(|(kind, _)| kind);
-            views.push(DecisionView { event: stored.event, event_kind, rule_name, at: stored.at, decision: stored.decision });
+            views.push(DecisionView {
+                event: stored.event,
+                event_kind,
+                rule_name,
+                at: stored.at,
+                decision: stored.decision,
+            });
         }
         Ok(views)
     }

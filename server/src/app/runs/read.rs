@@ -8,7 +8,9 @@ use so_model::{
     id::{PostId, RunId, WorkspaceId, kind},
     run::{Memo, Run},
 };
-use so_store::{Page, Store, StoreError, attempts, events, publications, rules, runs, runs::RunFilter};
+use so_store::{
+    Page, Store, StoreError, attempts, events, publications, rules, runs, runs::RunFilter,
+};
 
 use super::Names;
 use crate::app::{
@@ -35,7 +37,10 @@ pub async fn list(app: &App, workspace: WorkspaceId, query: &RunQuery) -> Outcom
     let found = runs::list(&mut app.reader(), workspace, &filter, page.fetch()).await?;
     let found = Page::cut(found, page.limit, |run| run.id.to_string());
     let items = Names::new(app, workspace).runs(found.items).await?;
-    Ok(RunList { items, next_cursor: found.next_cursor })
+    Ok(RunList {
+        items,
+        next_cursor: found.next_cursor,
+    })
 }
 
 /// A run with everything that is needed to draw it.
@@ -46,16 +51,32 @@ pub async fn get(app: &App, workspace: WorkspaceId, id: RunId) -> Outcome<RunDet
     let version = rules::find_version(&mut reader, workspace, run.rule, run.version).await?;
     let memos = runs::list_memos(&mut reader, workspace, id).await?;
     let publications = touched(&mut reader, &run, &memos).await?;
-    let view = Names::new(app, workspace).runs(vec![run]).await?.pop().ok_or_else(Failure::internal)?;
-    Ok(RunDetail { run: view, started_by, document: version.map(|version| version.document), memos, publications })
+    let view = Names::new(app, workspace)
+        .runs(vec![run])
+        .await?
+        .pop()
+        .ok_or_else(Failure::internal)?;
+    Ok(RunDetail {
+        run: view,
+        started_by,
+        document: version.map(|version| version.document),
+        memos,
+        publications,
+    })
 }
 
 pub(super) async fn find(reader: &mut Store, workspace: WorkspaceId, id: RunId) -> Outcome<Run> {
-    runs::find(reader, workspace, id).await?.ok_or_else(|| Failure::not_found("run"))
+    runs::find(reader, workspace, id)
+        .await?
+        .ok_or_else(|| Failure::not_found("run"))
 }
 
 // Publications name the run that asked for them; its memos name the posts to look at.
-async fn touched(reader: &mut Store, run: &Run, memos: &[Memo]) -> Result<Vec<RunPublication>, StoreError> {
+async fn touched(
+    reader: &mut Store,
+    run: &Run,
+    memos: &[Memo],
+) -> Result<Vec<RunPublication>, StoreError> {
     let mut posts = BTreeSet::new();
     for memo in memos {
         gather(&memo.input, &mut posts);
@@ -67,8 +88,13 @@ async fn touched(reader: &mut Store, run: &Run, memos: &[Memo]) -> Result<Vec<Ru
             if row.run_id != Some(run.id) {
                 continue;
             }
-            let attempts = attempts::list_for_publication(reader, run.workspace, row.publication.id).await?;
-            found.push(RunPublication { path: row.step_path, publication: row.publication, attempts });
+            let attempts =
+                attempts::list_for_publication(reader, run.workspace, row.publication.id).await?;
+            found.push(RunPublication {
+                path: row.step_path,
+                publication: row.publication,
+                attempts,
+            });
         }
     }
     Ok(found)

@@ -2,10 +2,27 @@
 //!
 //! Invariant: what is not in this table is not reachable.
 
+mod accounts;
 mod auth;
+mod catalogue;
+mod endpoints;
+mod events;
+mod feeds;
+mod hooks;
+mod labels;
 mod live;
 mod me;
+mod media;
 mod members;
+mod networks;
+mod notifications;
+mod posts;
+mod previews;
+mod publications;
+mod queues;
+mod rules;
+mod runs;
+mod sandbox;
 mod workspaces;
 
 use super::Endpoint;
@@ -18,6 +35,24 @@ pub fn endpoints() -> Vec<Endpoint> {
         workspaces::endpoints(),
         members::endpoints(),
         live::endpoints(),
+        networks::endpoints(),
+        accounts::endpoints(),
+        posts::endpoints(),
+        publications::endpoints(),
+        media::endpoints(),
+        labels::endpoints(),
+        queues::endpoints(),
+        sandbox::endpoints(),
+        rules::endpoints(),
+        runs::endpoints(),
+        events::endpoints(),
+        catalogue::endpoints(),
+        feeds::endpoints(),
+        hooks::endpoints(),
+        endpoints::endpoints(),
+        notifications::endpoints(),
+        previews::endpoints(),
+        vec![super::inbound::endpoint()],
     ]
     .into_iter()
     .flatten()

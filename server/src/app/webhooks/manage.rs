@@ -1,0 +1,373 @@
+//! Making and looking after inbound webhooks.
+//!
+//! The address is found by a hash and sealed to be shown to admins; the signing secret is sealed and shown once.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use so_model::{
+    IdSource as _,
+    api::hook::{
+        ChangeHook, CreateHook, HookDetail, HookList, HookQuery, HookSecrets, HookVerify, HookView,
+        RotateHook, SignatureEncoding,
+    },
+    id::{HookId, WorkspaceId, kind},
+    problem::FieldError,
+    workspace::Role,
+};
+use so_store::{Page, StoreError, Tx, hooks, hooks::Hook, secrets};
+use so_triggers::webhook::{HmacEncoding, Verification, new_signing_secret, sign};
+
+use crate::app::{
+    App,
+    change::{Change, PageAsk},
+    failure::{Failure, Outcome},
+    members::Actor,
+    secrets::{random_bytes, sha256_hex},
+    text,
+};
+
+/// Name of the address among a hook's secrets.
+const ADDRESS: &str = "address";
+/// Name of the signing secret among a hook's secrets.
+pub(super) const SECRET: &str = "secret";
+/// Webhooks of one workspace.
+const HOOKS_MAX: i64 = 200;
+/// Longest header name and prefix; real ones have about 30 characters.
+const HEADER_MAX: usize = 100;
+/// Longest secret that a sender may have chosen.
+const SECRET_MAX: usize = 500;
+
+/// A page of webhooks, the oldest first.
+pub async fn list(app: &App, workspace: WorkspaceId, query: &HookQuery) -> Outcome<HookList> {
+    let page = PageAsk::of::<kind::Hook>(query.cursor.as_deref(), query.limit)?;
+    let found = hooks::list(&mut app.reader(), workspace, &page.cursor, page.fetch()).await?;
+    let found = Page::cut(found, page.limit, |hook| hook.id.to_string());
+    let items = found.items.iter().map(view).collect::<Outcome<_>>()?;
+    Ok(HookList {
+        items,
+        next_cursor: found.next_cursor,
+    })
+}
+
+/// A webhook with its last call, and its address for admins.
+pub async fn get(app: &App, actor: Actor, id: HookId) -> Outcome<HookDetail> {
+    let mut reader = app.reader();
+    let hook = hooks::find(&mut reader, actor.workspace, id)
+        .await?
+        .ok_or_else(|| Failure::not_found("hook"))?;
+    let url = match actor.role >= Role::Admin {
+        true => secrets::get(
+            &mut reader,
+            &app.vault,
+            actor.workspace,
+            &id.to_string(),
+            ADDRESS,
+        )
+        .await?
+        .map(|token| url_of(app, token.expose())),
+        false => None,
+    };
+    Ok(HookDetail {
+        hook: view(&hook)?,
+        url,
+        sample: hook.sample,
+    })
+}
+
+/// Makes a webhook.
+pub async fn create(app: &App, actor: Actor, request: CreateHook) -> Outcome<HookSecrets> {
+    let mut errors = Vec::new();
+    let name = text::name(&request.name, "/name")
+        .map_err(|error| errors.push(error))
+        .unwrap_or_default();
+    let verify = request.verify.unwrap_or(HookVerify::None {});
+    errors.extend(check_verify(&verify));
+    errors.extend(check_secret(&verify, request.secret.as_deref()));
+    if !errors.is_empty() {
+        return Err(Failure::invalid(errors));
+    }
+    let token = new_token()?;
+    let mut change = Change::begin(app, actor.workspace).await?;
+    if hooks::list(&mut change.tx, actor.workspace, "", HOOKS_MAX)
+        .await?
+        .len() as i64
+        >= HOOKS_MAX
+    {
+        return Err(Failure::new(
+            409,
+            "hook.too_many",
+            "The workspace has as many webhooks as it may have",
+        )
+        .next_step("Delete a webhook first."));
+    }
+    let hook = Hook {
+        id: app.engine.ids.new_id(),
+        workspace: actor.workspace,
+        name,
+        token_hash: sha256_hex(token.as_bytes()),
+        verify: stored(&verify)?,
+        sample: None,
+        sample_at: None,
+        is_enabled: true,
+        created_at: change.now,
+    };
+    hooks::insert(&mut change.tx, &hook).await?;
+    seal(app, &mut change.tx, &hook, ADDRESS, &token).await?;
+    let secret = match verify {
+        HookVerify::None {} => None,
+        _ => Some(request.secret.map_or_else(new_secret, Ok)?),
+    };
+    if let Some(secret) = &secret {
+        seal(app, &mut change.tx, &hook, SECRET, secret).await?;
+    }
+    change.touch("hook", hook.id);
+    change.commit().await?;
+    Ok(HookSecrets {
+        hook: view(&hook)?,
+        url: url_of(app, &token),
+        secret,
+    })
+}
+
+/// Changes name, verification and whether calls are taken.
+pub async fn change(app: &App, actor: Actor, id: HookId, request: ChangeHook) -> Outcome<HookView> {
+    let mut errors = Vec::new();
+    let name = request.name.map(|name| {
+        text::name(&name, "/name")
+            .map_err(|error| errors.push(error))
+            .unwrap_or_default()
+    });
+    errors.extend(
+        request
+            .verify
+            .as_ref()
+            .map(check_verify)
+            .unwrap_or_default(),
+    );
+    if !errors.is_empty() {
+        return Err(Failure::invalid(errors));
+    }
+    let mut change = Change::begin(app, actor.workspace).await?;
+    let mut hook = hold(&mut change.tx, actor, id).await?;
+    hook.name = name.unwrap_or(hook.name);
+    hook.is_enabled = request.is_enabled.unwrap_or(hook.is_enabled);
+    if let Some(verify) = &request.verify {
+        let known = secrets::get(
+            &mut change.tx,
+            &app.vault,
+            actor.workspace,
+            &id.to_string(),
+            SECRET,
+        )
+        .await?;
+        check_fits(verify, known.as_ref().map(|secret| secret.expose()))?;
+        hook.verify = stored(verify)?;
+    }
+    hooks::update(&mut change.tx, &hook).await?;
+    change.touch("hook", id);
+    change.commit().await?;
+    view(&hook)
+}
+
+/// Replaces address, secret or both.
+pub async fn rotate(
+    app: &App,
+    actor: Actor,
+    id: HookId,
+    request: &RotateHook,
+) -> Outcome<HookSecrets> {
+    if !request.address && !request.secret {
+        return Err(Failure::field(
+            "/secret",
+            "nothing is to be replaced",
+            "address, secret or both as true",
+        ));
+    }
+    let mut change = Change::begin(app, actor.workspace).await?;
+    let mut hook = hold(&mut change.tx, actor, id).await?;
+    let owner = id.to_string();
+    let token = match request.address {
+        true => new_token()?,
+        false => secrets::get(&mut change.tx, &app.vault, actor.workspace, &owner, ADDRESS)
+            .await?
+            .map(|token| token.expose().to_string())
+            .ok_or_else(Failure::internal)?,
+    };
+    if request.address {
+        hook.token_hash = sha256_hex(token.as_bytes());
+        hooks::update(&mut change.tx, &hook).await?;
+        seal(app, &mut change.tx, &hook, ADDRESS, &token).await?;
+    }
+    let secret = match request.secret {
+        true => Some(new_secret()?),
+        false => None,
+    };
+    if let Some(secret) = &secret {
+        seal(app, &mut change.tx, &hook, SECRET, secret).await?;
+    }
+    change.touch("hook", id);
+    change.commit().await?;
+    Ok(HookSecrets {
+        hook: view(&hook)?,
+        url: url_of(app, &token),
+        secret,
+    })
+}
+
+/// Deletes a webhook; its address is unknown from now on.
+pub async fn delete(app: &App, actor: Actor, id: HookId) -> Outcome<()> {
+    let mut change = Change::begin(app, actor.workspace).await?;
+    if !hooks::delete(&mut change.tx, actor.workspace, id).await? {
+        return Err(Failure::not_found("hook"));
+    }
+    secrets::delete_for_owner(&mut change.tx, actor.workspace, &id.to_string()).await?;
+    change.touch("hook", id);
+    change.commit().await
+}
+
+async fn hold(tx: &mut Tx, actor: Actor, id: HookId) -> Outcome<Hook> {
+    hooks::find(tx, actor.workspace, id)
+        .await?
+        .ok_or_else(|| Failure::not_found("hook"))
+}
+
+async fn seal(
+    app: &App,
+    tx: &mut Tx,
+    hook: &Hook,
+    name: &str,
+    text: &str,
+) -> Result<(), StoreError> {
+    secrets::put(
+        tx,
+        &app.vault,
+        hook.workspace,
+        &hook.id.to_string(),
+        name,
+        text,
+        app.now(),
+    )
+    .await
+}
+
+fn new_token() -> Outcome<String> {
+    Ok(URL_SAFE_NO_PAD.encode(random_bytes()?))
+}
+
+fn new_secret() -> Outcome<String> {
+    Ok(new_signing_secret(&random_bytes()?))
+}
+
+fn url_of(app: &App, token: &str) -> String {
+    format!("{}/in/{token}", app.public_url())
+}
+
+fn check_verify(verify: &HookVerify) -> Vec<FieldError> {
+    let HookVerify::Hmac { header, prefix, .. } = verify else {
+        return Vec::new();
+    };
+    let mut errors = Vec::new();
+    let is_name = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    if header.is_empty() || header.len() > HEADER_MAX || !is_name(header) {
+        errors.push(
+            FieldError::new("/verify/header", "is no header name")
+                .expected("a name such as x-hub-signature-256"),
+        );
+    }
+    if prefix.len() > HEADER_MAX || !prefix.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        errors.push(
+            FieldError::new("/verify/prefix", "cannot stand in a header")
+                .expected("a short text such as sha256="),
+        );
+    }
+    errors
+}
+
+fn check_secret(verify: &HookVerify, secret: Option<&str>) -> Option<FieldError> {
+    let secret = secret?;
+    if *verify == (HookVerify::None {}) {
+        return Some(
+            FieldError::new("/secret", "nothing is signed")
+                .expected("a scheme that signs, or no secret"),
+        );
+    }
+    if secret.len() < 8 || secret.len() > SECRET_MAX {
+        return Some(
+            FieldError::new("/secret", "has an unfit length")
+                .expected(format!("8 to {SECRET_MAX} characters")),
+        );
+    }
+    fits(verify, secret)
+        .then_some(())
+        .map_or_else(|| Some(unfit("/secret")), |()| None)
+}
+
+// Standard Webhooks asks for a secret of its own form; any text will do for a plain HMAC.
+fn fits(verify: &HookVerify, secret: &str) -> bool {
+    !matches!(verify, HookVerify::StandardWebhooks {}) || sign(secret, "probe", 0, b"").is_ok()
+}
+
+fn unfit(pointer: &str) -> FieldError {
+    FieldError::new(pointer, "does not fit Standard Webhooks").expected("whsec_ and base64")
+}
+
+fn check_fits(verify: &HookVerify, secret: Option<&str>) -> Outcome<()> {
+    if *verify == (HookVerify::None {}) || secret.is_some_and(|secret| fits(verify, secret)) {
+        return Ok(());
+    }
+    let mut failure = Failure::new(
+        409,
+        "hook.secret_unfit",
+        "The webhook has no secret for this",
+    )
+    .next_step("Replace the secret first, then change how calls are verified.");
+    failure.problem.errors = vec![FieldError::new(
+        "/verify/scheme",
+        "needs a secret that the webhook does not have",
+    )];
+    Err(failure)
+}
+
+/// As the triggers know it.
+pub(crate) fn verification(verify: &HookVerify) -> Verification {
+    match verify {
+        HookVerify::None {} => Verification::None {},
+        HookVerify::StandardWebhooks {} => Verification::StandardWebhooks {},
+        HookVerify::Hmac {
+            header,
+            prefix,
+            encoding,
+        } => Verification::Hmac {
+            header: header.to_ascii_lowercase(),
+            prefix: prefix.clone(),
+            encoding: match encoding {
+                SignatureEncoding::Hex => HmacEncoding::Hex,
+                SignatureEncoding::Base64 => HmacEncoding::Base64,
+            },
+        },
+    }
+}
+
+fn stored(verify: &HookVerify) -> Outcome<serde_json::Value> {
+    serde_json::to_value(verify).map_err(|_| Failure::internal())
+}
+
+pub(super) fn verify_of(hook: &Hook) -> Outcome<HookVerify> {
+    serde_json::from_value(hook.verify.clone()).map_err(|error| {
+        tracing::error!(hook.id = %hook.id, %error, "a webhook's verification cannot be read");
+        Failure::internal()
+    })
+}
+
+fn view(hook: &Hook) -> Outcome<HookView> {
+    Ok(HookView {
+        id: hook.id,
+        name: hook.name.clone(),
+        verify: verify_of(hook)?,
+        is_enabled: hook.is_enabled,
+        sample_at: hook.sample_at,
+        created_at: hook.created_at,
+    })
+}

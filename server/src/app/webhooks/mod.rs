@@ -1,0 +1,17 @@
+//! Inbound webhooks: their addresses and secrets, and the calls that come.
+//!
+//! Owns making, rotating and taking calls. Must not know HTTP types. Invariants: a call is answered as taken
+//! only after its event is on disk; a call whose signature is wrong leaves no row; nothing that proves who
+//! somebody is (authorisation, cookies, signatures) is kept with a call.
+
+mod call;
+mod manage;
+mod receive;
+
+#[cfg(test)]
+mod tests;
+
+pub use call::{Call, Payload};
+pub(crate) use manage::verification;
+pub use manage::{change, create, delete, get, list, rotate};
+pub use receive::{CALL_BYTES_MAX, receive};

@@ -1,0 +1,126 @@
+//! Taking a call.
+//!
+//! Order: found, room, verified, read, stored, answered.
+
+use serde_json::json;
+use so_model::{
+    api::hook::Accepted,
+    event::{NewEvent, kind},
+};
+use so_store::{hooks, hooks::Hook, secrets};
+use so_triggers::webhook::{dedupe_id, verify};
+
+use super::{
+    Call, Payload,
+    manage::{SECRET, verification, verify_of},
+};
+use crate::app::{
+    App,
+    failure::{Failure, Outcome},
+    secrets::sha256_hex,
+};
+
+/// Longest body of a call.
+pub const CALL_BYTES_MAX: usize = 1024 * 1024;
+/// Tokens have 43 characters; anything far longer is not even hashed.
+const TOKEN_MAX: usize = 128;
+/// Longest subject kept of a CloudEvent.
+const SUBJECT_MAX: usize = 500;
+/// Seconds after which a sender that was turned away may come again: the work loop frees places all the time.
+const ROOM_RETRY_SECS: i64 = 1;
+
+/// Takes a call; the answer means that its event is on disk.
+pub async fn receive(app: &App, token: &str, call: &Call) -> Outcome<Accepted> {
+    let hook = find(app, token).await?;
+    if app.engine.room() == 0 {
+        return Err(Failure::new(
+            429,
+            "hook.overloaded",
+            "The server has more work than it can take",
+        )
+        .next_step("Send the call again in a moment.")
+        .retry_after(ROOM_RETRY_SECS));
+    }
+    check_signature(app, &hook, call).await?;
+    let payload = call.payload()?;
+    let event = event(&hook, call, payload);
+    let sample = event.data.clone();
+    let now = app.now();
+    let mut tx = app.store.begin().await?;
+    let admission = app.engine.admit(&mut tx, event).await?;
+    let accepted = Accepted {
+        event: admission.result.event.id,
+    };
+    if admission.result.is_new {
+        hooks::save_sample(&mut tx, hook.workspace, hook.id, &sample, now).await?;
+    }
+    tx.commit().await?;
+    app.engine.hand_over_all(vec![admission]);
+    Ok(accepted)
+}
+
+// Unknown, switched off and malformed look the same: an address tells nothing of itself.
+async fn find(app: &App, token: &str) -> Outcome<Hook> {
+    let unknown = || {
+        Failure::new(404, "hook.unknown", "There is no webhook at this address")
+            .next_step("Copy the address from the webhook again.")
+    };
+    if token.len() > TOKEN_MAX {
+        return Err(unknown());
+    }
+    let found = hooks::find_by_token_hash(&mut app.reader(), &sha256_hex(token.as_bytes())).await?;
+    found.filter(|hook| hook.is_enabled).ok_or_else(unknown)
+}
+
+async fn check_signature(app: &App, hook: &Hook, call: &Call) -> Outcome<()> {
+    let scheme = verification(&verify_of(hook)?);
+    let secret = secrets::get(
+        &mut app.reader(),
+        &app.vault,
+        hook.workspace,
+        &hook.id.to_string(),
+        SECRET,
+    )
+    .await?;
+    let secret = secret.as_ref().map_or("", |secret| secret.expose());
+    verify(
+        &scheme,
+        secret,
+        |name| call.header(name),
+        &call.body,
+        app.now().seconds(),
+    )
+    .map_err(|error| {
+        tracing::info!(hook.id = %hook.id, reason = %error, "a webhook call was refused");
+        Failure::new(
+            401,
+            "hook.unverified",
+            "The call is not signed as this webhook asks",
+        )
+        .detail(error.to_string())
+        .next_step("Check the secret and how the sender signs.")
+    })
+}
+
+fn event(hook: &Hook, call: &Call, payload: Payload) -> NewEvent {
+    let identity = payload
+        .cloud_identity()
+        .or_else(|| dedupe_id(|name| call.header(name)));
+    let (subject, time) = (payload.subject().map(str::to_string), payload.time());
+    let mut data = json!({
+        "hook": {"id": hook.id, "name": hook.name}, "body": payload.body,
+        "headers": call.shown_headers(), "query": call.shown_query()
+    });
+    if let Some(attributes) = payload.cloud_event {
+        data["cloud_event"] = attributes.into();
+    }
+    let mut event = NewEvent::new(hook.workspace, kind::WEBHOOK_RECEIVED, data);
+    event.source = format!("hook/{}", hook.id);
+    event.dedupe = identity;
+    event.subject = Some(subject.map_or_else(
+        || hook.id.to_string(),
+        |text| text.chars().take(SUBJECT_MAX).collect(),
+    ));
+    event.time = time;
+    event
+}

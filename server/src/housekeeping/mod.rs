@@ -1,0 +1,153 @@
+//! Work that comes back: feeds, retention, tokens.
+//!
+//! Owns when it is looked at; what is due is read from rows every time. Invariants: a wake-up that is missed or
+//! comes twice does no harm; work that is still going on is not begun a second time, except polls, which are
+//! claimed row by row.
+
+mod tokens;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
+
+pub use tokens::refresh_tokens;
+
+use crate::app::{App, failure::chain, feeds::poll_due_feeds};
+
+/// Feeds are looked at this often; the shortest interval is a minute.
+const FEEDS_EVERY: Duration = Duration::from_secs(15);
+/// Tokens are looked at this often; they are renewed well ahead of their end.
+const TOKENS_EVERY: Duration = Duration::from_secs(60);
+/// Retention, a while after the full hour, when schedules are quiet. Seconds come first.
+const PRUNE_AT: &str = "0 17 * * * *";
+
+/// Scheduled work that is going on.
+pub struct Housekeeping(JobScheduler);
+
+impl Housekeeping {
+    /// Wakes nothing any more; work under way belongs to the tasks of the [`App`].
+    pub async fn stop(mut self) {
+        if let Err(error) = self.0.shutdown().await {
+            tracing::warn!(%error, "the scheduler did not stop");
+        }
+    }
+}
+
+type Work = fn(App) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+/// Starts everything that comes back.
+pub async fn start(app: &App) -> Result<Housekeeping, JobSchedulerError> {
+    let scheduler = JobScheduler::new().await?;
+    scheduler
+        .add(every(app, FEEDS_EVERY, "feeds", None, feeds)?)
+        .await?;
+    scheduler
+        .add(every(
+            app,
+            TOKENS_EVERY,
+            "tokens",
+            Some(Arc::default()),
+            tokens,
+        )?)
+        .await?;
+    let (pruned, busy) = (app.clone(), Arc::<AtomicBool>::default());
+    let prune_job = Job::new_async(PRUNE_AT, move |_, _| {
+        wake(pruned.clone(), "retention", Some(busy.clone()), prune)
+    })?;
+    scheduler.add(prune_job).await?;
+    scheduler.start().await?;
+    Ok(Housekeeping(scheduler))
+}
+
+fn every(
+    app: &App,
+    span: Duration,
+    name: &'static str,
+    busy: Option<Arc<AtomicBool>>,
+    work: Work,
+) -> Result<Job, JobSchedulerError> {
+    let app = app.clone();
+    Job::new_repeated_async(span, move |_, _| {
+        wake(app.clone(), name, busy.clone(), work)
+    })
+}
+
+// The work goes into a task of its own: the scheduler wakes the next one in time, and the server waits for it
+// when it ends.
+fn wake(
+    app: App,
+    name: &'static str,
+    busy: Option<Arc<AtomicBool>>,
+    work: Work,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        if app.stopping.is_cancelled()
+            || busy
+                .as_ref()
+                .is_some_and(|busy| busy.swap(true, Ordering::SeqCst))
+        {
+            return;
+        }
+        let _freed = Freed(busy);
+        let task = app.tasks.clone().spawn(async move {
+            if let Err(error) = work(app).await {
+                tracing::warn!(work = name, %error, "housekeeping did not come to its end");
+            }
+        });
+        if task.await.is_err() {
+            tracing::error!(work = name, "housekeeping panicked");
+        }
+    })
+}
+
+/// Says that work may be begun again, also after a panic.
+struct Freed(Option<Arc<AtomicBool>>);
+
+impl Drop for Freed {
+    fn drop(&mut self) {
+        if let Some(busy) = &self.0 {
+            busy.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
+// Polls and pruning may be dropped in the middle: rows say what is left, and leases end. Renewals may not.
+fn feeds(app: App) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+    Box::pin(async move {
+        tokio::select! {
+            () = app.stopping.cancelled() => Ok(()),
+            polled = poll_due_feeds(&app) => polled.map(drop).map_err(|error| chain(&error)),
+        }
+    })
+}
+
+fn tokens(app: App) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+    Box::pin(async move {
+        refresh_tokens(&app)
+            .await
+            .map(drop)
+            .map_err(|error| chain(&error))
+    })
+}
+
+fn prune(app: App) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+    Box::pin(async move {
+        let removed = tokio::select! {
+            () = app.stopping.cancelled() => return Ok(()),
+            removed = app.engine.prune() => removed.map_err(|error| chain(&error))?,
+        };
+        tracing::info!(removed, "events and runs beyond the retention were removed");
+        Ok(())
+    })
+}

@@ -1,0 +1,34 @@
+//! `GET /api/v1/workspaces/{ws}/endpoints`
+
+use axum::extract::State;
+use so_model::{
+    api::endpoint::{EndpointList, EndpointQuery},
+    workspace::Role,
+};
+
+use crate::{
+    app::{App, endpoints, failure::Outcome},
+    http::{Endpoint, Json, Member, Query},
+};
+
+pub(super) fn endpoint() -> Endpoint {
+    Endpoint::get(
+        "/api/v1/workspaces/{ws}/endpoints",
+        "endpoints.list",
+        handle,
+    )
+    .says("Lists outbound webhook addresses, the oldest first")
+    .for_members(Role::Viewer)
+    .asks::<EndpointQuery>()
+    .answers::<EndpointList>(200)
+}
+
+async fn handle(
+    State(app): State<App>,
+    member: Member,
+    Query(query): Query<EndpointQuery>,
+) -> Outcome<Json<EndpointList>> {
+    endpoints::list(&app, member.workspace, &query)
+        .await
+        .map(Json)
+}

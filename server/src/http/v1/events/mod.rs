@@ -1,0 +1,10 @@
+//! `/api/v1/workspaces/{ws}/events`
+
+mod get;
+mod list;
+
+use crate::http::Endpoint;
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![list::endpoint(), get::endpoint()]
+}

@@ -1,0 +1,21 @@
+//! `/api/v1/workspaces/{ws}/hooks`
+
+mod change;
+mod create;
+mod delete;
+mod get;
+mod list;
+mod rotate;
+
+use crate::http::Endpoint;
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        list::endpoint(),
+        create::endpoint(),
+        get::endpoint(),
+        change::endpoint(),
+        rotate::endpoint(),
+        delete::endpoint(),
+    ]
+}

@@ -1,0 +1,24 @@
+//! `GET /api/v1/workspaces/{ws}/rules/{rule}`
+
+use axum::extract::State;
+use so_model::{api::rule::RuleDetail, id::kind, workspace::Role};
+
+use crate::{
+    app::{App, failure::Outcome, rules},
+    http::{Endpoint, Json, Member, PathId},
+};
+
+pub(super) fn endpoint() -> Endpoint {
+    Endpoint::get("/api/v1/workspaces/{ws}/rules/{rule}", "rules.get", handle)
+        .says("Shows a rule with its live document")
+        .for_members(Role::Viewer)
+        .answers::<RuleDetail>(200)
+}
+
+async fn handle(
+    State(app): State<App>,
+    member: Member,
+    PathId(id): PathId<kind::Rule>,
+) -> Outcome<Json<RuleDetail>> {
+    rules::get(&app, member.workspace, id).await.map(Json)
+}

@@ -1,0 +1,34 @@
+//! `/api/v1/workspaces/{ws}/rules`
+
+mod create;
+mod decisions;
+mod delete;
+mod get;
+mod get_version;
+mod list;
+mod list_versions;
+mod put;
+mod restore;
+mod run;
+mod switch;
+mod validate;
+mod version;
+
+use crate::http::Endpoint;
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        list::endpoint(),
+        create::endpoint(),
+        validate::endpoint(),
+        get::endpoint(),
+        put::endpoint(),
+        switch::endpoint(),
+        delete::endpoint(),
+        run::endpoint(),
+        decisions::endpoint(),
+        list_versions::endpoint(),
+        get_version::endpoint(),
+        restore::endpoint(),
+    ]
+}
