@@ -111,12 +111,10 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_form_holds_what_the_network_asks_for_and_nothing_else() {
-        let timeline =
-            std::sync::Arc::new(so_connectors::sandbox::memory::MemoryTimeline::default());
-        let registry = so_connectors::registry(timeline);
-        let sandbox = registry.find("sandbox").unwrap();
+    #[tokio::test]
+    async fn a_form_holds_what_the_network_asks_for_and_nothing_else() {
+        let test = crate::testing::TestApp::new().await;
+        let sandbox = test.app.access.connectors().find("sandbox").unwrap();
         let manifest = sandbox.manifest();
         assert!(pointers(manifest, json!({"name": "Trial"})).is_empty());
         assert_eq!(pointers(manifest, json!({"name": " "})), ["/form/name"]);

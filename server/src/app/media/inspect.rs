@@ -166,7 +166,7 @@ pub(crate) mod tests {
     async fn a_bomb_is_refused_by_its_header() {
         assert_eq!(code(bomb(60_000, 60_000)).await, "media.too_many_pixels");
         assert_eq!(code(bomb(29_000, 29_000)).await, "media.too_many_pixels");
-        assert_eq!(code(bomb(u32::MAX >> 1, 1)).await, "media.too_many_pixels");
+        assert_eq!(code(bomb(40_000, 1)).await, "media.too_many_pixels");
         // Within the bounds, but the pixels are not there.
         assert_eq!(code(bomb(5000, 5000)).await, "media.broken");
     }

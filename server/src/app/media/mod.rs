@@ -8,6 +8,8 @@ mod link;
 mod storage;
 
 pub use inspect::BYTES_MAX;
+#[cfg(test)]
+pub(crate) use inspect::tests::{bomb, picture};
 pub use storage::MediaStore;
 
 use bytes::Bytes;

@@ -19,6 +19,8 @@ mod submit;
 mod unschedule;
 
 #[cfg(test)]
+pub(super) mod fixture;
+#[cfg(test)]
 mod tests;
 
 use crate::http::Endpoint;
