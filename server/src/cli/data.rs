@@ -19,7 +19,7 @@ use so_store::{
 };
 
 use crate::{
-    app::{App, AppSetup, hooks::Unfurnished},
+    app::{App, AppSetup, rules::Furnish},
     config::Config,
 };
 
@@ -105,18 +105,20 @@ pub(super) async fn open_app(config: Config) -> anyhow::Result<App> {
     let vault = open_vault(&config)?;
     let store = open_store(&config).await?;
     let outbound = Outbound::new(config.outbound.outbound());
-    let workspace_hook = Arc::new(Unfurnished);
+    let furnish = Arc::new(Furnish::default());
     let setup = AppSetup {
         store,
         ids: Ids::system(),
         vault,
         outbound,
         config,
-        workspace_hook,
+        workspace_hook: furnish.clone(),
     };
-    App::build(setup)
+    let app = App::build(setup)
         .await
-        .context("could not prepare the server")
+        .context("could not prepare the server")?;
+    furnish.attach(&app.engine);
+    Ok(app)
 }
 
 /// Brings the schema up to date.
