@@ -42,31 +42,40 @@ const BATCH: i64 = 100;
 const POLL: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(engine: Engine, stop: CancellationToken) {
-    loop {
-        match engine.fire_timers().await {
-            Ok(fired) => {
-                engine.pulse.beat(LoopName::Timers, engine.now());
-                if fired as i64 == BATCH {
-                    continue;
+    while !stop.is_cancelled() {
+        // A look costs a read; only what is due opens a transaction.
+        let due = match timers::next_due(&mut engine.store.clone()).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::warn!(%error, "timers cannot be read");
+                wait(&engine, &stop, POLL).await;
+                continue;
+            }
+        };
+        let now = engine.now();
+        if due.is_some_and(|due| due <= now) {
+            match engine.fire_timers().await {
+                Ok(_) => engine.pulse.beat(LoopName::Timers, now),
+                Err(error) => {
+                    tracing::warn!(%error, "timers cannot be fired");
+                    wait(&engine, &stop, POLL).await;
                 }
             }
-            Err(error) => tracing::warn!(%error, "timers cannot be fired"),
+            continue;
         }
-        let due = timers::next_due(&mut engine.store.clone())
-            .await
-            .ok()
-            .flatten();
-        let now = engine.now();
+        engine.pulse.beat(LoopName::Timers, now);
         let sleep = due.map_or(POLL, |due| {
             Duration::from_micros(u64::try_from(due.since(now)).unwrap_or(0)).min(POLL)
         });
-        // A timer that cannot be fired must not become a busy loop.
-        let sleep = sleep.max(Duration::from_millis(2));
-        tokio::select! {
-            () = stop.cancelled() => break,
-            () = engine.timers_changed.notified() => {}
-            () = tokio::time::sleep(sleep) => {}
-        }
+        wait(&engine, &stop, sleep).await;
+    }
+}
+
+async fn wait(engine: &Engine, stop: &CancellationToken, sleep: Duration) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = engine.timers_changed.notified() => {}
+        () = tokio::time::sleep(sleep) => {}
     }
 }
 
