@@ -14,7 +14,7 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 use crate::app::failure::Failure;
 
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/../ui/dist"]
+#[folder = "../ui/dist"]
 #[allow_missing = true]
 struct Files;
 
