@@ -103,6 +103,8 @@ pub struct Parts {
     pub tasks: TaskTracker,
     /// What polls of feeds share.
     pub poller: feeds::Poller,
+    /// Where scripts and rules are tried, a few at a time.
+    pub bench: previews::Bench,
     handed: Mutex<Option<HandedReceiver>>,
 }
 
@@ -172,6 +174,7 @@ impl App {
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
             poller: feeds::Poller::default(),
+            bench: previews::Bench::default(),
             handed: Mutex::new(Some(built.receiver)),
         })))
     }

@@ -17,7 +17,7 @@ use so_store::{Tx, memberships, workspaces};
 use super::{
     App,
     failure::{Failure, Outcome},
-    text,
+    rules, text,
 };
 
 /// Workspaces one person may be a member of.
@@ -115,6 +115,9 @@ pub async fn change(app: &App, id: WorkspaceId, request: &ChangeWorkspace) -> Ou
         .approval_required
         .unwrap_or(workspace.approval_required);
     workspaces::update(&mut tx, &workspace).await?;
+    if request.time_zone.is_some() {
+        rules::resync_timers(app, &mut tx, id, &workspace.time_zone, app.now()).await?;
+    }
     tx.commit().await?;
     app.engine.forget_workspace(id);
     app.engine.announce(id, "workspace", id);

@@ -9,11 +9,11 @@ use so_model::{
 use so_store::{Tx, feeds};
 use so_triggers::feed::{OpmlFeed, parse_opml};
 
-use super::manage::{FEEDS_MAX, interval, judge_url, new_feed, unreadable};
-use crate::app::{
-    App,
-    failure::{Failure, Outcome},
+use super::{
+    first::{judge_url, unreadable},
+    manage::{FEEDS_MAX, interval, new_feed},
 };
+use crate::app::{App, failure::Outcome};
 
 /// Subscribes the feeds of a list. They are read by the poller, so that a slow one does not hold the answer.
 pub async fn import(
@@ -23,9 +23,7 @@ pub async fn import(
 ) -> Outcome<ImportReport> {
     let interval_s = interval(request.interval_s)?;
     let opml = request.opml;
-    let read = tokio::task::spawn_blocking(move || parse_opml(opml.as_bytes()))
-        .await
-        .map_err(|_| Failure::internal())?;
+    let read = app.bench.work(move || parse_opml(opml.as_bytes())).await?;
     let list = read.map_err(|error| {
         let mut failure = unreadable(&error, "/opml");
         failure.problem.next_step = "Export the list from your feed reader as OPML.".into();

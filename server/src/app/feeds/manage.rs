@@ -6,14 +6,14 @@ use so_model::{
         ChangeFeed, CreateFeed, FeedDetail, FeedList, FeedPolled, FeedQuery, FeedState, FeedView,
     },
     id::{FeedId, WorkspaceId, kind},
-    problem::FieldError,
     time::MINUTE,
 };
 use so_net::Url;
 use so_store::{Page, feeds, feeds::Feed};
-use so_triggers::feed::{FeedError, FetchOutcome, ParsedFeed, PollOutcome, fetch_feed, parse_feed};
+use so_triggers::feed::PollOutcome;
 
 use super::{
+    first::{first_read, judge_url},
     poll::{next_poll_of, poll, title_of},
     store::{self, Announce},
 };
@@ -33,8 +33,6 @@ const INTERVAL_DEFAULT: i64 = 900;
 const ANNOUNCE_MAX: u32 = 50;
 /// Items shown with a feed.
 const ITEMS_SHOWN: i64 = 100;
-/// Longest address.
-const URL_BYTES_MAX: usize = 2_000;
 /// A poll by hand holds the feed so long at the most.
 const LEASE: i64 = 5 * MINUTE;
 
@@ -225,26 +223,6 @@ pub(super) fn interval(wanted: Option<i64>) -> Outcome<i64> {
     Err(Failure::field("/interval_s", "is out of range", range))
 }
 
-/// An address that the server may call, without its fragment.
-pub(crate) fn judge_url(app: &App, text: &str, allow_http: bool) -> Outcome<Url> {
-    let expected = if allow_http {
-        "a public http or https address"
-    } else {
-        "a public https address"
-    };
-    let wrong = |reason: String| Failure::field("/url", reason, expected);
-    if text.len() > URL_BYTES_MAX {
-        return Err(wrong("is too long".into()));
-    }
-    let mut url = app
-        .outbound
-        .guard()
-        .check_text(text.trim(), allow_http)
-        .map_err(|error| wrong(error.to_string()))?;
-    url.set_fragment(None);
-    Ok(url)
-}
-
 pub(super) fn new_feed(
     app: &App,
     workspace: WorkspaceId,
@@ -270,83 +248,6 @@ pub(super) fn new_feed(
         is_primed: false,
         created_at: now,
     }
-}
-
-struct FirstRead {
-    parsed: ParsedFeed,
-    etag: Option<String>,
-    last_modified: Option<String>,
-    max_age: Option<std::time::Duration>,
-}
-
-async fn first_read(app: &App, url: &str) -> Outcome<FirstRead> {
-    match fetch_feed(&app.outbound, url, None, None, app.now().micros()).await {
-        FetchOutcome::Body {
-            bytes,
-            content_type,
-            etag,
-            last_modified,
-            final_url,
-            max_age,
-        } => {
-            let read = move || parse_feed(&bytes, content_type.as_deref(), &final_url);
-            let parsed = tokio::task::spawn_blocking(read)
-                .await
-                .map_err(|_| Failure::internal())?;
-            let parsed = parsed.map_err(|error| unreadable(&error, "/url"))?;
-            Ok(FirstRead {
-                parsed,
-                etag,
-                last_modified,
-                max_age,
-            })
-        }
-        FetchOutcome::Failed { problem, .. } => Err(unreachable(problem)),
-        FetchOutcome::Gone => Err(unreachable(
-            "the server answered 410: the feed was taken away for good".into(),
-        )),
-        FetchOutcome::NotModified { .. } => Err(unreachable(
-            "the server answered 304 although nothing was known".into(),
-        )),
-    }
-}
-
-fn unreachable(problem: String) -> Failure {
-    let mut failure = Failure::new(422, "feed.unreachable", "The feed could not be read")
-        .detail(problem.clone())
-        .next_step("Check the address, or try again later.");
-    failure.problem.errors =
-        vec![FieldError::new("/url", problem).expected("the address of a feed")];
-    failure
-}
-
-/// A document that is no feed; a web page's own feeds are proposed.
-pub(crate) fn unreadable(error: &FeedError, pointer: &str) -> Failure {
-    let alternates = match error {
-        FeedError::Html { feeds } => feeds.as_slice(),
-        _ => &[],
-    };
-    let code = if matches!(error, FeedError::Html { .. }) {
-        "feed.web_page"
-    } else {
-        "feed.unreadable"
-    };
-    let field = FieldError::new(pointer, error.to_string()).expected("the address of a feed");
-    let mut failure = Failure::new(422, code, "This is not a feed that can be read")
-        .detail(error.to_string())
-        .next_step(if alternates.is_empty() {
-            "Check the address."
-        } else {
-            "Use one of the addresses that are suggested."
-        });
-    failure.problem.errors = match alternates {
-        [] => vec![field],
-        some => some
-            .iter()
-            .map(|url| field.clone().suggest(Some(url.clone())))
-            .collect(),
-    };
-    failure
 }
 
 pub(super) fn view(feed: Feed) -> FeedView {

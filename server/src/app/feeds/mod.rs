@@ -7,6 +7,7 @@
 //! The first poll of a feed only takes note of what is there: an item is news when it appears later. Whoever
 //! subscribes may ask for some of the newest items to be announced all the same.
 
+mod first;
 mod import;
 mod item;
 mod manage;
@@ -18,8 +19,8 @@ pub(crate) mod double;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use first::{judge_url, unreadable};
 pub use import::import;
 pub use item::shown;
 pub use manage::{change, create, delete, get, list, poll_now};
-pub(crate) use manage::{judge_url, unreadable};
 pub use poll::{Poller, poll_due_feeds};

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use so_model::time::MINUTE;
-use so_store::events;
+use so_store::{events, feeds};
 
 use super::{
     double::{Double, Page, rss},
@@ -354,4 +354,76 @@ async fn feeds_of_others_do_not_exist_and_odd_settings_are_refused() {
     test.get(&ada, &path(&ada, &format!("/{id}")))
         .await
         .expect(404);
+}
+
+#[tokio::test]
+async fn a_host_that_never_answers_holds_up_nobody() {
+    let (test, ada, double) = server().await;
+    double.put("/feed", Page::ok(rss(&[("a", "A")])));
+    subscribe(&test, &ada, &double.url("/feed"), 0).await;
+    double.put("/feed", Page::ok(rss(&[("b", "B"), ("a", "A")])));
+    // Accepts connections, since the system does, and says nothing.
+    let mut silent = Vec::new();
+    let mut rows = String::new();
+    for _ in 0..5 {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        rows += &format!(
+            "<outline type=\"rss\" text=\"x\" xmlUrl=\"http://{}/\"/>",
+            listener.local_addr().unwrap()
+        );
+        silent.push(listener);
+    }
+    let opml = format!("<opml version=\"2.0\"><body>{rows}</body></opml>");
+    test.post(&ada, &path(&ada, "/import"), json!({"opml": opml}))
+        .await
+        .expect(200);
+    test.clock.advance(16 * MINUTE);
+    let app = test.app.clone();
+    let polling = tokio::spawn(async move { poll_due_feeds(&app).await });
+    while announced(&test, &ada, "feed.item").await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!polling.is_finished());
+    polling.abort();
+}
+
+#[tokio::test]
+async fn a_poller_that_lost_its_feed_stores_nothing() {
+    let (test, ada, double) = server().await;
+    double.put("/feed", Page::ok(rss(&[("a", "A")])));
+    let id = subscribe(&test, &ada, &double.url("/feed"), 0).await;
+    double.put("/feed", Page::ok(rss(&[("b", "B"), ("a", "A")])));
+    test.clock.advance(16 * MINUTE);
+    let claim = async || {
+        let now = test.app.now();
+        let mut tx = test.app.store.begin().await.unwrap();
+        let claimed = feeds::claim_due(&mut tx, now, now.plus(MINUTE), 10)
+            .await
+            .unwrap()
+            .pop()
+            .unwrap();
+        tx.commit().await.unwrap();
+        claimed
+    };
+    let slow = claim().await;
+    test.clock.advance(2 * MINUTE);
+    let quick = claim().await;
+    assert_eq!(super::poll::poll(&test.app, &slow).await.unwrap(), None);
+    assert!(announced(&test, &ada, "feed.item").await.is_empty());
+    assert_eq!(
+        super::poll::poll(&test.app, &quick)
+            .await
+            .unwrap()
+            .unwrap()
+            .new,
+        1
+    );
+    assert_eq!(announced(&test, &ada, "feed.item").await, ["guid:b"]);
+    let stored = feeds::find(
+        &mut test.app.reader(),
+        ada.workspace.parse().unwrap(),
+        id.parse().unwrap(),
+    )
+    .await;
+    assert!(stored.unwrap().unwrap().lease_until < test.app.now());
 }

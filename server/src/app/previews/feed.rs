@@ -36,11 +36,11 @@ pub async fn feed(app: &App, request: PreviewFeed) -> Outcome<FeedPreview> {
             ));
         }
     };
-    let read =
-        tokio::task::spawn_blocking(move || parse_feed(&bytes, content_type.as_deref(), &base));
-    let parsed = read
-        .await
-        .map_err(|_| Failure::internal())?
+    let read = move || parse_feed(&bytes, content_type.as_deref(), &base);
+    let parsed = app
+        .bench
+        .work(read)
+        .await?
         .map_err(|error| unreadable(&error, pointer))?;
     Ok(FeedPreview {
         title: parsed.title,

@@ -42,14 +42,16 @@ pub async fn schedule(app: &App, request: PreviewSchedule) -> Outcome<SchedulePr
     };
     let after = request.after.unwrap_or_else(|| app.now());
     // Rules of the calendar may have to look far ahead for the next moment.
-    let occurrences = tokio::task::spawn_blocking(move || {
+    let look = move || {
         schedule
             .compile()
             .map(|compiled| compiled.occurrences(after.micros(), count as usize))
-    })
-    .await
-    .map_err(|_| Failure::internal())?
-    .map_err(|error| Failure::invalid(vec![field_error(error, pointer)]))?;
+    };
+    let occurrences = app
+        .bench
+        .work(look)
+        .await?
+        .map_err(|error| Failure::invalid(vec![field_error(error, pointer)]))?;
     Ok(SchedulePreview {
         occurrences: occurrences.into_iter().map(view).collect(),
     })

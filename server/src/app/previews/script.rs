@@ -36,7 +36,7 @@ pub async fn script(app: &App, request: PreviewScript) -> Outcome<ScriptPreview>
     let (event, shape) = event_of(app, &request)?;
     let engine = app.engine.clone();
     let now = app.now();
-    let run = tokio::task::spawn_blocking(move || {
+    let run = app.bench.work(move || {
         let compiled = match request.dialect {
             ScriptDialect::Expression => engine.scripts.compile_expression(&request.source),
             ScriptDialect::Script => engine.scripts.compile_script(&request.source),
@@ -46,7 +46,7 @@ pub async fn script(app: &App, request: PreviewScript) -> Outcome<ScriptPreview>
             Err(error) => failed(&error, Vec::new()),
         }
     });
-    run.await.map_err(|_| Failure::internal())
+    run.await
 }
 
 fn evaluate(

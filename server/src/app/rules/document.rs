@@ -96,19 +96,15 @@ pub(super) fn refusal(errors: Vec<FieldError>) -> Failure {
 // Compiling every script of a large document takes a moment; requests of others must not wait for it.
 async fn judge(app: &App, input: RuleInput) -> Outcome<Result<Ready, Vec<FieldError>>> {
     let engine = app.engine.clone();
-    tokio::task::spawn_blocking(move || match (input.document, input.text) {
+    let work = move || match (input.document, input.text) {
         (Some(document), None) => judge_document(&engine, &document),
         (None, Some(text)) => judge_text(&engine, &text),
         _ => Err(vec![
             FieldError::new("", "holds both a document and a text, or neither")
                 .expected("one of document and text"),
         ]),
-    })
-    .await
-    .map_err(|error| {
-        tracing::error!(%error, "a rule could not be checked");
-        Failure::internal()
-    })
+    };
+    app.bench.work(work).await
 }
 
 fn judge_document(engine: &Engine, document: &Value) -> Result<Ready, Vec<FieldError>> {

@@ -521,3 +521,27 @@ async fn the_catalogue_names_everything_with_schema_and_sample() {
     assert_eq!(schema.header("content-type"), "application/schema+json");
     assert!(schema.body["$defs"].is_object() || schema.body["properties"].is_object());
 }
+
+#[tokio::test]
+async fn a_workspace_that_moves_takes_its_schedules_along() {
+    let test = TestApp::new().await;
+    let ada = test.register("ada@x.org").await;
+    let daily = with(|d| {
+        d["triggers"][0] =
+            json!({"id": "t", "kind": "time.cron", "with": {"expression": "0 9 * * *"}})
+    });
+    make(&test, &ada, daily).await;
+    let moved = json!({"time_zone": "UTC"});
+    test.patch(
+        &ada,
+        &format!("/api/v1/workspaces/{}", ada.workspace),
+        moved,
+    )
+    .await
+    .expect(200);
+    let next = timers::next_due(&mut test.app.reader())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(next.to_string(), "2027-01-15T09:00:00Z");
+}

@@ -7,11 +7,12 @@
 mod call;
 mod manage;
 mod receive;
+mod scheme;
 
 #[cfg(test)]
 mod tests;
 
 pub use call::{Call, Payload};
-pub(crate) use manage::verification;
 pub use manage::{change, create, delete, get, list, rotate};
 pub use receive::{CALL_BYTES_MAX, receive};
+pub(crate) use scheme::verification;

@@ -12,7 +12,8 @@ use so_triggers::webhook::{dedupe_id, verify};
 
 use super::{
     Call, Payload,
-    manage::{SECRET, verification, verify_of},
+    manage::SECRET,
+    scheme::{verification, verify_of},
 };
 use crate::app::{
     App,
