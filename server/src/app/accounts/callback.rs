@@ -50,23 +50,8 @@ pub async fn finish(app: &App, returned: Returned) -> Outcome<Account> {
         return Err(over());
     }
     let (sign_in, sealed) = take(app, state).await?;
-    let browser = sealed.text("browser").unwrap_or_default();
-    let shown = returned
-        .ticket
-        .map(|ticket| sha256_hex(ticket.as_bytes()))
-        .unwrap_or_default();
-    if browser.is_empty() || !bool::from(browser.as_bytes().ct_eq(shown.as_bytes())) {
-        return Err(Failure::new(
-            403,
-            "sign_in.other_browser",
-            "The sign-in was begun in another browser",
-        )
-        .next_step("Connect the account anew, and go to the network in the same browser."));
-    }
-    let role = memberships::find_role(&mut app.reader(), sign_in.workspace, sign_in.user).await?;
-    if role.is_none_or(|role| role < Role::Admin) {
-        return Err(crate::app::members::insufficient(Role::Admin));
-    }
+    check_browser(&sealed, returned.ticket.as_deref())?;
+    check_role(app, &sign_in).await?;
     let connector = app
         .access
         .connectors()
@@ -101,6 +86,32 @@ pub async fn finish(app: &App, returned: Returned) -> Outcome<Account> {
         connected,
     )
     .await
+}
+
+// Otherwise whoever begins a sign-in could have somebody else end it, with that person's account.
+fn check_browser(sealed: &SecretValue, ticket: Option<&str>) -> Outcome<()> {
+    let browser = sealed.text("browser").unwrap_or_default();
+    let shown = ticket
+        .map(|ticket| sha256_hex(ticket.as_bytes()))
+        .unwrap_or_default();
+    if !browser.is_empty() && bool::from(browser.as_bytes().ct_eq(shown.as_bytes())) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        403,
+        "sign_in.other_browser",
+        "The sign-in was begun in another browser",
+    )
+    .next_step("Connect the account anew, and go to the network in the same browser."))
+}
+
+// Rights may have ended while the person was away.
+async fn check_role(app: &App, sign_in: &SignIn) -> Outcome<()> {
+    let mut reader = app.reader();
+    match memberships::find_role(&mut reader, sign_in.workspace, sign_in.user).await? {
+        Some(role) if role >= Role::Admin => Ok(()),
+        _ => Err(crate::app::members::insufficient(Role::Admin)),
+    }
 }
 
 async fn take(app: &App, state: &str) -> Outcome<(SignIn, SecretValue)> {

@@ -202,8 +202,8 @@ impl Errors {
         ids: &[LabelId],
     ) -> Outcome<()> {
         self.at_most("/labels".into(), ids.len(), LABELS_MAX);
-        for index in 0..ids.len().min(LABELS_MAX) {
-            if labels::find(tx, workspace, ids[index]).await?.is_none() {
+        for (index, id) in ids[..ids.len().min(LABELS_MAX)].iter().enumerate() {
+            if labels::find(tx, workspace, *id).await?.is_none() {
                 self.add(
                     format!("/labels/{index}"),
                     "is no label of this workspace",
@@ -223,8 +223,8 @@ impl Errors {
     ) -> Outcome<()> {
         self.at_most("/variants".into(), variants.len(), VARIANTS_MAX);
         let mut seen = BTreeSet::new();
-        for index in 0..variants.len().min(VARIANTS_MAX) {
-            let variant = &variants[index];
+        let looked_at = &variants[..variants.len().min(VARIANTS_MAX)];
+        for (index, variant) in looked_at.iter().enumerate() {
             let at = format!("/variants/{index}");
             if let Some(content) = &variant.content {
                 self.content(&format!("{at}/content"), content);

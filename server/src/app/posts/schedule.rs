@@ -20,8 +20,8 @@ use so_model::{
 use so_store::{Tx, posts, queue_slots, timers, timers::Timer, workspaces};
 
 use super::{
-    hold, needs_approval, ready::refuse_unready, refuse_frozen, schedule_error, write::finish,
-    wrong_state,
+    event_data, hold, needs_approval, ready::refuse_unready, refuse_frozen, schedule_error,
+    write::finish, wrong_state,
 };
 use crate::app::{
     App,
@@ -55,7 +55,14 @@ pub async fn schedule(
     }
     let mut post = hold(&mut change.tx, actor.workspace, id).await?;
     post.queue = None;
-    let post = set_due(app, &mut change, post, Timestamp::from_micros(at.at_micros)).await?;
+    let post = set_due(
+        app,
+        &mut change,
+        actor,
+        post,
+        Timestamp::from_micros(at.at_micros),
+    )
+    .await?;
     let post = finish(change, post, kind::POST_SCHEDULED, actor).await?;
     Ok(scheduled(post, &at))
 }
@@ -67,9 +74,19 @@ pub async fn publish_now(app: &App, actor: Actor, id: PostId) -> Outcome<Post> {
     if post.state == PostState::PendingApproval {
         return Err(wrong_state(&post, "published"));
     }
+    if post.state == PostState::Draft && needs_approval(&mut change.tx, actor.workspace).await? {
+        let failure = Failure::new(
+            409,
+            "post.needs_approval",
+            "The post needs an approval first",
+        );
+        return Err(
+            failure.next_step("Submit it for approval, or give it a time: it waits for both then.")
+        );
+    }
     post.queue = None;
     let now = change.now;
-    let post = set_due(app, &mut change, post, now).await?;
+    let post = set_due(app, &mut change, actor, post, now).await?;
     finish(change, post, kind::POST_SCHEDULED, actor).await
 }
 
@@ -126,19 +143,17 @@ pub(super) fn scheduled(post: Post, at: &Occurrence) -> PostScheduled {
 pub(super) async fn set_due(
     app: &App,
     change: &mut Change,
+    actor: Actor,
     mut post: Post,
     at: Timestamp,
 ) -> Outcome<Post> {
+    let mut is_submitted = false;
     match post.state {
-        PostState::Draft if needs_approval(&mut change.tx, post.workspace).await? => {
-            return Err(Failure::new(
-                409,
-                "post.needs_approval",
-                "The post needs an approval first",
-            )
-            .next_step("Submit it for approval; while it waits it can be given its time."));
-        }
         // It waits for its approval with its time; the timer comes with the approval.
+        PostState::Draft if needs_approval(&mut change.tx, post.workspace).await? => {
+            post.state = PostState::PendingApproval;
+            is_submitted = true;
+        }
         PostState::PendingApproval => {}
         PostState::Draft
         | PostState::Approved
@@ -158,6 +173,11 @@ pub(super) async fn set_due(
     let revision = post.revision;
     let post = posts::update(&mut change.tx, &post, revision).await?;
     set_timer(app, &mut change.tx, &post).await?;
+    if is_submitted {
+        change
+            .emit(kind::POST_SUBMITTED, post.id, event_data(&post, actor))
+            .await?;
+    }
     Ok(post)
 }
 

@@ -59,7 +59,14 @@ pub async fn enqueue(
     let at = free_slot(&mut change.tx, &queue, now)
         .await?
         .ok_or_else(|| no_slot(&queue))?;
-    let post = set_due(app, &mut change, post, Timestamp::from_micros(at.at_micros)).await?;
+    let post = set_due(
+        app,
+        &mut change,
+        actor,
+        post,
+        Timestamp::from_micros(at.at_micros),
+    )
+    .await?;
     let at = reserve(&mut change.tx, &queue, id, at).await?;
     let post = finish(change, post, kind::POST_SCHEDULED, actor).await?;
     Ok(scheduled(post, &at))

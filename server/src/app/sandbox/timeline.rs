@@ -81,7 +81,7 @@ impl StoreTimeline {
     ) -> Result<bool, StoreError> {
         let mut tx = self.store.begin().await?;
         let found = sandbox::find(&mut tx, workspace, id).await?;
-        if !found.is_some_and(|post| post.account == account) {
+        if found.is_none_or(|post| post.account != account) {
             tx.rollback().await?;
             return Ok(false);
         }

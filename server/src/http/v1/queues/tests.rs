@@ -242,7 +242,7 @@ async fn posts_outlive_their_queue() {
 }
 
 #[tokio::test]
-async fn wrong_queues_and_those_of_others_are_refused() {
+async fn wrong_queues_are_told_by_their_fields() {
     let test = TestApp::new().await;
     let (ada, eve) = (
         test.register("ada@example.org").await,
@@ -271,6 +271,14 @@ async fn wrong_queues_and_those_of_others_are_refused() {
             .expect(422);
         assert_eq!(answer.body["errors"][0]["pointer"], pointer, "{body}");
     }
+}
+
+#[tokio::test]
+async fn queues_of_others_are_not_there_and_one_without_slots_takes_nothing() {
+    let test = TestApp::new().await;
+    let ada = test.register("ada@example.org").await;
+    let eve = test.register("eve@example.org").await;
+    let foreign = account(&test, &eve, "Foreign").await;
     let mine = test
         .post(&ada, &path(&ada, "queues"), json!({"name": "Mine"}))
         .await
