@@ -14,6 +14,7 @@ use super::data::{DataFolder, open_app};
 use crate::{
     app::{App, password, recovery},
     config::Config,
+    housekeeping::{self, Housekeeping},
     http::{listen, router},
 };
 
@@ -54,11 +55,24 @@ pub(super) async fn run(mut config: Config, resume: bool) -> anyhow::Result<()> 
     let loops = start_engine(&app, resume)
         .await
         .context("could not start the engine")?;
+    let housekeeping = start_housekeeping(&app, loops.is_some()).await?;
     let serving = listen::serve(app.clone(), listener, router(app.clone()), limits);
     super::print(&format!("listening on http://{address}\n"))?;
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the server has started");
     serving.await;
+    if let Some(housekeeping) = housekeeping {
+        housekeeping.stop().await;
+    }
     end(&app, loops).await
+}
+
+// A copy that is held must not renew tokens: that would end those of the instance it was made of.
+async fn start_housekeeping(app: &App, is_running: bool) -> anyhow::Result<Option<Housekeeping>> {
+    if !is_running {
+        return Ok(None);
+    }
+    let started = housekeeping::start(app).await;
+    started.map(Some).context("could not start housekeeping")
 }
 
 async fn start_engine(app: &App, resume: bool) -> Result<Option<Loops>, StoreError> {
