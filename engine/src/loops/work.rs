@@ -78,18 +78,29 @@ pub(super) async fn run(
     }
 }
 
+/// Returns when a row is due. A look costs a read; only then a claim writes.
 async fn wait_for_rows(engine: &Engine) {
-    let due = jobs::next_due(&mut engine.store.clone())
-        .await
-        .ok()
-        .flatten();
-    let now = engine.now();
-    let sleep = due.map_or(POLL, |due| {
-        Duration::from_micros(u64::try_from(due.since(now)).unwrap_or(0)).min(POLL)
-    });
-    tokio::select! {
-        () = engine.jobs_changed.notified() => {}
-        () = tokio::time::sleep(sleep) => {}
+    loop {
+        let due = match jobs::next_due(&mut engine.store.clone()).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::warn!(%error, "jobs cannot be read");
+                tokio::time::sleep(AWAY).await;
+                continue;
+            }
+        };
+        let now = engine.now();
+        if due.is_some_and(|due| due <= now) {
+            return;
+        }
+        engine.pulse.beat(LoopName::Work, now);
+        let sleep = due.map_or(POLL, |due| {
+            Duration::from_micros(u64::try_from(due.since(now)).unwrap_or(0)).min(POLL)
+        });
+        tokio::select! {
+            () = engine.jobs_changed.notified() => {}
+            () = tokio::time::sleep(sleep) => {}
+        }
     }
 }
 

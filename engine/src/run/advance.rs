@@ -180,8 +180,9 @@ impl Engine {
             .await?;
         failpoint::hit("run.local.commit");
         tx.commit().await?;
-        // A step may have stored an earlier moment, such as a post's due time.
+        // A step may have stored an earlier moment, such as a post's due time, or work, such as publications.
         self.timers_changed.notify_one();
+        self.jobs_changed.notify_one();
         self.hand_over_all(outbox.admissions);
         self.announce(cx.run.workspace, "run", cx.run.id);
         Ok(goes_on)
