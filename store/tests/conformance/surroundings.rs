@@ -267,3 +267,43 @@ async fn items_of_a_feed_are_listed_latest_first(db: Db) {
     let foreign = feeds::list_items(&mut tx, id(), feed, 2).await;
     assert!(foreign.unwrap().is_empty());
 }
+
+on_both!(a_file_is_in_use_until_its_posts_are_out);
+async fn a_file_is_in_use_until_its_posts_are_out(db: Db) {
+    let (mine, theirs) = (db.workspace().await, db.workspace().await);
+    let file = id();
+    let used = so_model::content::MediaUse {
+        id: file,
+        alt: String::new(),
+    };
+    let mut stored = Vec::new();
+    let mut tx = db.begin().await;
+    for (workspace, state) in [
+        (mine, PostState::Draft),
+        (mine, PostState::Published),
+        (theirs, PostState::Draft),
+    ] {
+        let mut post = crate::support::post(workspace, "with a file");
+        post.state = state;
+        post.content.media = vec![used.clone()];
+        posts::insert(&mut tx, &post).await.unwrap();
+        stored.push(post.id);
+    }
+    tx.commit().await.unwrap();
+    let mut read = db.read();
+    let unsent = posts::list_unsent_with_media(&mut read, mine, file, 9).await;
+    assert_eq!(unsent.unwrap(), [stored[0]]);
+    let other = posts::list_unsent_with_media(&mut read, mine, id(), 9).await;
+    assert!(other.unwrap().is_empty());
+}
+
+on_both!(an_account_tells_its_workspace);
+async fn an_account_tells_its_workspace(db: Db) {
+    let workspace = db.workspace().await;
+    let account = db.account(workspace, "ann").await;
+    let mut read = db.read();
+    let found = so_store::accounts::workspace_of(&mut read, account.id).await;
+    assert_eq!(found.unwrap(), Some(workspace));
+    let none = so_store::accounts::workspace_of(&mut read, id()).await;
+    assert_eq!(none.unwrap(), None);
+}
