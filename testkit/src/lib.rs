@@ -5,6 +5,7 @@
 //! Invariant: what cannot be had on a machine is skipped loudly, never silently.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod browser;
 pub mod counterpart;
 pub mod postgres;
 pub mod product;

@@ -40,8 +40,6 @@ pub struct Product {
 struct Running {
     child: Child,
     url: String,
-    // Kept open: a server whose output is closed could be ended by writing to it.
-    _lines: Receiver<String>,
 }
 
 impl Product {
@@ -92,7 +90,6 @@ impl Product {
         self.running = Some(Running {
             child,
             url: url.clone().unwrap_or_default(),
-            _lines: lines,
         });
         assert!(url.is_some(), "the server did not say that it listens");
     }
@@ -264,7 +261,7 @@ pub fn wait_for<T>(what: &str, bound: Duration, mut look: impl FnMut() -> Option
     clippy::disallowed_methods,
     reason = "the clock of another process cannot be advanced"
 )]
-fn pause() {
+pub(crate) fn pause() {
     std::thread::sleep(LOOK_EVERY);
 }
 

@@ -63,9 +63,28 @@ pub fn request(
     head.push_str("\r\n");
     stream.write_all(head.as_bytes())?;
     stream.write_all(body)?;
+    let mut stream = stream.take(ANSWER_BYTES_MAX);
     let mut answer = Vec::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+    let mut chunk = [0; 16 * 1024];
+    // Some servers leave the connection open although they were asked to close it.
+    while !is_whole(&answer) {
+        match stream.read(&mut chunk)? {
+            0 => break,
+            length => answer.extend_from_slice(&chunk[..length]),
+        }
+    }
     parse(&answer)
+}
+
+/// Whether as much has come as the head announced; never so where it announced nothing.
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(end) = find(answer, b"\r\n\r\n") else {
+        return false;
+    };
+    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+    let mut lines = head.split("\r\n");
+    let length = lines.find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+    length.is_some_and(|length: usize| answer.len() - end - 4 >= length)
 }
 
 /// Sends JSON, with a bearer token where there is one; fails as [`request`] does.
@@ -125,7 +144,14 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{is_whole, parse};
+
+    #[test]
+    fn an_answer_is_whole_when_its_length_has_come() {
+        let raw = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
+        assert!(is_whole(raw) && !is_whole(&raw[..raw.len() - 1]));
+        assert!(!is_whole(b"HTTP/1.1 200 OK\r\n\r\nabc"));
+    }
 
     #[test]
     fn chunks_are_joined() {
