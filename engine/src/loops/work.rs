@@ -4,7 +4,7 @@ use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use so_model::time::SECOND;
 use so_store::{StoreError, jobs};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::LoopName;
@@ -17,64 +17,100 @@ use crate::{
 
 /// Rows are looked at this often even if nobody said that there are any.
 const POLL: Duration = Duration::from_millis(500);
+/// Rows claimed in one transaction.
+const CLAIM_MAX: usize = 64;
 /// Longest sleep before a database that is away is tried again.
 const AWAY: Duration = Duration::from_secs(1);
 
+/// Both sources side by side: a stream of fresh work must not starve retries and delays.
 pub(super) async fn run(
     engine: Engine,
-    mut receiver: HandedReceiver,
+    receiver: HandedReceiver,
     tracker: TaskTracker,
     stop: CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(engine.config.workers));
-    loop {
-        let place = tokio::select! {
-            () = stop.cancelled() => break,
-            place = places.clone().acquire_owned() => match place {
-                Ok(place) => place,
-                Err(_) => break,
-            },
-        };
-        let handed = tokio::select! {
+    let crew = Crew {
+        places: Arc::new(Semaphore::new(engine.config.workers)),
+        engine,
+        tracker,
+        stop,
+    };
+    tokio::join!(crew.work_handed(receiver), crew.work_rows());
+}
+
+struct Crew {
+    engine: Engine,
+    places: Arc<Semaphore>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Crew {
+    /// None when the server stops.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        tokio::select! {
             biased;
-            () = stop.cancelled() => break,
-            handed = receiver.recv() => handed,
-            () = wait_for_rows(&engine) => None,
-        };
-        if let Some(handed) = handed {
-            let engine = engine.clone();
-            tracker.spawn(async move {
-                engine.carry_out(handed).await;
-                drop(place);
-            });
-            continue;
-        }
-        drop(place);
-        let free = places.available_permits().max(1);
-        match engine.claim_jobs(free).await {
-            Ok(claimed) => {
-                engine.pulse.beat(LoopName::Work, engine.now());
-                for handed in claimed {
-                    let Ok(place) = places.clone().acquire_owned().await else {
-                        break;
-                    };
-                    let engine = engine.clone();
-                    tracker.spawn(async move {
-                        engine.carry_out(handed).await;
-                        drop(place);
-                    });
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "jobs cannot be claimed");
-                tokio::time::sleep(AWAY).await;
-            }
+            () = self.stop.cancelled() => None,
+            place = self.places.clone().acquire_owned() => place.ok(),
         }
     }
-    // Claimed at birth but not begun: still leased rows, freed for the next process.
-    receiver.close();
-    while let Some(handed) = receiver.recv().await {
-        engine.release(&handed).await;
+
+    fn begin(&self, handed: Handed, place: OwnedSemaphorePermit) {
+        let engine = self.engine.clone();
+        self.tracker.spawn(async move {
+            engine.carry_out(handed).await;
+            drop(place);
+        });
+    }
+
+    async fn work_handed(&self, mut receiver: HandedReceiver) {
+        while let Some(place) = self.place().await {
+            let handed = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => break,
+                handed = receiver.recv() => handed,
+            };
+            match handed {
+                Some(handed) => self.begin(handed, place),
+                None => break,
+            }
+        }
+        // Claimed at birth but not begun: still leased rows, freed for the next process.
+        receiver.close();
+        while let Some(handed) = receiver.recv().await {
+            self.engine.release(&handed).await;
+        }
+    }
+
+    async fn work_rows(&self) {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return,
+                () = wait_for_rows(&self.engine) => {}
+            }
+            let Some(first) = self.place().await else {
+                return;
+            };
+            let mut places = vec![first];
+            while places.len() < CLAIM_MAX
+                && let Ok(place) = self.places.clone().try_acquire_owned()
+            {
+                places.push(place);
+            }
+            match self.engine.claim_jobs(places.len()).await {
+                Ok(claimed) => {
+                    self.engine.pulse.beat(LoopName::Work, self.engine.now());
+                    for (handed, place) in claimed.into_iter().zip(places) {
+                        self.begin(handed, place);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "jobs cannot be claimed");
+                    tokio::time::sleep(AWAY).await;
+                }
+            }
+        }
     }
 }
 

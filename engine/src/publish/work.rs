@@ -32,8 +32,8 @@ pub(super) enum Loaded {
     Idle,
     /// Must wait for the account.
     Held(Box<PublicationRow>, String),
-    /// The part before it will never be live.
-    Orphan(Box<PublicationRow>),
+    /// It will never be sent, and why.
+    Orphan(Box<PublicationRow>, &'static str),
 }
 
 pub(super) struct Ready {
@@ -48,11 +48,7 @@ impl Engine {
             Loaded::Ready(ready) => *ready,
             Loaded::Idle => return self.finish_job(job).await,
             Loaded::Held(row, reason) => return self.hold(job, *row, &reason).await,
-            Loaded::Orphan(row) => {
-                return self
-                    .give_up(job, *row, "the part before it was not published")
-                    .await;
-            }
+            Loaded::Orphan(row, reason) => return self.give_up(job, *row, reason).await,
         };
         match ready.row.publication.state {
             PublicationState::Due
@@ -99,13 +95,16 @@ impl Engine {
         let Some(account) =
             accounts::find(&mut reader, job.workspace, row.publication.account).await?
         else {
-            return Ok(Loaded::Orphan(Box::new(row)));
+            return Ok(Loaded::Orphan(Box::new(row), "the account is gone"));
         };
+        // Nobody can connect it again; what waited for it would wait for ever.
+        if !is_doubtful && account.state == AccountState::Removed {
+            return Ok(Loaded::Orphan(Box::new(row), "the account was removed"));
+        }
         // A doubtful one is reconciled whatever the account's state: asking changes nothing.
         if !is_doubtful && account.state != AccountState::Active {
             let reason = match account.state {
                 AccountState::Paused => "the account is paused",
-                AccountState::Removed => "the account was removed",
                 _ => "the account must be connected again",
             };
             return Ok(Loaded::Held(Box::new(row), reason.to_string()));
@@ -135,7 +134,8 @@ impl Engine {
             match own(part - 1).map(|before| before.state) {
                 Some(PublicationState::Published) => {}
                 Some(PublicationState::Failed | PublicationState::Cancelled) | None => {
-                    return Ok(Loaded::Orphan(Box::new(row)));
+                    let reason = "the part before it was not published";
+                    return Ok(Loaded::Orphan(Box::new(row), reason));
                 }
                 // P7: it is woken when the part before it is live.
                 Some(_) => return Ok(Loaded::Idle),
