@@ -119,6 +119,8 @@ pub struct TextFit {
     pub account: Option<AccountId>,
     /// Length of the text; none if the network does not take this type.
     pub length: Option<TextLength>,
+    /// Lengths of the parts of the thread.
+    pub thread: Vec<TextLength>,
     /// What the network would refuse; pointers start at the content.
     pub problems: Vec<FieldError>,
 }

@@ -144,6 +144,24 @@ async fn a_text_is_measured_as_each_network_counts() {
     let unknown = json!({"content": content, "networks": ["mastodn"]});
     let refused = preview(&test, &ada, "text", unknown).await.expect(422);
     assert_eq!(refused.body["errors"][0]["suggestion"], "mastodon");
+    let own: so_model::account::Account = serde_json::from_value(json!({
+        "id": so_model::id::AccountId::derived(&["own"]), "workspace": ada.workspace, "network": "mastodon",
+        "remote_id": "1", "name": "Ann", "handle": "@ann@m.example", "state": "active",
+        "settings": {"limits": {"text_max": 300}}, "created_at": test.app.now(), "updated_at": test.app.now()
+    }))
+    .unwrap();
+    let mut tx = test.app.store.begin().await.unwrap();
+    so_store::accounts::insert_or_replace(&mut tx, &own)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let body = json!({"content": content, "accounts": [own.id], "workspace": ada.workspace});
+    let shown = preview(&test, &ada, "text", body).await.expect(200);
+    let fit = &shown.body["fits"][0];
+    assert_eq!(
+        (&fit["length"]["max"], &fit["problems"][0]["pointer"]),
+        (&json!(300), &json!("/text"))
+    );
     let bob = test.register("bob@x.org").await;
     let account = "acct_00000000000000000000000000000000";
     let foreign = json!({"content": content, "accounts": [account], "workspace": bob.workspace});

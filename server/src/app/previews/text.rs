@@ -1,6 +1,6 @@
 //! Would this content fit?
 
-use so_connectors::{Connector, checks};
+use so_connectors::Connector;
 use so_model::{
     account::Account,
     api::preview::{PreviewText, TextFit, TextPreview},
@@ -17,6 +17,8 @@ use crate::app::{
     failure::{Failure, Outcome},
 };
 
+/// Networks of one answer.
+const NETWORKS_MAX: usize = 100;
 /// Accounts of one answer.
 const ACCOUNTS_MAX: usize = 50;
 
@@ -26,6 +28,13 @@ const ACCOUNTS_MAX: usize = 50;
 pub async fn text(app: &App, user: UserId, request: PreviewText) -> Outcome<TextPreview> {
     let registry = app.access.connectors();
     let mut fits = Vec::new();
+    if request.networks.len() > NETWORKS_MAX {
+        return Err(Failure::field(
+            "/networks",
+            "are too many",
+            format!("at most {NETWORKS_MAX}"),
+        ));
+    }
     for key in &request.networks {
         if registry.find(key).is_none() {
             let near = crate::config::nearest(
@@ -38,44 +47,58 @@ pub async fn text(app: &App, user: UserId, request: PreviewText) -> Outcome<Text
             ]));
         }
     }
-    let is_asked = |manifest: &&Manifest| match request.networks.as_slice() {
-        [] => request.accounts.is_empty(),
-        some => some.contains(&manifest.key),
-    };
-    fits.extend(
-        registry
+    let keys: Vec<String> = match request.networks.as_slice() {
+        [] if request.accounts.is_empty() => registry
             .manifests()
-            .filter(is_asked)
-            .map(|manifest| fit(manifest, None, &request.content)),
-    );
+            .map(|manifest| manifest.key.clone())
+            .collect(),
+        some => some.to_vec(),
+    };
+    for connector in keys.iter().filter_map(|key| registry.find(key)) {
+        fits.push(fit(
+            connector.as_ref(),
+            connector.manifest(),
+            None,
+            &request.content,
+        ));
+    }
     for account in accounts_of(app, user, &request).await? {
-        let Some(connector) = registry.find(&account.network) else {
-            continue;
-        };
-        let manifest = own_manifest(connector.as_ref(), &account);
-        fits.push(fit(&manifest, Some(account.id), &request.content));
+        if let Some(connector) = registry.find(&account.network) {
+            let manifest = connector.manifest_for(&account);
+            fits.push(fit(
+                connector.as_ref(),
+                &manifest,
+                Some(account.id),
+                &request.content,
+            ));
+        }
     }
     Ok(TextPreview { fits })
 }
 
-fn own_manifest(connector: &dyn Connector, account: &Account) -> Manifest {
-    connector.manifest_for(account)
-}
-
-fn fit(manifest: &Manifest, account: Option<AccountId>, content: &Content) -> TextFit {
-    // Facts of files are not known here; what depends on them is told when the post is checked.
-    let problems = checks::problems(manifest, content, &[]);
-    let problems = problems
-        .into_iter()
-        .filter(|problem| !problem.pointer.starts_with("/media/"))
-        .collect();
+fn fit(
+    connector: &dyn Connector,
+    manifest: &Manifest,
+    account: Option<AccountId>,
+    content: &Content,
+) -> TextFit {
+    let rule = manifest.rule(content.kind).map(|rule| &rule.text);
+    let measured = |text: &str| rule.map(|rule| measure(rule, text));
+    let problems = connector.problems(manifest, content, &[]);
     TextFit {
         network: manifest.key.clone(),
         account,
-        length: manifest
-            .rule(content.kind)
-            .map(|rule| measure(&rule.text, &content.text)),
-        problems,
+        length: measured(&content.text),
+        thread: content
+            .thread
+            .iter()
+            .filter_map(|part| measured(&part.text))
+            .collect(),
+        // What a single file is like is not known here; it is told when the post is checked.
+        problems: problems
+            .into_iter()
+            .filter(|problem| !problem.pointer.contains("/media/"))
+            .collect(),
     }
 }
 
