@@ -18,7 +18,9 @@ const STYLES: &[&str] = &[
     "base.css",
     "frame.css",
     "components.css",
+    "parts.css",
     "pages.css",
+    "rooms.css",
 ];
 /// Brotli's best; the page is compressed once and served many times.
 const BROTLI_QUALITY: u32 = 11;

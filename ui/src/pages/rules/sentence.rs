@@ -105,14 +105,20 @@ pub fn condition_words(condition: &Condition) -> String {
 }
 
 fn comparison(left: &str, op: Op, value: &Value) -> String {
-    let value = match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
+    let value = value_words(value);
     match op {
         Op::Exists => format!("{left} is there"),
         Op::IsEmpty => format!("{left} is empty"),
         _ => format!("{left} {} {value}", op_words(op)),
+    }
+}
+
+/// A constant as people say it: a list by its elements.
+fn value_words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().map(value_words).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
     }
 }
 
@@ -136,7 +142,11 @@ fn op_words(op: Op) -> &'static str {
 }
 
 fn step_words(step: &Step) -> String {
-    let title = step_title(step);
+    let mut title = step_title(step);
+    if let StepBody::If(branch) = &step.body {
+        let inside: Vec<String> = branch.then.iter().map(step_words).collect();
+        title.push_str(&format!(", {}", inside.join(" and ")));
+    }
     let mut letters = title.chars();
     letters
         .next()
@@ -219,11 +229,12 @@ mod tests {
         let document = document(json!({
             "version": 1, "name": "n",
             "triggers": [{"id": "t", "kind": "moon.full"}],
-            "steps": [{"id": "a", "action": "moon.howl"}, {"id": "w", "delay": {"for": "10m"}}, {"id": "s", "stop": {"error": true}}]
+            "steps": [{"id": "a", "action": "moon.howl"}, {"id": "w", "delay": {"for": "10m"}},
+                      {"id": "i", "if": {"field": "event.data.n", "op": "in", "value": [1, 2]}, "then": [{"id": "s", "stop": {"error": true}}]}]
         }));
         assert_eq!(
             sentence(&document),
-            "When moon full: moon.howl, then wait 10m, then stop as failed."
+            "When moon full: moon.howl, then wait 10m, then if n is one of 1, 2, stop as failed."
         );
     }
 }

@@ -38,8 +38,11 @@ fn node(trace: &ConditionTrace) -> View {
         None => ("node node-open", Glyph::CircleDashed, "not looked at"),
     };
     let text = trace.text.clone();
-    let saw: View = Some(saw_words(&trace.saw))
-        .filter(|saw| !saw.is_empty())
+    // The engine's own words often name the value; said twice it only makes noise.
+    let bare = saw_words(&trace.saw);
+    let is_told = text.contains(bare.trim_matches(['\u{201c}', '\u{201d}']));
+    let saw: View = Some(bare)
+        .filter(|saw| !saw.is_empty() && !is_told)
         .map(|saw| view! { span(class="saw") { "saw " (saw) } })
         .into();
     let error: View = trace
