@@ -122,7 +122,7 @@ pub async fn remove(app: &App, actor: Actor, id: AccountId) -> Outcome<()> {
     account.token_expires_at = None;
     let account = put(&mut change, account, AccountState::Removed, None).await?;
     disabled(&mut change, &account, actor, "removed").await?;
-    // What waited for it will never go out; the engine settles it.
+    // What waited for it will never go out; the engine gives it up.
     wake_held(&mut change, &account).await?;
     change.commit().await
 }

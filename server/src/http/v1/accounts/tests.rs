@@ -254,6 +254,36 @@ async fn a_removed_account_keeps_its_history_but_no_secret() {
 }
 
 #[tokio::test]
+async fn what_waits_for_a_removed_account_does_not_wait_for_ever() {
+    let test = TestApp::new().await;
+    let ada = test.register("ada@example.org").await;
+    publish_when_due(&test, &ada).await;
+    let id = account(&test, &ada, "Trial").await;
+    let post = draft(&test, &ada, &id, "waits").await;
+    go(&test, &ada, &id, "/pause").await.expect(200);
+    let at = post_path(&ada, &post, "/publish-now");
+    test.call("POST", &at)
+        .bearer(&ada.token)
+        .send()
+        .await
+        .expect(200);
+    test.settle().await;
+    let at = path(&ada, &format!("accounts/{id}"));
+    test.delete(&ada, &at).await.expect(204);
+    test.settle().await;
+    let shown = test
+        .get(&ada, &post_path(&ada, &post, ""))
+        .await
+        .expect(200)
+        .body;
+    assert_eq!(shown["post"]["state"], "failed");
+    assert_eq!(
+        shown["publications"][0]["problem"],
+        "the account was removed"
+    );
+}
+
+#[tokio::test]
 async fn accounts_of_others_are_not_there_and_only_admins_connect() {
     let test = TestApp::new().await;
     let (ada, eve) = (
