@@ -102,7 +102,9 @@ pub struct ContentRule {
 }
 
 /// How many.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct CountRange {
     /// At least.
     pub min: usize,

@@ -8,7 +8,9 @@ use unicode_segmentation::UnicodeSegmentation;
 use crate::network::{TextRule, TextUnit};
 
 /// How much of a limit a text uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct TextLength {
     /// Units used.
     pub used: usize,

@@ -88,10 +88,7 @@ pub async fn find_by_remote_id(
 /// The workspace of an account, for ports that are given the account alone.
 pub async fn workspace_of(sql: &mut dyn Sql, id: AccountId) -> Result<Option<WorkspaceId>> {
     let row = sql
-        .one(
-            "SELECT workspace_id FROM accounts WHERE id = $1",
-            args![id],
-        )
+        .one("SELECT workspace_id FROM accounts WHERE id = $1", args![id])
         .await?;
     row.map(|row| row.id(0)).transpose()
 }
