@@ -28,6 +28,9 @@ use crate::{
     schedule::parse_duration,
 };
 
+/// Runs of one key looked at, and the most that a mode can allow.
+const ACTIVE_MAX: u32 = 1_000;
+
 /// Kind of the jobs that carry runs.
 pub const JOB_RUN: &str = "run";
 
@@ -373,13 +376,12 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Result<Option<Handed>, Refusal>, StoreError> {
         let mode = &rule.document.mode;
-        let max = mode.max.clamp(1, 1_000) as usize;
+        let max = mode.max.unwrap_or(ACTIVE_MAX).clamp(1, ACTIVE_MAX) as usize;
         let mut state = RunState::Running;
         // Parallel without a bound of its own needs no look at its neighbours.
-        let is_unbounded =
-            mode.kind == ModeKind::Parallel && *mode == so_model::rule::Mode::default();
+        let is_unbounded = mode.kind == ModeKind::Parallel && mode.max.is_none();
         if !is_unbounded {
-            let active = runs::list_active(tx, rule.id, &key, 1_001).await?;
+            let active = runs::list_active(tx, rule.id, &key, i64::from(ACTIVE_MAX) + 1).await?;
             match mode.kind {
                 ModeKind::Single if !active.is_empty() => {
                     return Ok(Err(refuse(

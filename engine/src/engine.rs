@@ -71,6 +71,8 @@ pub struct Inner {
     pub pulse: crate::loops::Pulse,
     /// Counters.
     pub counters: crate::loops::Counters,
+    /// Held while the spill file is written or set aside.
+    pub(crate) spill_lock: Mutex<()>,
     index: RwLock<Arc<RuleIndex>>,
     index_stamp: Mutex<(i64, i64)>,
     versions: Mutex<LruCache<(RuleId, i64), Arc<CompiledRule>>>,
@@ -122,6 +124,7 @@ impl Engine {
             jobs_changed: Notify::new(),
             pulse: crate::loops::Pulse::default(),
             counters: crate::loops::Counters::default(),
+            spill_lock: Mutex::new(()),
             index: RwLock::new(Arc::new(RuleIndex::default())),
             index_stamp: Mutex::new((-1, -1)),
             versions: Mutex::new(LruCache::new(nonzero(VERSIONS_CACHED))),

@@ -212,7 +212,7 @@ pub struct Window {
 #[serde(deny_unknown_fields)]
 pub struct FactTest {
     /// Fact name: `last_published_hours`, `posts_published`, `queue_length`,
-    /// `rule_runs`, `duplicate_text`.
+    /// `rule_runs`.
     pub fact: String,
     /// Parameters of the fact; texts may hold templates.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
@@ -470,7 +470,7 @@ impl Default for Retry {
 }
 
 /// What happens when the rule starts while it still runs for the same key.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mode {
     /// The mode.
@@ -479,28 +479,16 @@ pub struct Mode {
     /// Template; runs with different values do not hinder each other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// Runs at a time (parallel) or waiting (queued); 1 to 1000.
-    #[serde(default = "Mode::default_max")]
+    /// Runs at a time (parallel; without it as many as start) or waiting
+    /// (queued; 1000 without it); 1 to 1000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
-    pub max: u32,
+    pub max: Option<u32>,
 }
 
 impl Mode {
-    fn default_max() -> u32 {
-        100
-    }
     fn is_default(&self) -> bool {
         *self == Self::default()
-    }
-}
-
-impl Default for Mode {
-    fn default() -> Self {
-        Self {
-            kind: ModeKind::default(),
-            key: None,
-            max: Self::default_max(),
-        }
     }
 }
 
@@ -563,7 +551,7 @@ pub struct Limits {
     /// Longest chain of consequences this rule may be part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_depth: Option<u32>,
-    /// Most runs in an hour; beyond it the rule is paused.
+    /// Most runs in an hour; beyond it no run starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_runs_per_hour: Option<u32>,
     /// Most events one run may make.

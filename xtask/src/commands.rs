@@ -63,7 +63,6 @@ pub fn serve(rest: &[&str]) -> anyhow::Result<()> {
     let mut server = Command::new(target.join(profile).join("social-orchestrator"));
     server.current_dir(root()).arg("serve");
     if !rest.contains(&"--data-dir") {
-        std::fs::create_dir_all(root().join("data"))?;
         server.args(["--data-dir", "data"]);
     }
     if !rest.contains(&"--listen") {

@@ -45,6 +45,7 @@ pub(super) fn append(
         remote_url,
         extra,
     };
+    let _guard = crate::engine::lock(&engine.spill_lock);
     let write = || -> std::io::Result<()> {
         let mut file = std::fs::OpenOptions::new()
             .create(true)
@@ -62,8 +63,17 @@ pub async fn replay(engine: &Engine) -> Result<usize, StoreError> {
     let Some(path) = engine.config.spill_file.clone() else {
         return Ok(0);
     };
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        return Ok(0);
+    let aside = path.with_extension("replaying");
+    let text = {
+        let _guard = crate::engine::lock(&engine.spill_lock);
+        // What a replay before this one left behind comes first; new lines wait for their turn.
+        if !aside.exists() && std::fs::rename(&path, &aside).is_err() {
+            return Ok(0);
+        }
+        match std::fs::read_to_string(&aside) {
+            Ok(text) => text,
+            Err(_) => return Ok(0),
+        }
     };
     let mut replayed = 0;
     // A line cut short by a crash says nothing; its publication is reconciled instead.
@@ -83,6 +93,7 @@ pub async fn replay(engine: &Engine) -> Result<usize, StoreError> {
                 PublicationState::Sending
                     | PublicationState::Unknown
                     | PublicationState::Reconciling
+                    | PublicationState::NeedsReview
             )
         {
             let admissions = engine
@@ -101,7 +112,7 @@ pub async fn replay(engine: &Engine) -> Result<usize, StoreError> {
             replayed += 1;
         }
     }
-    if let Err(error) = std::fs::remove_file(&path) {
+    if let Err(error) = std::fs::remove_file(&aside) {
         tracing::warn!(%error, "could not remove the replayed spill file");
     }
     Ok(replayed)

@@ -83,7 +83,7 @@ fn register_text(engine: &mut Engine) {
         int(text::count(text))
     });
     engine.register_fn("count_chars", |network: &str, text: &str| -> Outcome<i64> {
-        let counter = state::with(|run| run.counter).flatten();
+        let counter = state::with(|run| run.counter.clone()).flatten();
         match counter.map(|count| count(network, text)) {
             None => Ok(int(text::count(text))),
             Some(Some(count)) => Ok(int(count)),

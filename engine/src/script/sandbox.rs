@@ -27,7 +27,7 @@ use super::state::{self, Guard, RunState, Stop};
 use super::{functions, vet};
 
 /// Counts a text the way a network does; `None` for an unknown network.
-pub type CountFn = fn(network: &str, text: &str) -> Option<usize>;
+pub type CountFn = Arc<dyn Fn(&str, &str) -> Option<usize> + Send + Sync>;
 
 /// Address space for a script that can repeat: rhai recurses over values it nested, up to the
 /// list and map limits together. Pages are only taken when touched.
@@ -158,8 +158,11 @@ impl ScriptEngine {
     }
 
     /// The same sandbox, with a counter for `count_chars(network, text)`.
-    pub fn with_counter(self, counter: CountFn) -> Self {
-        Self::build(self.0.limits.clone(), Some(counter))
+    pub fn with_counter(
+        self,
+        counter: impl Fn(&str, &str) -> Option<usize> + Send + Sync + 'static,
+    ) -> Self {
+        Self::build(self.0.limits.clone(), Some(Arc::new(counter)))
     }
 
     fn build(limits: ScriptLimits, counter: Option<CountFn>) -> Self {
@@ -309,7 +312,7 @@ impl ScriptEngine {
             seed_for(context.seed(), &script.hash, salt),
             inner.limits.deadline,
         );
-        run.counter = inner.counter;
+        run.counter = inner.counter.clone();
         run.captured = Arc::clone(&script.captured);
         let guard = Guard::install(run);
         let result = catch_unwind(AssertUnwindSafe(|| {

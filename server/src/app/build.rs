@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use so_actions::{Access, AccessParts, ActionDeps, ConnectorPort, MailConfig, MailTls, MediaBytes};
-use so_connectors::{NetworkConfig, Registry, SecretValue, sandbox::{SandboxPost, SandboxTimeline, TimelineError}};
+use so_connectors::{
+    NetworkConfig, Registry, SecretValue,
+    sandbox::{SandboxPost, SandboxTimeline, TimelineError},
+};
 use so_engine::{
     Engine, EngineParts,
     clock::Ids,
@@ -19,7 +22,10 @@ use so_engine::{
 };
 use so_model::{
     IdSource as _, Timestamp,
+    content::ContentType,
     id::AccountId,
+    network::TextRule,
+    text::measure,
     time::{DAY, HOUR, SECOND},
 };
 use so_net::{Outbound, OutboundConfig};
@@ -37,9 +43,10 @@ pub(super) struct Built {
 
 /// Everything that rules may name, without a database: for checking documents.
 pub fn offline_catalogue() -> (Plugins, ScriptEngine) {
-    let scripts = ScriptEngine::new(ScriptLimits::default());
+    let connectors = so_connectors::registry(Arc::new(NoTimeline));
+    let scripts = scripts(&connectors);
     let access = Access::new(AccessParts {
-        connectors: so_connectors::registry(Arc::new(NoTimeline)),
+        connectors,
         // Opens nothing: there are no secrets to open.
         vault: Vault::new(vec![MasterKey::new([0; 32])]).expect("a vault takes one key"),
         outbound: Outbound::new(OutboundConfig::default()),
@@ -100,7 +107,7 @@ impl SandboxTimeline for NoTimeline {
 
 /// Builds the engine; nothing runs yet.
 pub(super) fn engine(setup: &AppSetup, connectors: Registry, media: Arc<dyn MediaBytes>) -> Built {
-    let scripts = ScriptEngine::new(ScriptLimits::default());
+    let scripts = scripts(&connectors);
     let access = Access::new(AccessParts {
         connectors,
         vault: setup.vault.clone(),
@@ -128,6 +135,21 @@ pub(super) fn engine(setup: &AppSetup, connectors: Registry, media: Arc<dyn Medi
         receiver,
         access,
     }
+}
+
+/// The sandbox; `count_chars(network, text)` counts as that network does.
+fn scripts(connectors: &Registry) -> ScriptEngine {
+    let rules: BTreeMap<String, TextRule> = connectors
+        .manifests()
+        .filter_map(|manifest| {
+            let rule = manifest
+                .rule(ContentType::Status)
+                .or(manifest.content.first())?;
+            Some((manifest.key.clone(), rule.text.clone()))
+        })
+        .collect();
+    ScriptEngine::new(ScriptLimits::default())
+        .with_counter(move |network, text| rules.get(network).map(|rule| measure(rule, text).used))
 }
 
 fn networks(config: &Config) -> NetworkConfig {

@@ -67,7 +67,7 @@ impl Default for ServerConfig {
             header_timeout_secs: 10,
             metrics: MetricsAccess::default(),
             log_format: LogFormat::default(),
-            log_filter: "info".into(),
+            log_filter: "info,tokio_cron_scheduler=warn".into(),
         }
     }
 }
