@@ -31,6 +31,7 @@ pub fn Dialog(
         };
         if wanted && !dialog.open() {
             let _ = dialog.show_modal();
+            focus_first_field(&dialog);
         } else if !wanted && dialog.open() {
             dialog.close();
         }
@@ -70,6 +71,17 @@ pub fn Dialog(
         })
         .children(inside)
         .into()
+}
+
+/// A dialog that asks for something begins there, not at its cross.
+fn focus_first_field(dialog: &HtmlDialogElement) {
+    let field = dialog.query_selector(
+        ".dialog-body :is(input, textarea, select), .dialog-foot button:last-child",
+    );
+    let field = field.ok().flatten();
+    if let Some(field) = field.and_then(|field| field.dyn_into::<web_sys::HtmlElement>().ok()) {
+        let _ = field.focus();
+    }
 }
 
 /// The browser asks to close the dialog (Esc, or Back on a phone); sycamore has no name for this event.

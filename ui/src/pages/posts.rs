@@ -7,5 +7,6 @@ mod list;
 mod one;
 
 pub use self::compose::{Change, Write};
-pub use self::list::{List, headline};
-pub use self::one::{One, tries};
+pub use self::list::List;
+use self::list::headline;
+pub use self::one::{One, plain, tries};

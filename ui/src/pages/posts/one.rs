@@ -16,7 +16,7 @@ use so_model::post::Post;
 use sycamore::prelude::*;
 
 use self::actions::bar;
-pub use self::publication::tries;
+pub use self::publication::{plain, tries};
 use super::headline;
 use crate::act::Act;
 use crate::app::App;

@@ -13,7 +13,7 @@ use super::picture::{BranchDrawn, Drawn};
 use crate::components::{
     Badge, Face, Glyph, Icon, Kind, LinkButton, Tone, publication_face, step_face, workspace_zone,
 };
-use crate::pages::posts::tries;
+use crate::pages::posts::{plain, tries};
 use crate::routes::Route;
 use crate::when;
 
@@ -141,6 +141,7 @@ fn publication(one: &RunPublication) -> View {
     let problem: View = publication
         .problem
         .clone()
+        .map(|text| plain(&text))
         .map(|text| view! { p(class="error-line") { Icon(glyph=Glyph::Alert, small=true) span { (text) } } })
         .into();
     let (tries, post) = (tries(&one.attempts), Route::Post(publication.post).path());

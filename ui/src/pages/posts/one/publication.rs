@@ -41,7 +41,7 @@ pub fn card(one: PublicationDetail, accounts: &Accounts) -> View {
     let problem: View = publication
         .problem
         .clone()
-        .map(|text| view! { Notice(kind=NoticeKind::Warning, title=problem_title(publication.state), text=text) })
+        .map(|text| view! { Notice(kind=NoticeKind::Warning, title=problem_title(publication.state), text=plain(&text)) })
         .into();
     let decide = match publication.state {
         PublicationState::NeedsReview => view! { Decide(id=publication.id) },
@@ -61,6 +61,19 @@ pub fn card(one: PublicationDetail, accounts: &Accounts) -> View {
             }
         }
     }
+}
+
+/// A reason as people read it: the engine keeps a network's words as JSON where the connector gave them so.
+pub fn plain(reason: &str) -> String {
+    let Ok(Value::Object(members)) = serde_json::from_str::<Value>(reason) else {
+        return reason.to_owned();
+    };
+    let words = members.iter().map(|(name, value)| match value {
+        Value::String(text) if members.len() == 1 => text.clone(),
+        Value::String(text) => format!("{name}: {text}"),
+        other => format!("{name}: {other}"),
+    });
+    words.collect::<Vec<_>>().join(", ")
 }
 
 fn part_words(part: i64) -> String {
@@ -126,7 +139,7 @@ fn log(log: &[PublicationChange]) -> View {
         let (at, face, note) = (
             when::clock(change.at, &zone),
             publication_face(change.to),
-            change.note.clone(),
+            plain(&change.note),
         );
         let exact = change.at.to_string();
         view! { li { time(datetime=exact) { (at) } Badge(face=face) span { (note) } } }
@@ -180,4 +193,23 @@ fn Again(id: so_model::id::PublicationId) -> View {
         act.run(call, move |_| app.toasts.done("It is tried again"));
     };
     view! { (act.notice(&[])) div(class="form-actions") { Button(label="Try again", glyph=Glyph::Refresh, busy=act.busy, on_press=retry) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn a_reason_kept_as_json_is_read_as_words() {
+        assert_eq!(
+            plain(r#"{"seen":"taken, and the answer was lost"}"#),
+            "taken, and the answer was lost"
+        );
+        assert_eq!(
+            plain(r#"{"status":429,"text":"slow down"}"#),
+            "status: 429, text: slow down"
+        );
+        assert_eq!(plain("claimed"), "claimed");
+        assert_eq!(plain("{broken"), "{broken");
+    }
 }
