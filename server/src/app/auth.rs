@@ -47,6 +47,7 @@ pub async fn register(app: &App, client: &Client, request: Register) -> Outcome<
     let (user, _) = new.store(app, &mut tx, &hash).await?;
     let grant = sessions::begin(app, &mut tx, user.id, &client.user_agent).await?;
     tx.commit().await?;
+    super::rules::reload(app).await;
     tracing::info!(user.id = %user.id, "a person registered");
     let me = me(app, user.id).await?;
     Ok((grant, me))

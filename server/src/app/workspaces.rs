@@ -76,6 +76,7 @@ pub async fn create(app: &App, owner: UserId, request: &CreateWorkspace) -> Outc
     }
     let workspace = store(app, &mut tx, owner, &name, &zone).await?;
     tx.commit().await?;
+    rules::reload(app).await;
     Ok(Membership {
         workspace,
         role: Role::Owner,

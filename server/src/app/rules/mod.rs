@@ -19,4 +19,4 @@ pub use document::check;
 pub use press::{decisions, press};
 pub use read::{get, get_version, list, list_versions};
 pub use starters::{Furnish, install_starters};
-pub use write::{create, delete, put, restore, resync_timers, switch};
+pub use write::{create, delete, put, reload, restore, resync_timers, switch};

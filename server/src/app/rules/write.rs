@@ -227,8 +227,10 @@ async fn sync(
     Ok(())
 }
 
-// What was saved is saved: if the rules cannot be read now, the engine reads them a second later.
-async fn reload(app: &App) {
+/// Lets the engine know rules that were just committed, so that no event after the answer misses them.
+///
+/// What was saved is saved: if the rules cannot be read now, the engine reads them a second later.
+pub async fn reload(app: &App) {
     if let Err(error) = app.engine.reload_rules().await {
         tracing::warn!(error = %chain(&error), "rules could not be read anew after a change");
     }
