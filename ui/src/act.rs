@@ -5,6 +5,7 @@
 
 use std::future::Future;
 
+use futures_util::future::LocalBoxFuture;
 use so_model::problem::Problem;
 use sycamore::futures::spawn_local_scoped;
 use sycamore::prelude::*;
@@ -39,20 +40,28 @@ impl Act {
         work: impl Future<Output = Result<T, Problem>> + 'static,
         then: impl FnOnce(T) + 'static,
     ) {
+        self.run_boxed(Box::pin(async move {
+            let answer = work.await?;
+            Ok(Box::new(move || then(answer)) as Box<dyn FnOnce()>)
+        }));
+    }
+
+    /// The same for every action, so that it is compiled once.
+    fn run_boxed(self, work: LocalBoxFuture<'static, Result<Box<dyn FnOnce()>, Problem>>) {
         if self.busy.get_untracked() {
             return;
         }
         self.busy.set(true);
         self.problem.set(None);
         self.scope.run_in(|| {
-            spawn_local_scoped(async move {
+            spawn(Box::pin(async move {
                 let answer = work.await;
                 self.busy.set(false);
                 match answer {
-                    Ok(answer) => then(answer),
+                    Ok(then) => then(),
                     Err(problem) => self.problem.set(Some(problem)),
                 }
-            });
+            }));
         });
     }
 
@@ -78,6 +87,11 @@ impl Act {
         })
         .into()
     }
+}
+
+/// Does `work` until the current scope ends. Boxed, because every other kind of future would be compiled on its own.
+pub fn spawn(work: LocalBoxFuture<'static, ()>) {
+    spawn_local_scoped(work);
 }
 
 impl Default for Act {

@@ -159,8 +159,20 @@ impl Client {
         path: &str,
         body: Option<String>,
     ) -> Result<T, Problem> {
-        let response = self.send(method, path, body.as_deref(), None).await?;
-        failure::decode(&failure::accept(response).await?)
+        failure::decode(&self.text(method, path.to_owned(), body).await?)
+    }
+
+    /// The body of a good answer. Boxed, so that the way there is compiled once and not for each type of answer.
+    fn text(
+        self,
+        method: Method,
+        path: String,
+        body: Option<String>,
+    ) -> LocalBoxFuture<'static, Result<String, Problem>> {
+        Box::pin(async move {
+            let response = self.send(method, &path, body.as_deref(), None).await?;
+            failure::accept(response).await
+        })
     }
 
     /// Sends with the token, and once more with a new one when the server says the old one is over.

@@ -8,10 +8,10 @@ use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
 use so_model::problem::Problem;
-use sycamore::futures::spawn_local_scoped;
 use sycamore::prelude::*;
 use sycamore::reactive::{NodeHandle, use_current_scope};
 
+use crate::act::spawn;
 use crate::components::{Callback, ErrorNotice, SkeletonRows};
 
 /// Where a resource stands.
@@ -66,7 +66,7 @@ impl<T: Clone + PartialEq + 'static> Loaded<T> {
         self.generation.set(generation);
         let answer = (self.fetch.get_clone_untracked())();
         self.scope.run_in(|| {
-            spawn_local_scoped(async move {
+            spawn(Box::pin(async move {
                 let answer = answer.await;
                 if self.generation.get_untracked() != generation {
                     return;
@@ -78,7 +78,7 @@ impl<T: Clone + PartialEq + 'static> Loaded<T> {
                 if self.state.with_untracked(|here| *here != state) {
                     self.state.set(state);
                 }
-            });
+            }));
         });
     }
 

@@ -9,11 +9,10 @@ use std::rc::Rc;
 use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 use so_model::problem::Problem;
-use sycamore::futures::spawn_local_scoped;
 use sycamore::prelude::*;
 use sycamore::reactive::{NodeHandle, use_current_scope};
 
-use crate::act::Act;
+use crate::act::{Act, spawn};
 use crate::components::{Button, Callback, ErrorNotice, SkeletonRows};
 
 /// Rows asked for at a time.
@@ -91,7 +90,7 @@ impl<T: Clone + PartialEq + Serialize + 'static> Paged<T> {
         };
         let answer = (self.fetch.get_clone_untracked())(ask);
         self.scope.run_in(|| {
-            spawn_local_scoped(async move {
+            spawn(Box::pin(async move {
                 let answer = answer.await;
                 if self.generation.get_untracked() != generation {
                     return;
@@ -100,7 +99,7 @@ impl<T: Clone + PartialEq + Serialize + 'static> Paged<T> {
                     Ok(page) => self.show(page),
                     Err(problem) => self.face.set(Face::Failed(problem)),
                 }
-            });
+            }));
         });
     }
 
