@@ -72,10 +72,19 @@ impl Product {
     /// # Panics
     /// When it runs already or does not say within a bound that it listens.
     pub fn start_again(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// As [`Self::start_again`], with more arguments of the command `serve`.
+    ///
+    /// # Panics
+    /// When it runs already or does not say within a bound that it listens.
+    pub fn start_with(&mut self, more: &[&str]) {
         assert!(self.running.is_none(), "the server runs already");
         let log = File::options().create(true).append(true).open(self.log());
         let mut child = self
             .command(&["serve", "--listen", "127.0.0.1:0"])
+            .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log.expect("a file for the log"))
@@ -242,17 +251,30 @@ impl Drop for Product {
 /// # Panics
 /// When nothing came within `bound`.
 pub fn wait_for<T>(what: &str, bound: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    wait_telling(what, bound, || look().ok_or_else(String::new))
+}
+
+/// As [`wait_for`], and tells what was seen last when nothing came.
+///
+/// # Panics
+/// When nothing came within `bound`.
+pub fn wait_telling<T>(
+    what: &str,
+    bound: Duration,
+    mut look: impl FnMut() -> Result<T, String>,
+) -> T {
     let began = Instant::now();
     loop {
-        if let Some(found) = look() {
-            return found;
+        match look() {
+            Ok(found) => return found,
+            Err(seen) if began.elapsed() >= bound => {
+                panic!(
+                    "waited {} s in vain for {what}; seen last: {seen}",
+                    bound.as_secs()
+                )
+            }
+            Err(_) => pause(),
         }
-        assert!(
-            began.elapsed() < bound,
-            "waited {} s in vain for {what}",
-            bound.as_secs()
-        );
-        pause();
     }
 }
 
