@@ -177,6 +177,26 @@ impl Browser {
         is_named && says("displayed").is_ok_and(|said| said == true)
     }
 
+    /// An attribute of something, if it is still there and has it.
+    pub fn attribute(&self, element: &Element, name: &str) -> Option<String> {
+        let said = self.ask(
+            "GET",
+            &format!("element/{}/attribute/{name}", element.0),
+            Value::Null,
+        );
+        said.ok()?.as_str().map(str::to_owned)
+    }
+
+    /// What a field holds, if it is still there.
+    pub fn value(&self, element: &Element) -> Option<String> {
+        let said = self.ask(
+            "GET",
+            &format!("element/{}/property/value", element.0),
+            Value::Null,
+        );
+        said.ok()?.as_str().map(str::to_owned)
+    }
+
     /// Clicks on something as soon as it is shown and nothing covers it.
     ///
     /// # Panics

@@ -4,6 +4,7 @@
 //! are tested beside their code. Invariant: nothing here waits for time to pass, only for a state, bounded.
 #![allow(clippy::unwrap_used)]
 
+mod browser;
 mod commands;
 mod crashes;
 mod desk;
