@@ -242,7 +242,7 @@ fn slot(slot: UpcomingSlot) -> View {
     } else {
         View::new()
     };
-    let zone = untrack(|| crate::components::workspace_zone());
+    let zone = untrack(crate::components::workspace_zone);
     let exact = slot.at.to_string();
     let words = crate::when::words(slot.at, &zone);
     let held = match slot.post {
