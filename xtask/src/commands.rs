@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use crate::{tidy, ui};
+use crate::{packages, tidy, ui};
 
 /// The checkout.
 pub fn root() -> PathBuf {
@@ -83,7 +83,7 @@ pub fn test(is_fast: bool) -> anyhow::Result<()> {
     let installing = if is_fast {
         None
     } else {
-        Some(install_in_background()?)
+        Some((install_in_background()?, packages::install_in_background()))
     };
     step("formats", cargo().args(["fmt", "--all", "--", "--check"]))?;
     println!("── tidy");
@@ -107,8 +107,10 @@ pub fn test(is_fast: bool) -> anyhow::Result<()> {
         "build of the tests",
         cargo().args(["test", "--workspace", "--no-run", "--quiet"]),
     )?;
-    if let Some(mut installing) = installing {
-        let status = installing
+    if let Some((mut counterparts, browser)) = installing {
+        // A thread that panicked has said so; the tests of the page then do.
+        let _ = browser.join();
+        let status = counterparts
             .wait()
             .context("the installer of the counterparts was lost")?;
         if !status.success() {

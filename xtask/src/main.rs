@@ -7,6 +7,7 @@
 
 mod commands;
 mod new;
+mod packages;
 mod tidy;
 mod ui;
 
