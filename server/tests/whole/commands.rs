@@ -217,10 +217,12 @@ fn a_restored_server_publishes_nothing_until_a_person_says_so() {
     let product = Product::start(PROGRAM, &[]);
     let desk = Desk::register(&product, "careful");
     let account = desk.sandbox(&product);
-    let post = desk.schedule(&product, &account, "Once only", 2);
+    let post = desk.schedule(&product, &account, "Once only", 3600);
     let copy = product.folder().join("copy");
     succeeds(&product, &["backup", copy.to_str().unwrap()]);
     // It goes out after the backup was taken, so the backup does not know.
+    let publish = format!("posts/{post}/publish-now");
+    desk.post(&product, &publish, &Value::Null);
     desk.wait_for_post(&product, &post, "published");
 
     let mut other = restored(&product, copy.to_str().unwrap());
@@ -228,6 +230,7 @@ fn a_restored_server_publishes_nothing_until_a_person_says_so() {
     let ready = other.call("GET", "/readyz", None, None).json().unwrap();
     assert_eq!(ready["status"], "held");
     let there = Desk::log_in(&other, "careful@example.org", PASSWORD);
+    there.post(&other, &publish, &Value::Null);
     let seen = there.get(&other, &format!("posts/{post}"));
     assert_eq!(seen["post"]["state"], "scheduled");
     assert!(there.timeline(&other).is_empty(), "it is due, and waits");
