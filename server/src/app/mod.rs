@@ -23,9 +23,9 @@ pub mod posts;
 pub mod previews;
 pub mod publications;
 pub mod queues;
+pub mod recovery;
 pub mod rules;
 pub mod runs;
-pub mod recovery;
 pub mod sandbox;
 pub mod secrets;
 pub mod sessions;
@@ -49,8 +49,8 @@ use so_store::{Store, StoreError, vault::Vault};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
-    hooks::WorkspaceHook, media::MediaStore, metrics::Metrics, password::Hasher, secrets::TokenKeys,
-    sandbox::StoreTimeline, sessions::LiveSessions, throttle::Throttle,
+    hooks::WorkspaceHook, media::MediaStore, metrics::Metrics, password::Hasher,
+    sandbox::StoreTimeline, secrets::TokenKeys, sessions::LiveSessions, throttle::Throttle,
 };
 use so_actions::Access;
 use so_connectors::Registry;
@@ -155,7 +155,14 @@ impl App {
         let keys = TokenKeys::load_or_create(&setup.store, &setup.vault, setup.ids.now()).await?;
         let files = MediaStore::open(&setup.config.server.data_dir)?;
         let built = build::engine(&setup, networks, Arc::new(files.clone()));
-        let AppSetup { store, ids, vault, outbound, config, workspace_hook } = setup;
+        let AppSetup {
+            store,
+            ids,
+            vault,
+            outbound,
+            config,
+            workspace_hook,
+        } = setup;
         Ok(Self(Arc::new(Parts {
             store,
             ids,
@@ -189,7 +196,10 @@ impl App {
 
     /// What the engine hands to whoever works: its loops, or a test. There is one.
     pub fn take_handed(&self) -> Option<HandedReceiver> {
-        self.handed.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.handed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     /// The present moment.
@@ -206,7 +216,12 @@ impl App {
     pub fn public_url(&self) -> String {
         let server = &self.config.server;
         let listening = || format!("http://{}", server.listen);
-        server.public_url.clone().unwrap_or_else(listening).trim_end_matches('/').to_string()
+        server
+            .public_url
+            .clone()
+            .unwrap_or_else(listening)
+            .trim_end_matches('/')
+            .to_string()
     }
 
     /// Whether people reach the server through TLS.
