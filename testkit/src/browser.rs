@@ -29,6 +29,8 @@ const READY_TIMEOUT: Duration = Duration::from_secs(30);
 const SOON: Duration = Duration::from_secs(30);
 /// What the driver says before its port.
 const READY_WORDS: &str = "started successfully on port ";
+/// Ends the whole group when its input closes, which the kernel does even when the test process is killed.
+const SUPERVISOR: &str = "command -v chromedriver >/dev/null || exit 1; chromedriver --port=0 & read -r; kill -KILL -- -$$";
 /// How the standard names an element in answers.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// Nothing from elsewhere: no updates, no sync, no QUIC; `--no-sandbox` since tests run as root in containers.
@@ -77,21 +79,19 @@ impl Browser {
     /// Fails when browser or driver are not installed or do not start.
     pub fn start(test: &str, pictures: &str) -> Result<Self, Unavailable> {
         let broken = |reason: String| Unavailable::new(NAME, reason);
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
+        let profile = tempfile::tempdir().map_err(|error| broken(error.to_string()))?;
+        let mut driver = Command::new("bash")
+            .args(["-c", SUPERVISOR])
+            // Fonts' caches and crash reports go there too.
+            .env("HOME", profile.path())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             // A group of its own: the end takes the browser along.
             .process_group(0)
             .spawn()
-            .map_err(|error| {
-                broken(format!(
-                    "chromedriver (Debian: chromium, chromium-driver): {error}"
-                ))
-            })?;
+            .map_err(|error| broken(format!("bash could not be started: {error}")))?;
         let port = port_of(&mut driver);
-        let profile = tempfile::tempdir().map_err(|error| broken(error.to_string()))?;
         let mut browser = Self {
             driver,
             session: String::new(),
@@ -99,7 +99,9 @@ impl Browser {
             pictures: pictures.into(),
             _profile: profile,
         };
-        let port = port.ok_or_else(|| broken("chromedriver did not say that it listens".into()))?;
+        let port = port.ok_or_else(|| {
+            broken("chromedriver does not start (Debian: chromium, chromium-driver)".into())
+        })?;
         let url = format!("http://127.0.0.1:{port}/session");
         let made = send("POST", &url, &browser.capabilities()).map_err(broken)?;
         let id = made["sessionId"]

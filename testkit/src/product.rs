@@ -38,6 +38,8 @@ pub struct Product {
 }
 
 struct Running {
+    // Silent as long as this process lives, and ended with the server.
+    _watchdog: Watchdog,
     child: Child,
     url: String,
 }
@@ -97,6 +99,7 @@ impl Product {
             .and_then(|line| line.strip_prefix(READY_LINE).map(str::to_owned));
         // Put away first, so that a server that said nothing is ended and its log shown.
         self.running = Some(Running {
+            _watchdog: Watchdog::over(&child),
             child,
             url: url.clone().unwrap_or_default(),
         });
@@ -243,6 +246,26 @@ impl Drop for Product {
                 self.log_end().unwrap_or_default()
             );
         }
+    }
+}
+
+/// Ends a server whose test process was killed: its input closes then, which the kernel sees to.
+struct Watchdog(Child);
+
+impl Watchdog {
+    fn over(child: &Child) -> Self {
+        let watchdog = Command::new("bash")
+            .args(["-c", "read -r; kill -KILL \"$0\"", &child.id().to_string()])
+            .stdin(Stdio::piped())
+            .spawn();
+        Self(watchdog.expect("bash could be started"))
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
