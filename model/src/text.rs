@@ -39,40 +39,40 @@ pub fn measure(rule: &TextRule, text: &str) -> TextLength {
     }
 }
 
+// One pass: what comes next is remembered until it lies behind, so that no part of a text is searched
+// once for each link or mention before it.
 fn count(rule: &TextRule, text: &str) -> usize {
-    let mut used = 0;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let url = rule
-            .url_length
-            .and_then(|length| next_url(rest).map(|found| (found, length)));
-        let mention = if rule.short_mentions {
-            next_remote_mention(rest)
-        } else {
-            None
-        };
-        let cut = [
-            url.map(|((start, _), _)| start),
-            mention.map(|(start, _, _)| start),
-        ]
-        .into_iter()
-        .flatten()
-        .min();
-        let Some(cut) = cut else {
-            return used + units(rule.unit, rest);
-        };
-        used += units(rule.unit, &rest[..cut]);
-        if let Some(((start, end), length)) = url
-            && start == cut
-        {
-            used += length;
-            rest = &rest[end..];
-        } else if let Some((start, short_end, end)) = mention {
-            used += units(rule.unit, &rest[start..short_end]);
-            rest = &rest[end..];
+    let link_at = |from: usize| rule.url_length.and_then(|_| next_scheme(text, from));
+    let mention_at = |from: usize| {
+        let found = next_remote_mention(&text[from..]).filter(|_| rule.short_mentions);
+        found.map(|(start, short_end, end)| (from + start, from + short_end, from + end))
+    };
+    let (mut used, mut at) = (0, 0);
+    let (mut link, mut mention) = (link_at(0), mention_at(0));
+    loop {
+        if link.is_some_and(|(start, _)| start < at) {
+            link = link_at(at);
+        }
+        if mention.is_some_and(|(start, _, _)| start < at) {
+            mention = mention_at(at);
+        }
+        match (link, mention) {
+            (Some((start, body)), _) if mention.is_none_or(|(other, _, _)| start < other) => {
+                if let Some(end) = url_end(text, start, body) {
+                    used += units(rule.unit, &text[at..start]) + rule.url_length.unwrap_or(0);
+                    at = end;
+                } else {
+                    link = link_at(body);
+                }
+            }
+            (_, Some((start, short_end, end))) => {
+                used += units(rule.unit, &text[at..start]);
+                used += units(rule.unit, &text[start..short_end]);
+                at = end;
+            }
+            _ => return used + units(rule.unit, &text[at..]),
         }
     }
-    used
 }
 
 /// Length in one unit.
@@ -100,36 +100,48 @@ fn weight(grapheme: &str) -> usize {
 /// The next `http(s)://…` in `text`: byte range.
 pub fn next_url(text: &str) -> Option<(usize, usize)> {
     let mut from = 0;
+    while let Some((start, body)) = next_scheme(text, from) {
+        if let Some(end) = url_end(text, start, body) {
+            return Some((start, end));
+        }
+        from = body;
+    }
+    None
+}
+
+// The next `http(s)://` from an offset on: its start and its end.
+fn next_scheme(text: &str, mut from: usize) -> Option<(usize, usize)> {
     while let Some(at) = text[from..].find("http") {
         let start = from + at;
         let tail = &text[start..];
-        let scheme = if tail.starts_with("https://") {
-            8
-        } else if tail.starts_with("http://") {
-            7
-        } else {
-            from = start + 4;
-            continue;
-        };
-        let mut end = start
-            + tail
-                .find(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"'))
-                .unwrap_or(tail.len());
-        while end > start + scheme {
-            let last = text[..end].chars().next_back().unwrap_or(' ');
-            let unbalanced = last == ')'
-                && text[start..end].matches(')').count() > text[start..end].matches('(').count();
-            if !matches!(last, '.' | ',' | ';' | ':' | '!' | '?' | '\'') && !unbalanced {
-                break;
-            }
-            end -= last.len_utf8();
+        if tail.starts_with("https://") {
+            return Some((start, start + 8));
         }
-        if end > start + scheme {
-            return Some((start, end));
+        if tail.starts_with("http://") {
+            return Some((start, start + 7));
         }
-        from = start + scheme;
+        from = start + 4;
     }
     None
+}
+
+// The end of the link that starts at `start` and has its first own character at `body`; none if it has none.
+fn url_end(text: &str, start: usize, body: usize) -> Option<usize> {
+    let mut end = text[body..]
+        .find(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"'))
+        .map_or(text.len(), |n| body + n);
+    let mut closing = text[start..end].matches(')').count();
+    let opening = text[start..end].matches('(').count();
+    while end > body {
+        let last = text[body..end].chars().next_back().unwrap_or(' ');
+        match last {
+            ')' if closing > opening => closing -= 1,
+            '.' | ',' | ';' | ':' | '!' | '?' | '\'' => {}
+            _ => break,
+        }
+        end -= last.len_utf8();
+    }
+    (end > body).then_some(end)
 }
 
 // `@user@host.tld`: byte offsets of start, end of `@user`, end of all.
@@ -235,6 +247,51 @@ mod tests {
         let text = "(see https://a.example/x_(y)). Next";
         let (start, end) = next_url(text).unwrap();
         assert_eq!(&text[start..end], "https://a.example/x_(y)");
+    }
+
+    #[test]
+    fn closing_brackets_are_given_back_until_they_balance() {
+        let text = "https://a.example/(x)).).";
+        assert_eq!(next_url(text), Some((0, "https://a.example/(x)".len())));
+        assert_eq!(next_url("http://)))"), None);
+        assert_eq!(next_url("http://). https://b.example"), Some((10, 27)));
+    }
+
+    #[test]
+    fn a_link_within_a_mention_or_a_mention_within_a_link_is_counted_once() {
+        // The mention takes `http` for the end of its host, so that no link is left.
+        assert_eq!(measure(&mastodon(), "@a@x.http://b").used, 2 + 4);
+        assert_eq!(
+            measure(&mastodon(), "https://x.example/(@a@b.example)").used,
+            23
+        );
+        assert_eq!(
+            measure(&mastodon(), "http://. @a@b.example https://x.example").used,
+            9 + 2 + 1 + 23
+        );
+    }
+
+    // Whoever counts anew for each character or each link does not come to the end of these.
+    #[test]
+    fn texts_made_to_be_slow_are_counted_in_one_pass() {
+        let texts = [
+            format!("http://{}", ")".repeat(1_000_000)),
+            format!("http://x{}", ")".repeat(1_000_000)),
+            "@a@b.example ".repeat(80_000) + "http://x.example",
+            "http://x ".repeat(110_000) + "@a@b.example",
+            "@a@x.http://-".repeat(80_000),
+            "http://(@a@b.c ".repeat(70_000),
+            "http".repeat(250_000),
+            "@".repeat(1_000_000),
+            "@a".repeat(500_000),
+            format!("@a@{}", ".".repeat(1_000_000)),
+            "🇩".repeat(250_000),
+            "\u{200d}👩".repeat(140_000),
+        ];
+        for text in texts {
+            assert!(measure(&mastodon(), &text).used > 0);
+            assert!(!normalise(&text).is_empty());
+        }
     }
 
     #[test]
