@@ -4,6 +4,8 @@
 //! network. Invariant: what passes here and is refused by the network is a
 //! mistake in that network's manifest or own checks.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 use so_model::{
     content::{Content, MediaUse, Poll},
@@ -198,7 +200,10 @@ fn check_poll(
                 .expected(format!("{} to {}", rule.options.min, rule.options.max)),
         );
     }
-    for (index, option) in poll.options.iter().enumerate() {
+    // Beyond the most that are taken nothing is looked at: how many there are is told above.
+    let mut seen = HashSet::new();
+    for (index, option) in poll.options.iter().take(rule.options.max).enumerate() {
+        let is_new = seen.insert(option.as_str());
         let used = units(TextUnit::Graphemes, option);
         let pointer = format!("/poll/options/{index}");
         if option.trim().is_empty() {
@@ -208,7 +213,7 @@ fn check_poll(
                 FieldError::new(pointer, format!("is {used} characters long"))
                     .expected(format!("at most {} characters", rule.option_length_max)),
             );
-        } else if poll.options[..index].contains(option) {
+        } else if !is_new {
             found.push(FieldError::new(pointer, "is there twice").expected("options that differ"));
         }
     }

@@ -188,6 +188,25 @@ fn polls_are_checked_and_only_taken_where_there_are_polls() {
 }
 
 #[test]
+fn a_poll_of_too_many_options_is_told_in_few_words() {
+    let poll = Poll {
+        options: (0..200_000).map(|n| n.to_string()).collect(),
+        expires_in_s: 1,
+        multiple: false,
+        hide_totals: false,
+    };
+    let content = Content {
+        kind: ContentType::Poll,
+        poll: Some(poll),
+        ..Content::status("q?")
+    };
+    assert_eq!(
+        pointers(&with_board(content), &[]),
+        ["/poll/options", "/poll/expires_in_s"]
+    );
+}
+
+#[test]
 fn options_follow_the_schema() {
     let mut content = Content::status("a");
     content.options.insert("tone".into(), json!("shrill"));
