@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 use so_model::{Timestamp, content::Content};
-use so_net::OutboundResponse;
+use so_net::{OutboundResponse, Url};
 
 use super::html;
 use crate::{CommitOutcome, PublishCx, call::text_of, error::Said};
@@ -108,7 +108,7 @@ pub(super) fn read_status(value: &Value) -> Option<Status> {
     // Without these it is something else with an id, such as a scheduled status.
     value.get("content")?;
     Some(Status {
-        url: text_of(value, "url").or_else(|| text_of(value, "uri")),
+        url: page_of(value, "url").or_else(|| page_of(value, "uri")),
         text: html::comparable(&html::to_text(
             &text_of(value, "content").unwrap_or_default(),
         )),
@@ -123,6 +123,12 @@ pub(super) fn read_status(value: &Value) -> Option<Status> {
     })
 }
 
+// People follow it, and an instance is not trusted with where to: `javascript:` and the like are dropped.
+fn page_of(value: &Value, key: &str) -> Option<String> {
+    text_of(value, key)
+        .filter(|text| Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https")))
+}
+
 /// The answer of the call that publishes.
 pub(super) fn published(answer: &OutboundResponse) -> Option<CommitOutcome> {
     let status = read_status(&answer.json().ok()?)?;
@@ -131,4 +137,21 @@ pub(super) fn published(answer: &OutboundResponse) -> Option<CommitOutcome> {
         remote_url: status.url,
         extra: status.extra,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_is_no_page_of_the_web_is_dropped() {
+        let url = |url: &str, uri: &str| {
+            let status = json!({"id": "1", "content": "", "url": url, "uri": uri});
+            read_status(&status).unwrap().url
+        };
+        let good = "https://m.example/@ann/1";
+        assert_eq!(url(good, "").as_deref(), Some(good));
+        assert_eq!(url("javascript:alert(1)", good).as_deref(), Some(good));
+        assert_eq!(url("javascript:alert(1)", "data:text/html,x"), None);
+    }
 }
