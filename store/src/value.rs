@@ -21,29 +21,39 @@ pub enum Value {
 /// Values of one statement, in order.
 pub type Args = Vec<Value>;
 
+// PostgreSQL takes no zero character in a text and would fail the whole statement; SQLite would keep it.
+// Both store what Unicode has in the place of what cannot be shown.
+fn storable(text: String) -> String {
+    if text.contains('\0') {
+        text.replace('\0', "\u{fffd}")
+    } else {
+        text
+    }
+}
+
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
-        Self::Text(Some(text.to_string()))
+        Self::Text(Some(storable(text.to_string())))
     }
 }
 impl From<String> for Value {
     fn from(text: String) -> Self {
-        Self::Text(Some(text))
+        Self::Text(Some(storable(text)))
     }
 }
 impl From<&String> for Value {
     fn from(text: &String) -> Self {
-        Self::Text(Some(text.clone()))
+        Self::Text(Some(storable(text.clone())))
     }
 }
 impl From<Option<String>> for Value {
     fn from(text: Option<String>) -> Self {
-        Self::Text(text)
+        Self::Text(text.map(storable))
     }
 }
 impl From<Option<&str>> for Value {
     fn from(text: Option<&str>) -> Self {
-        Self::Text(text.map(str::to_string))
+        Self::Text(text.map(str::to_string).map(storable))
     }
 }
 impl From<i64> for Value {

@@ -2,7 +2,7 @@
 
 use std::task::Poll;
 
-use so_store::{Store, StoreOptions, instance, jobs};
+use so_store::{Store, StoreOptions, instance, jobs, posts};
 use so_testkit::{counterpart::or_skip, postgres::PostgresCluster};
 use tokio::task::JoinSet;
 
@@ -34,6 +34,22 @@ async fn a_hundred_concurrent_transactions_are_all_durable(db: Db) {
         let found = instance::get(&mut again, &format!("fact {n}")).await;
         assert_eq!(found.unwrap().as_deref(), Some("kept"), "fact {n}");
     }
+}
+
+on_both!(a_zero_character_is_stored_as_what_stands_for_it);
+async fn a_zero_character_is_stored_as_what_stands_for_it(db: Db) {
+    let mut tx = db.begin().await;
+    instance::set(&mut tx, "zero\0key", "a\0b\0").await.unwrap();
+    tx.commit().await.unwrap();
+    // The same text finds it, and so does the one that was stored.
+    for key in ["zero\0key", "zero\u{fffd}key"] {
+        let found = instance::get(&mut db.read(), key).await.unwrap();
+        assert_eq!(found.as_deref(), Some("a\u{fffd}b\u{fffd}"), "{key:?}");
+    }
+    let workspace = db.workspace().await;
+    let post = db.post(workspace, "a\0b").await;
+    let found = posts::find(&mut db.read(), workspace, post.id).await;
+    assert!(found.unwrap().is_some());
 }
 
 on_both!(a_dropped_transaction_leaves_nothing);
