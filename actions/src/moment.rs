@@ -47,6 +47,16 @@ pub(crate) fn instant(field: &str, at: &str, zone: &str) -> Result<Occurrence, A
 pub(crate) const NEEDS_APPROVAL: &str =
     "posts of this workspace need an approval, so it waits for one and is not published before";
 
+/// Whether what the post says is known to be approved, where that is needed.
+///
+/// A missed or failed post may have been waiting for its approval until then.
+pub(crate) fn is_approved(state: PostState) -> bool {
+    !matches!(
+        state,
+        PostState::Draft | PostState::PendingApproval | PostState::Missed | PostState::Failed
+    )
+}
+
 /// Gives a post a due time, in a queue's slot or outside of queues.
 pub(crate) async fn schedule(
     cx: &mut LocalContext<'_>,
@@ -57,8 +67,7 @@ pub(crate) async fn schedule(
 ) -> Result<Post, LocalError> {
     check_state(cx, &post).await?;
     let revision = post.revision;
-    let waits = house.approval_required
-        && matches!(post.state, PostState::Draft | PostState::PendingApproval);
+    let waits = house.approval_required && !is_approved(post.state);
     let was_pending = post.state == PostState::PendingApproval;
     post.state = if waits {
         PostState::PendingApproval

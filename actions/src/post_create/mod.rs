@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use so_connectors::Registry;
 use so_engine::{
-    plugin::{LocalAction, LocalContext, LocalEnd, LocalError},
+    plugin::{ActionError, LocalAction, LocalContext, LocalEnd, LocalError},
     rule::ActionSpec,
 };
 use so_model::{
@@ -20,16 +20,19 @@ use so_model::{
     post::{Evergreen, Origin, Post, PostState, Variant},
     text::measure,
 };
+use so_net::Url;
 use so_store::{accounts, posts as store};
 
 use crate::{
-    ActionDeps, fit, labels, params,
+    ActionDeps, fit, labels, moment, params,
     posts::{self, ACCOUNTS_MAX, House, OwnText},
     queue,
 };
 
 /// Most labels of one post.
 const LABELS_MAX: usize = 50;
+/// Longest address of a card, in bytes: the same as for posts made by hand.
+const LINK_MAX: usize = 2000;
 
 /// Parameters.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -217,6 +220,25 @@ fn variants(
     }
 }
 
+/// Refuses a card that leads anywhere but to a page of the web.
+pub(crate) fn check_links(post: &Post) -> Result<(), ActionError> {
+    let own = post.variants.iter().filter_map(|variant| {
+        let content = variant.content.as_ref()?;
+        Some((format!("variants/{}/content", variant.account), content))
+    });
+    for (field, content) in std::iter::once(("content".to_owned(), &post.content)).chain(own) {
+        let Some(card) = &content.link else { continue };
+        let is_web = card.url.len() <= LINK_MAX
+            && Url::parse(&card.url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        if !is_web {
+            let field = format!("{field}/link/url");
+            return Err(params::bad(&field, "not the address of a page")
+                .next_step("give an address that starts with https://"));
+        }
+    }
+    Ok(())
+}
+
 /// The state of the new post, and why it is not the one asked for.
 fn state(
     params: &Params,
@@ -226,11 +248,11 @@ fn state(
     if params.state == NewState::Draft {
         return (PostState::Draft, None);
     }
-    let is_unchanged =
-        params.text.is_none() && params.content.is_none() && params.variants.is_empty();
-    let was_approved = source.is_some_and(|source| {
-        !matches!(source.state, PostState::Draft | PostState::PendingApproval)
-    });
+    let is_unchanged = params.text.is_none()
+        && params.content.is_none()
+        && params.variants.is_empty()
+        && params.evergreen.is_none();
+    let was_approved = source.is_some_and(|source| moment::is_approved(source.state));
     if !house.approval_required || (is_unchanged && was_approved) {
         return (PostState::Approved, None);
     }
@@ -306,6 +328,7 @@ impl LocalAction for PostCreate {
             return Err(params::bad(&field, "the post goes to no such account").into());
         }
         posts::set_own_texts(&mut post, &networks, &params.variants)?;
+        check_links(&post)?;
         if let Some(fit) = params.fit {
             self.fit(&mut post, &chosen, fit)?;
         }

@@ -19,7 +19,7 @@ use so_store::posts as store;
 
 use crate::{
     moment::NEEDS_APPROVAL,
-    params,
+    params, post_create,
     posts::{self, OwnText},
 };
 
@@ -72,7 +72,7 @@ impl LocalAction for PostEdit {
                 .next_step("repeat it as a new post: post.create with clone_of")
                 .into());
         }
-        let before = (post.content.clone(), post.variants.clone());
+        let before = post.clone();
         if params.text.is_some() || params.content.is_some() {
             let own = OwnText {
                 text: params.text,
@@ -85,9 +85,12 @@ impl LocalAction for PostEdit {
         if params.evergreen.is_some() {
             post.evergreen = params.evergreen;
         }
-        let says_other = before != (post.content.clone(), post.variants.clone());
-        // What was approved is what was read; another text needs another approval.
-        let is_ready = matches!(post.state, PostState::Approved | PostState::Scheduled);
+        post_create::check_links(&post)?;
+        let says_other = post.content != before.content
+            || post.variants != before.variants
+            || post.evergreen != before.evergreen;
+        // What was approved is what was read; another text, now or in a repeat, needs another approval.
+        let is_ready = !matches!(post.state, PostState::Draft | PostState::PendingApproval);
         let loses_approval = house.approval_required && says_other && is_ready;
         if loses_approval {
             post.state = PostState::PendingApproval;

@@ -60,8 +60,11 @@ fn repeat(cx: &LocalContext<'_>, source: &Post, evergreen: &Evergreen) -> Post {
         count,
         ..evergreen.clone()
     });
-    // The texts were approved with the first appearance.
-    post.state = PostState::Approved;
+    // The texts were approved with the first appearance, if that was.
+    post.state = match moment::is_approved(source.state) {
+        true => PostState::Approved,
+        false => PostState::Draft,
+    };
     post.author = source.author;
     post.repeats = Some(source.repeats.unwrap_or(source.id));
     post

@@ -1,7 +1,7 @@
 //! Actions on our own database, each through a rule.
 
 use so_model::{event::kind, post::PostState, time::HOUR};
-use so_store::{labels, notifications, queue_slots, queues};
+use so_store::{labels, notifications, posts, queue_slots, queues};
 
 use super::{START, World};
 
@@ -74,6 +74,7 @@ async fn a_post_has_texts_of_its_own_for_a_network_and_an_account() {
 async fn mistakes_name_the_field() {
     let mut world = World::new().await;
     let account = world.account;
+    let own_link = format!("variants/{account}/content/link/url: ");
     for (with, begin) in [
         ("labels: [a]".to_owned(), "text: "),
         (
@@ -91,6 +92,16 @@ async fn mistakes_name_the_field() {
         (
             "text: a, evergreen: {interval: soon, max_times: 2}".to_owned(),
             "evergreen/interval: ",
+        ),
+        (
+            "content: {text: a, link: {url: 'javascript:alert(1)'}}".to_owned(),
+            "content/link/url: ",
+        ),
+        (
+            format!(
+                "text: a, accounts: [{account}], variants: {{{account}: {{content: {{text: b, link: {{url: x}}}}}}}}"
+            ),
+            &own_link,
         ),
     ] {
         let outcome = world.steps(&create(&with)).await;
@@ -404,6 +415,50 @@ async fn an_approved_post_that_a_rule_changes_needs_another_approval() {
     let other = world.steps(&edit("b")).await;
     assert_eq!(other.output("edit")["post"]["state"], "pending_approval");
     assert!(other.output("edit")["note"].is_string());
+}
+
+async fn put(world: &World, id: &str, state: PostState) {
+    let mut post = world.post(id).await;
+    post.state = state;
+    let revision = post.revision;
+    let mut tx = world.engine.store.begin().await.unwrap();
+    posts::update(&mut tx, &post, revision).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn no_state_and_no_repeat_is_a_way_around_an_approval() {
+    let mut world = World::new().await;
+    let account = world.account;
+    let evergreen = "evergreen: {interval: 30d, max_times: 3, variations: [b]}";
+    let with = format!("text: a, accounts: [{account}], state: approved");
+    let id = world.steps(&create(&with)).await.post_id("make");
+    world.require_approval().await;
+    let edit = |what: &str| format!("{{id: do, action: post.edit, with: {{post: {id}, {what}}}}}");
+    let schedule = format!(
+        "{{id: do, action: post.schedule, with: {{post: {id}, at: '2027-01-01T00:00:00Z'}}}}"
+    );
+    for state in [PostState::Missed, PostState::Failed] {
+        for steps in [edit(&format!("text: {}", state.as_str())), schedule.clone()] {
+            put(&world, &id, state).await;
+            let done = world.steps(&steps).await;
+            assert_eq!(
+                done.output("do")["post"]["state"],
+                "pending_approval",
+                "{steps}"
+            );
+        }
+    }
+    put(&world, &id, PostState::Approved).await;
+    let done = world.steps(&edit(evergreen)).await;
+    assert_eq!(done.output("do")["post"]["state"], "pending_approval");
+    let requeue = format!("{{id: do, action: queue.requeue, with: {{post: {id}}}}}");
+    let done = world.steps(&requeue).await;
+    assert_eq!(done.output("do")["post"]["state"], "pending_approval");
+    put(&world, &id, PostState::Published).await;
+    let clone = format!("clone_of: {id}, state: approved, {evergreen}");
+    let made = world.steps(&create(&clone)).await;
+    assert_eq!(made.output("make")["post"]["state"], "draft");
 }
 
 #[tokio::test]
