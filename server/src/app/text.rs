@@ -128,5 +128,7 @@ mod tests {
                 .is_some()
         );
         assert!(time_zone("", "/z").is_err());
+        let long = format!("Europe/Berli{}", "n".repeat(1_000_000));
+        assert_eq!(time_zone(&long, "/z").unwrap_err().suggestion, None);
     }
 }

@@ -138,7 +138,7 @@ pub const KEYS: &[Key] = &[
     key(
         "smtp.host",
         Text,
-        "Host of the mail server; without it no mail is sent.",
+        "Host of the mail server; without it no mail is sent. Needs auth.registration = first or closed.",
     ),
     key("smtp.port", Number, "Port of the mail server."),
     key("smtp.tls", Text, "starttls, tls or none."),
@@ -257,6 +257,11 @@ pub(super) fn suggest(wrong: &str) -> Option<&'static str> {
 pub fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // Beyond this a suggestion confuses more than it helps.
     const SIMILAR_ENOUGH: f64 = 0.8;
+    // Longer than any name there is; the comparison takes the product of both lengths.
+    const WRONG_MAX: usize = 64;
+    if wrong.len() > WRONG_MAX {
+        return None;
+    }
     known
         .map(|name| (strsim::jaro_winkler(wrong, name), name))
         .filter(|(similar, _)| *similar >= SIMILAR_ENOUGH)
