@@ -1,7 +1,7 @@
 //! What an upload is, found from its bytes.
 //!
-//! Owns the list of kinds that are taken. Invariant: a picture is measured by its header before anything
-//! is decoded, and decoded within bounds before it is kept.
+//! Owns the list of kinds that are taken. Invariants: a picture is measured by its header before anything
+//! is decoded; decoding never takes more than [`DECODE_BYTES_MAX`], so a larger picture is taken by its header.
 
 use std::io::Cursor;
 
@@ -17,8 +17,12 @@ pub const BYTES_MAX: usize = 20 * 1024 * 1024;
 const PIXELS_MAX: u64 = 50_000_000;
 /// Longest side.
 const SIDE_MAX: u32 = 30_000;
-/// Bytes for decoding: the pixels at eight bytes each, and the decoder's own.
-const DECODE_BYTES_MAX: u64 = 512 * 1024 * 1024;
+/// Bytes for decoding: small servers have little more to spare.
+const DECODE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// What a decoder takes for a pixel at most: a progressive JPEG's coefficients and the pixel itself.
+const DECODE_BYTES_PER_PIXEL: u64 = 9;
+/// Pixels in a byte at most: deflate packs 1032 to 1, with eight pixels of one bit in a byte.
+const PIXELS_PER_BYTE_MAX: u64 = 8 * 1032;
 
 /// A picture that was understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +35,16 @@ pub(super) struct Picture {
 /// Finds out what the bytes are.
 pub(super) async fn inspect(decoding: &Semaphore, bytes: Bytes) -> Outcome<Picture> {
     let picture = measure(&bytes)?;
+    let pixels = u64::from(picture.width) * u64::from(picture.height);
+    if pixels * DECODE_BYTES_PER_PIXEL > DECODE_BYTES_MAX {
+        // Decoded by the network that shows it, which has the memory.
+        let holds = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        return if pixels / PIXELS_PER_BYTE_MAX > holds {
+            Err(broken())
+        } else {
+            Ok(picture)
+        };
+    }
     // Pictures are decoded one at a time: the memory for one is the memory for all.
     let _turn = decoding.acquire().await.map_err(|_| Failure::internal())?;
     let decoded = tokio::task::spawn_blocking(move || decode(&bytes)).await;
@@ -169,6 +183,17 @@ pub(crate) mod tests {
         assert_eq!(code(bomb(40_000, 1)).await, "media.too_many_pixels");
         // Within the bounds, but the pixels are not there.
         assert_eq!(code(bomb(5000, 5000)).await, "media.broken");
+    }
+
+    #[tokio::test]
+    async fn a_picture_too_large_to_decode_is_taken_by_its_header() {
+        // Decoding it would fail: most of its pixels are not there.
+        let mut large = bomb(3000, 3000);
+        large.resize(4096, 0);
+        assert_eq!(code(large).await, "image/png 3000x3000");
+        let mut small = bomb(1000, 1000);
+        small.resize(4096, 0);
+        assert_eq!(code(small).await, "media.broken");
     }
 
     #[tokio::test]

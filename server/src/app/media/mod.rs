@@ -11,6 +11,7 @@ pub use inspect::BYTES_MAX;
 #[cfg(test)]
 pub(crate) use inspect::tests::{bomb, picture};
 pub use storage::MediaStore;
+use tokio::sync::OwnedSemaphorePermit;
 
 use bytes::Bytes;
 use so_model::{
@@ -34,6 +35,8 @@ const NAME_MAX: usize = 200;
 const ALT_MAX: usize = 10_000;
 /// Posts named when a file cannot be deleted.
 const USERS_SHOWN: i64 = 5;
+/// Seconds after which an upload that was turned away may come again: about as long as one takes.
+const PLACE_RETRY_SECS: i64 = 5;
 
 /// A file that was sent.
 #[derive(Debug, Clone)]
@@ -61,6 +64,24 @@ fn view(app: &App, file: MediaFile) -> MediaView {
         url,
         url_expires_at,
     }
+}
+
+/// A place for one upload; to be had before its bytes are read.
+#[derive(Debug)]
+pub struct UploadPlace {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Takes a place, or says that there is none.
+pub fn place(app: &App) -> Outcome<UploadPlace> {
+    let permit = app.files.uploads().try_acquire_owned();
+    permit
+        .map(|permit| UploadPlace { _permit: permit })
+        .map_err(|_| {
+            Failure::new(503, "media.busy", "Too many uploads arrive at once")
+                .next_step("Upload the file again in a moment.")
+                .retry_after(PLACE_RETRY_SECS)
+        })
 }
 
 /// Checks and keeps a file.

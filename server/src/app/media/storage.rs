@@ -11,14 +11,17 @@ use object_store::{ObjectStoreExt as _, PutPayload, local::LocalFileSystem, path
 use so_actions::MediaBytes;
 use tokio::sync::Semaphore;
 
-/// Pictures decoded at a time; one may take half a gigabyte.
+/// Pictures decoded at a time.
 const DECODINGS: usize = 1;
+/// Uploads taken at a time: each holds a whole file in memory, 20 MiB at most.
+pub(super) const UPLOADS: usize = 4;
 
 /// The bytes of all files. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct MediaStore {
     files: Arc<LocalFileSystem>,
     decoding: Arc<Semaphore>,
+    uploads: Arc<Semaphore>,
 }
 
 impl MediaStore {
@@ -32,11 +35,16 @@ impl MediaStore {
         Ok(Self {
             files: Arc::new(files),
             decoding: Arc::new(Semaphore::new(DECODINGS)),
+            uploads: Arc::new(Semaphore::new(UPLOADS)),
         })
     }
 
     pub(super) fn decoding(&self) -> &Semaphore {
         &self.decoding
+    }
+
+    pub(super) fn uploads(&self) -> Arc<Semaphore> {
+        self.uploads.clone()
     }
 
     /// Keeps bytes under a key.

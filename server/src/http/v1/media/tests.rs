@@ -261,3 +261,28 @@ async fn files_of_others_are_not_there_and_viewers_upload_none() {
         .await
         .expect(403);
 }
+
+#[tokio::test]
+async fn an_upload_without_a_place_is_turned_away_before_it_is_read() {
+    let test = TestApp::new().await;
+    let ada = test.register("ada@example.org").await;
+    let mut places = Vec::new();
+    while let Ok(place) = crate::app::media::place(&test.app) {
+        places.push(place);
+    }
+    assert_eq!(places.len(), 4);
+    let refused = send(&test, &ada, b"no form at all".to_vec())
+        .await
+        .expect(503);
+    assert_eq!(refused.code(), "media.busy");
+    assert_eq!(refused.header("content-type"), "application/problem+json");
+    assert_eq!(refused.header("retry-after"), "5");
+    places.pop();
+    upload(&test, &ada, &picture(ImageFormat::Png))
+        .await
+        .expect(201);
+    // And again: the place came back.
+    upload(&test, &ada, &picture(ImageFormat::Png))
+        .await
+        .expect(201);
+}

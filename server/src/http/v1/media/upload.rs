@@ -42,6 +42,8 @@ async fn handle(
     member: Member,
     request: Request,
 ) -> Outcome<Created<MediaView>> {
+    // Held until the file is kept: its bytes lie in memory for so long.
+    let _place = media::place(&app)?;
     let form = Multipart::from_request(request, &app)
         .await
         .map_err(|_| no_form())?;
