@@ -87,6 +87,8 @@ pub struct Parts {
     pub throttle: Throttle,
     /// Sessions known to be live.
     pub live_sessions: LiveSessions,
+    /// Open live streams by person.
+    pub listeners: live::Listeners,
     /// Events, rules, runs.
     pub engine: Engine,
     /// Networks, tokens and files while they are in use.
@@ -173,6 +175,7 @@ impl App {
             hasher: Hasher::default(),
             throttle: Throttle::default(),
             live_sessions: LiveSessions::default(),
+            listeners: live::Listeners::default(),
             engine: built.engine,
             access: built.access,
             files,

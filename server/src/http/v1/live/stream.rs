@@ -12,7 +12,7 @@ use axum::{
 use futures_util::Stream;
 use serde_json::json;
 use so_engine::plugin::LiveUpdate;
-use so_model::workspace::Role;
+use so_model::{id::UserId, workspace::Role};
 use tokio::{
     sync::{broadcast::error::RecvError, mpsc},
     time::{Interval, MissedTickBehavior, interval},
@@ -49,34 +49,53 @@ async fn handle(
     State(app): State<App>,
     member: Member,
 ) -> Outcome<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
-    let open = app.metrics.streams.fetch_add(1, Ordering::Relaxed);
-    let place = Place(app.clone());
-    if open >= STREAMS_MAX {
-        drop(place);
-        return Err(
-            Failure::new(503, "live.too_many", "Too many pages are open")
-                .next_step("Close some.")
-                .retry_after(30),
-        );
-    }
+    let place = Place::take(&app, member.user())?;
     let (sender, receiver) = mpsc::channel(UNREAD_MAX);
     app.tasks.clone().spawn(tell(place, member, sender));
     Ok(Sse::new(ReceiverStream::new(receiver)))
 }
 
-/// One open stream; counted until it ends.
-struct Place(App);
+/// One open stream; counted until it ends, for the person and for the process.
+struct Place {
+    app: App,
+    user: UserId,
+}
+
+impl Place {
+    fn take(app: &App, user: UserId) -> Outcome<Self> {
+        if !app.listeners.enter(user) {
+            return Err(too_many(429));
+        }
+        let open = app.metrics.streams.fetch_add(1, Ordering::Relaxed);
+        // From here on leaving is the place's own business.
+        let place = Self {
+            app: app.clone(),
+            user,
+        };
+        if open >= STREAMS_MAX {
+            return Err(too_many(503));
+        }
+        Ok(place)
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.metrics.streams.fetch_sub(1, Ordering::Relaxed);
+        self.app.metrics.streams.fetch_sub(1, Ordering::Relaxed);
+        self.app.listeners.leave(self.user);
     }
+}
+
+fn too_many(status: u16) -> Failure {
+    Failure::new(status, "live.too_many", "Too many pages are open")
+        .next_step("Close some.")
+        .retry_after(30)
 }
 
 type Sender = mpsc::Sender<Result<Event, Infallible>>;
 
 async fn tell(place: Place, member: Member, sender: Sender) {
-    let app = &place.0;
+    let app = &place.app;
     let mut updates = app.engine.listen();
     let (mut look, mut heartbeat) = (every(LOOK_EVERY), every(HEARTBEAT_EVERY));
     loop {
