@@ -1,7 +1,7 @@
 //! Ending a sign-in with what the network sent along with the person.
 //!
-//! Invariants: a state is used up whatever comes of it; it counts only in the browser that began, for a
-//! person who may still connect accounts, so that nobody can be made to connect theirs to others.
+//! Invariants: a state is used up by the browser that began, whatever comes of it, and by no other, so that
+//! whoever learns it can neither use nor end it; it counts for a person who may still connect accounts.
 
 use std::collections::BTreeMap;
 
@@ -49,8 +49,7 @@ pub async fn finish(app: &App, returned: Returned) -> Outcome<Account> {
     {
         return Err(over());
     }
-    let (sign_in, sealed) = take(app, state).await?;
-    check_browser(&sealed, returned.ticket.as_deref())?;
+    let (sign_in, sealed) = take(app, state, returned.ticket.as_deref()).await?;
     check_role(app, &sign_in).await?;
     let connector = app
         .access
@@ -64,6 +63,7 @@ pub async fn finish(app: &App, returned: Returned) -> Outcome<Account> {
             .cloned()
             .unwrap_or(Value::Null),
     );
+    check_issuer(&pending, returned.callback.get("iss").map(String::as_str))?;
     let connected = connector
         .finish_sign_in(&app.access.cx(), &pending, &returned.callback)
         .await;
@@ -105,6 +105,26 @@ fn check_browser(sealed: &SecretValue, ticket: Option<&str>) -> Outcome<()> {
     .next_step("Connect the account anew, and go to the network in the same browser."))
 }
 
+// A code that another server issued must not be sent to this one (RFC 9207).
+fn check_issuer(pending: &SecretValue, issuer: Option<&str>) -> Outcome<()> {
+    let (Some(issuer), Some(base)) = (issuer, pending.text("base_url")) else {
+        return Ok(());
+    };
+    let origin = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());
+    if let (Some(issuer), Some(base)) = (origin(issuer), origin(base))
+        && issuer.is_tuple()
+        && issuer == base
+    {
+        return Ok(());
+    }
+    Err(Failure::new(
+        403,
+        "sign_in.other_network",
+        "The answer came from another server than the one you were sent to",
+    )
+    .next_step("Connect the account anew, and check the address of the server."))
+}
+
 // Rights may have ended while the person was away.
 async fn check_role(app: &App, sign_in: &SignIn) -> Outcome<()> {
     let mut reader = app.reader();
@@ -114,7 +134,7 @@ async fn check_role(app: &App, sign_in: &SignIn) -> Outcome<()> {
     }
 }
 
-async fn take(app: &App, state: &str) -> Outcome<(SignIn, SecretValue)> {
+async fn take(app: &App, state: &str, ticket: Option<&str>) -> Outcome<(SignIn, SecretValue)> {
     let mut tx = app.store.begin().await?;
     let taken = sign_ins::take(&mut tx, &sha256_hex(state.as_bytes()), app.engine.now()).await?;
     let Some(sign_in) = taken else {
@@ -124,10 +144,16 @@ async fn take(app: &App, state: &str) -> Outcome<(SignIn, SecretValue)> {
     };
     let owner = sign_in.id.to_string();
     let sealed = secrets::get(&mut tx, &app.vault, sign_in.workspace, &owner, PENDING).await?;
+    let value = sealed.and_then(|text| serde_json::from_str(text.expose()).ok());
+    let sealed = SecretValue::new(value.unwrap_or(Value::Null));
+    if let Err(refused) = check_browser(&sealed, ticket) {
+        // The person who began may still come back.
+        tx.rollback().await?;
+        return Err(refused);
+    }
     secrets::delete_for_owner(&mut tx, sign_in.workspace, &owner).await?;
     tx.commit().await?;
-    let value = sealed.and_then(|text| serde_json::from_str(text.expose()).ok());
-    Ok((sign_in, SecretValue::new(value.ok_or_else(over)?)))
+    Ok((sign_in, sealed))
 }
 
 fn over() -> Failure {

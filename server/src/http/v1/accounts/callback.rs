@@ -1,12 +1,13 @@
 //! `GET /api/v1/sign-in/callback`
 //!
-//! Invariant: whatever comes of it, the person lands in the page, which reads the outcome from the address.
+//! Invariants: whatever comes of it, the person lands in the page, which reads the outcome from the address;
+//! only GET uses a state up: what looks ahead at links sends HEAD.
 
 use std::collections::BTreeMap;
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 
@@ -33,7 +34,10 @@ pub(super) fn endpoint() -> Endpoint {
         .answers_other(303, "text/html")
 }
 
-async fn handle(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
+async fn handle(State(app): State<App>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    if method != Method::GET {
+        return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET")]).into_response();
+    }
     let query = uri.query().unwrap_or_default();
     let pairs = url::form_urlencoded::parse(query.as_bytes())
         .into_owned()

@@ -367,11 +367,13 @@ async fn a_sign_in_counts_only_in_the_browser_that_began_it_and_for_minutes() {
             .await
             .starts_with("/accounts?problem=sign_in.other_browser")
     );
-    // The state is used up by the try.
+    let looked = test.call("HEAD", &back).header("cookie", &cookie);
+    assert_eq!(looked.send().await.expect(405).header("allow"), "GET");
+    // Neither used the state up.
     assert!(
         come_back(&test, &back, &cookie)
             .await
-            .starts_with("/accounts?problem=sign_in.over")
+            .starts_with("/accounts?connected=")
     );
     let (back, cookie) = sent_away(&test, &ada, "accounts/sign-in", &double).await;
     test.clock.advance(20 * MINUTE);
@@ -394,7 +396,24 @@ async fn a_sign_in_counts_only_in_the_browser_that_began_it_and_for_minutes() {
         .get(&ada, &path(&ada, "accounts?removed=true"))
         .await
         .expect(200);
-    assert_eq!(none.body["items"], json!([]));
+    assert_eq!(none.body["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_of_another_server_connects_nothing() {
+    let (test, double) = with_mastodon().await;
+    let ada = test.register("ada@example.org").await;
+    for issuer in ["https://evil.example", "", "data:x"] {
+        let (back, cookie) = sent_away(&test, &ada, "accounts/sign-in", &double).await;
+        let target = come_back(&test, &format!("{back}&iss={issuer}"), &cookie).await;
+        assert!(
+            target.starts_with("/accounts?problem=sign_in.other_network"),
+            "{issuer}: {target}"
+        );
+    }
+    let (back, cookie) = sent_away(&test, &ada, "accounts/sign-in", &double).await;
+    let target = come_back(&test, &format!("{back}&iss={}/", double.url()), &cookie).await;
+    assert!(target.starts_with("/accounts?connected="), "{target}");
 }
 
 #[tokio::test]
