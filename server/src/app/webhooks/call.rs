@@ -8,24 +8,14 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use so_model::Timestamp;
 
+use super::secret_names::is_secret_name;
 use crate::app::failure::{Failure, Outcome};
 
 /// Headers and parameters kept with a call.
 const KEPT_MAX: usize = 100;
 /// Longest header value or parameter kept.
 const VALUE_MAX: usize = 2_000;
-/// Parts of a name that mean its value proves who somebody is.
-const SECRET_NAMES: &[&str] = &[
-    "authorization",
-    "cookie",
-    "signature",
-    "token",
-    "secret",
-    "api-key",
-    "apikey",
-    "password",
-    "auth",
-];
+/// Stands for a value that proves who somebody is.
 const REDACTED: &str = "(removed)";
 
 /// A call as it came.
@@ -109,7 +99,7 @@ impl Call {
             .map(|(name, value)| {
                 (
                     name.clone(),
-                    json!(if is_secret(name) {
+                    json!(if is_secret_name(name) {
                         REDACTED
                     } else {
                         shorten(value)
@@ -126,7 +116,7 @@ impl Call {
             .map(|(name, value)| {
                 (
                     shorten(&name).to_string(),
-                    json!(if is_secret(&name) {
+                    json!(if is_secret_name(&name) {
                         REDACTED
                     } else {
                         shorten(&value)
@@ -231,11 +221,6 @@ fn unsupported() -> Failure {
         "This kind of body is not taken",
     )
     .next_step("Send application/json, application/cloudevents+json, a form or text.")
-}
-
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase().replace('_', "-");
-    SECRET_NAMES.iter().any(|part| name.contains(part))
 }
 
 fn shorten(text: &str) -> &str {

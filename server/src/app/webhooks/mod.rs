@@ -8,6 +8,7 @@ mod call;
 mod manage;
 mod receive;
 mod scheme;
+mod secret_names;
 
 #[cfg(test)]
 mod tests;
@@ -16,3 +17,4 @@ pub use call::{Call, Payload};
 pub use manage::{change, create, delete, get, list, rotate};
 pub use receive::{CALL_BYTES_MAX, receive};
 pub(crate) use scheme::verification;
+pub(crate) use secret_names::is_secret_name;
