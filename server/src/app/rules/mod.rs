@@ -6,6 +6,7 @@
 
 mod catalogue;
 mod document;
+mod mask;
 mod press;
 mod read;
 mod starters;

@@ -15,11 +15,15 @@ use so_store::{
     runs::RunFilter,
 };
 
-use super::document::{review, text_of};
+use super::{
+    document::{review, text_of},
+    mask::hide,
+};
 use crate::app::{
     App,
     change::PageAsk,
     failure::{Failure, Outcome},
+    members::Actor,
 };
 
 /// Versions listed; older ones are kept for runs that are pinned to them.
@@ -42,11 +46,14 @@ pub async fn list(app: &App, workspace: WorkspaceId, query: &RuleQuery) -> Outco
 }
 
 /// A rule with its live document.
-pub async fn get(app: &App, workspace: WorkspaceId, id: RuleId) -> Outcome<RuleDetail> {
+pub async fn get(app: &App, actor: Actor, id: RuleId) -> Outcome<RuleDetail> {
+    let workspace = actor.workspace;
     let mut reader = app.reader();
     let row = find(&mut reader, workspace, id).await?;
     let version = find_version(&mut reader, workspace, id, row.version).await?;
-    detail(app, row, version).await
+    let mut found = detail(app, row, version).await?;
+    hide(actor.role, &mut found.document, &mut found.yaml)?;
+    Ok(found)
 }
 
 /// Versions of a rule, the newest first.
@@ -66,18 +73,20 @@ pub async fn list_versions(
 /// One version with its document.
 pub async fn get_version(
     app: &App,
-    workspace: WorkspaceId,
+    actor: Actor,
     id: RuleId,
     version: i64,
 ) -> Outcome<RuleVersionDetail> {
+    let workspace = actor.workspace;
     let mut reader = app.reader();
     let row = find(&mut reader, workspace, id).await?;
     let found = find_version(&mut reader, workspace, id, version).await?;
-    let yaml = text_of(&found.document, &found.source, row.is_enabled)?;
-    let document = RuleDocument {
+    let mut yaml = text_of(&found.document, &found.source, row.is_enabled)?;
+    let mut document = RuleDocument {
         enabled: row.is_enabled,
         ..found.document.clone()
     };
+    hide(actor.role, &mut document, &mut yaml)?;
     Ok(RuleVersionDetail {
         version: version_view(&found),
         document,

@@ -545,3 +545,30 @@ async fn a_workspace_that_moves_takes_its_schedules_along() {
         .unwrap();
     assert_eq!(next.to_string(), "2027-01-15T09:00:00Z");
 }
+
+#[tokio::test]
+async fn secrets_in_parameters_are_shown_to_admins_only() {
+    let test = TestApp::new().await;
+    let ada = test.register("ada@x.org").await;
+    let text = "# ours\nversion: 1\nname: Tells\ntriggers:\n  - {id: t, kind: manual}\nsteps:\n  - id: a\n    if: {field: event.kind, op: eq, value: manual}\n    then:\n      - id: b\n        action: http.request\n        with:\n          method: POST\n          url: https://a.example/\n          headers: {X-Api-Key: hush-1, Accept: text/plain}\n          json: {title: seen, items: [{name: authorization, value: hush-2}]}\n";
+    let body = json!({"text": {"format": "yaml", "text": text}});
+    let made = test.post(&ada, &path(&ada, ""), body).await.expect(201);
+    let id = made.body["id"].as_str().unwrap();
+    for rest in [format!("/{id}"), format!("/{id}/versions/1")] {
+        let own = test.get(&ada, &path(&ada, &rest)).await.expect(200);
+        assert_eq!(own.body["yaml"], text);
+        for role in [Role::Editor, Role::Viewer] {
+            let email = format!("{role:?}{}@x.org", rest.len());
+            let who = test.member(&ada, &email, role).await;
+            let shown = test.get(&who, &path(&ada, &rest)).await.expect(200);
+            assert!(!shown.text.contains("hush"), "{}", shown.text);
+            let with = &shown.body["document"]["steps"][0]["then"][0]["with"];
+            assert_eq!(
+                (&with["headers"]["X-Api-Key"], &with["headers"]["Accept"]),
+                (&json!("***"), &json!("text/plain"))
+            );
+            assert_eq!(with["json"]["items"][0]["value"], "***");
+            assert!(shown.body["yaml"].as_str().unwrap().contains("title: seen"));
+        }
+    }
+}

@@ -11,6 +11,7 @@ use crate::{
 pub(super) fn endpoint() -> Endpoint {
     Endpoint::get("/api/v1/workspaces/{ws}/rules/{rule}", "rules.get", handle)
         .says("Shows a rule with its live document")
+        .explains("Editors and viewers see *** in place of secrets that stand in parameters.")
         .for_members(Role::Viewer)
         .answers::<RuleDetail>(200)
 }
@@ -20,5 +21,5 @@ async fn handle(
     member: Member,
     PathId(id): PathId<kind::Rule>,
 ) -> Outcome<Json<RuleDetail>> {
-    rules::get(&app, member.workspace, id).await.map(Json)
+    rules::get(&app, member.actor(), id).await.map(Json)
 }

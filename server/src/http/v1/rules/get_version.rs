@@ -17,6 +17,7 @@ pub(super) fn endpoint() -> Endpoint {
         handle,
     )
     .says("Shows one version of a rule")
+    .explains("Editors and viewers see *** in place of secrets that stand in parameters.")
     .for_members(Role::Viewer)
     .answers::<RuleVersionDetail>(200)
 }
@@ -27,7 +28,7 @@ async fn handle(
     PathId(id): PathId<kind::Rule>,
     Version(version): Version,
 ) -> Outcome<Json<RuleVersionDetail>> {
-    rules::get_version(&app, member.workspace, id, version)
+    rules::get_version(&app, member.actor(), id, version)
         .await
         .map(Json)
 }
