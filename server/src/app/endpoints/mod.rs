@@ -9,7 +9,7 @@ mod tests;
 use std::time::Duration;
 
 use serde_json::json;
-use so_actions::webhook_send::SIGNING_SECRET;
+use so_actions::webhook_send::{SIGNING_SECRET, place_of};
 use so_model::{
     IdSource as _, Timestamp,
     api::endpoint::{
@@ -17,6 +17,7 @@ use so_model::{
         EndpointTested, EndpointView,
     },
     id::{EndpointId, WorkspaceId, kind},
+    workspace::Role,
 };
 use so_net::{OutboundRequest, Purpose, Redirects};
 use so_store::{Page, Tx, endpoints, endpoints::Endpoint, secrets};
@@ -27,6 +28,7 @@ use super::{
     change::{Change, PageAsk},
     failure::{Failure, Outcome},
     feeds::judge_url,
+    members::Actor,
     secrets::random_bytes,
     text,
 };
@@ -39,25 +41,26 @@ const TEST_DEADLINE: Duration = Duration::from_secs(10);
 const ANSWER_MAX: u64 = 64 * 1024;
 
 /// A page of addresses, the oldest first.
-pub async fn list(
-    app: &App,
-    workspace: WorkspaceId,
-    query: &EndpointQuery,
-) -> Outcome<EndpointList> {
+pub async fn list(app: &App, actor: Actor, query: &EndpointQuery) -> Outcome<EndpointList> {
+    let workspace = actor.workspace;
     let page = PageAsk::of::<kind::Endpoint>(query.cursor.as_deref(), query.limit)?;
     let found = endpoints::list(&mut app.reader(), workspace, &page.cursor, page.fetch()).await?;
     let found = Page::cut(found, page.limit, |endpoint| endpoint.id.to_string());
     Ok(EndpointList {
-        items: found.items.into_iter().map(view).collect(),
+        items: found
+            .items
+            .into_iter()
+            .map(|endpoint| shown(endpoint, actor.role))
+            .collect(),
         next_cursor: found.next_cursor,
     })
 }
 
 /// One address.
-pub async fn get(app: &App, workspace: WorkspaceId, id: EndpointId) -> Outcome<EndpointView> {
-    let found = endpoints::find(&mut app.reader(), workspace, id).await?;
+pub async fn get(app: &App, actor: Actor, id: EndpointId) -> Outcome<EndpointView> {
+    let found = endpoints::find(&mut app.reader(), actor.workspace, id).await?;
     found
-        .map(view)
+        .map(|endpoint| shown(endpoint, actor.role))
         .ok_or_else(|| Failure::not_found("endpoint"))
 }
 
@@ -256,6 +259,15 @@ async fn seal(
     )
     .await?;
     Ok(())
+}
+
+// Many addresses are secrets by themselves: whoever knows them may send.
+fn shown(endpoint: Endpoint, role: Role) -> EndpointView {
+    let mut view = view(endpoint);
+    if role < Role::Admin {
+        view.url = place_of(&view.url);
+    }
+    view
 }
 
 fn view(endpoint: Endpoint) -> EndpointView {

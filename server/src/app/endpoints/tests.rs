@@ -1,6 +1,7 @@
 //! Outbound webhook addresses through the API.
 
 use serde_json::{Value, json};
+use so_model::workspace::Role;
 use so_triggers::webhook::{Verification, verify};
 
 use crate::{
@@ -184,5 +185,24 @@ async fn addresses_that_must_not_be_called_are_not_stored() {
             "endpoint.not_found",
             "{method} {rest}"
         );
+    }
+}
+
+#[tokio::test]
+async fn only_admins_see_the_whole_address() {
+    let test = TestApp::new().await;
+    let ada = test.register("ada@x.org").await;
+    let whole = "https://hooks.example.org/T0/B0/secret?k=1";
+    let body = json!({"name": "Chat", "url": whole});
+    let made = test.post(&ada, &at(&ada, ""), body).await.expect(201);
+    let one = at(&ada, &format!("/{}", made.body["id"].as_str().unwrap()));
+    assert_eq!(test.get(&ada, &one).await.expect(200).body["url"], whole);
+    for role in [Role::Editor, Role::Viewer] {
+        let who = test.member(&ada, &format!("{role:?}@x.org"), role).await;
+        let shown = test.get(&who, &one).await.expect(200);
+        let list = test.get(&who, &at(&ada, "")).await.expect(200);
+        assert_eq!(shown.body["url"], "https://hooks.example.org");
+        assert_eq!(list.body["items"][0]["url"], "https://hooks.example.org");
+        assert!(!format!("{}{}", shown.text, list.text).contains("secret?"));
     }
 }

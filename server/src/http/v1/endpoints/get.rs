@@ -15,6 +15,7 @@ pub(super) fn endpoint() -> Endpoint {
         handle,
     )
     .says("Shows an outbound webhook address")
+    .explains("Editors and viewers see where the address leads, not the whole of it.")
     .for_members(Role::Viewer)
     .answers::<EndpointView>(200)
 }
@@ -24,5 +25,5 @@ async fn handle(
     member: Member,
     PathId(id): PathId<kind::Endpoint>,
 ) -> Outcome<Json<EndpointView>> {
-    endpoints::get(&app, member.workspace, id).await.map(Json)
+    endpoints::get(&app, member.actor(), id).await.map(Json)
 }

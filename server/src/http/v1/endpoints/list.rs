@@ -18,6 +18,7 @@ pub(super) fn endpoint() -> Endpoint {
         handle,
     )
     .says("Lists outbound webhook addresses, the oldest first")
+    .explains("Editors and viewers see where an address leads, not the whole of it.")
     .for_members(Role::Viewer)
     .asks::<EndpointQuery>()
     .answers::<EndpointList>(200)
@@ -28,7 +29,7 @@ async fn handle(
     member: Member,
     Query(query): Query<EndpointQuery>,
 ) -> Outcome<Json<EndpointList>> {
-    endpoints::list(&app, member.workspace, &query)
+    endpoints::list(&app, member.actor(), &query)
         .await
         .map(Json)
 }
