@@ -40,6 +40,30 @@ const VARIATIONS_MAX: usize = 50;
 /// Bytes of what one network alone has.
 const NETWORK_OPTIONS_BYTES_MAX: usize = 16 * 1024;
 
+/// Refuses a content that is too large to be looked at; what else is wrong with it is told elsewhere.
+pub(in crate::app) fn refuse_too_large(pointer: &str, content: &Content) -> Outcome<()> {
+    let at = |field: &str| format!("{pointer}/{field}");
+    let mut errors = Errors::default();
+    errors.length(at("text"), &content.text, TEXT_MAX);
+    for (field, text) in [
+        ("title", &content.title),
+        ("first_comment", &content.first_comment),
+    ] {
+        errors.length(at(field), text.as_deref().unwrap_or_default(), TEXT_MAX);
+    }
+    errors.at_most(at("media"), content.media.len(), MEDIA_MAX);
+    errors.at_most(at("thread"), content.thread.len(), THREAD_MAX);
+    for (index, part) in content.thread.iter().take(THREAD_MAX).enumerate() {
+        errors.length(at(&format!("thread/{index}/text")), &part.text, TEXT_MAX);
+        let pointer = at(&format!("thread/{index}/media"));
+        errors.at_most(pointer, part.media.len(), MEDIA_MAX);
+    }
+    let options = content.poll.as_ref().map_or(0, |poll| poll.options.len());
+    errors.at_most(at("poll/options"), options, OPTIONS_MAX);
+    errors.options(pointer, content);
+    errors.done()
+}
+
 /// Collects what is wrong.
 #[derive(Debug, Default)]
 pub(super) struct Errors(Vec<FieldError>);
@@ -65,10 +89,13 @@ impl Errors {
         }
     }
 
-    fn text(&mut self, pointer: String, text: &str, max: usize) {
+    fn length(&mut self, pointer: String, text: &str, max: usize) {
         if text.chars().count() > max {
-            self.add(&pointer, "is too long", format!("at most {max} characters"));
+            self.add(pointer, "is too long", format!("at most {max} characters"));
         }
+    }
+    fn text(&mut self, pointer: String, text: &str, max: usize) {
+        self.length(pointer.clone(), text, max);
         // One database cannot keep a zero character, and no network shows the others.
         if text
             .chars()
@@ -120,6 +147,11 @@ impl Errors {
                 self.text(at(&format!("poll/options/{index}")), option, LINE_MAX);
             }
         }
+        self.options(pointer, content);
+    }
+
+    fn options(&mut self, pointer: &str, content: &Content) {
+        let at = |field: &str| format!("{pointer}/{field}");
         let size = serde_json::to_string(&content.options).map_or(0, |text| text.len());
         if size > NETWORK_OPTIONS_BYTES_MAX {
             self.add(

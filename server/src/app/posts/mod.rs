@@ -15,6 +15,7 @@ mod slot;
 mod write;
 
 pub use approve::{approve, reject, submit};
+pub(in crate::app) use check::refuse_too_large;
 pub use delete::delete;
 pub use read::{counts, get, list, problems};
 pub use recur::{clear_recurrence, set_recurrence};
@@ -30,6 +31,7 @@ use so_model::{
     id::{PostId, WorkspaceId},
     post::{Post, PostState},
     problem::FieldError,
+    workspace::Role,
 };
 use so_store::{Tx, posts, publications, workspaces};
 
@@ -58,12 +60,22 @@ async fn needs_approval(tx: &mut Tx, workspace: WorkspaceId) -> Outcome<bool> {
         .approval_required)
 }
 
+/// Whether a post waits for an approval before it goes out.
+///
+/// What a missed or failed post says may never have been approved: it may have been missed while it waited.
+/// Whoever may approve gives it a new time at once; from others it is submitted.
+async fn waits_for_approval(tx: &mut Tx, actor: Actor, post: &Post) -> Outcome<bool> {
+    let may_wait = match post.state {
+        PostState::Draft => true,
+        PostState::Missed | PostState::Failed => actor.role < Role::Admin,
+        _ => false,
+    };
+    Ok(may_wait && needs_approval(tx, post.workspace).await?)
+}
+
 /// A post that was given to the networks can be published again, not written again.
 async fn refuse_frozen(tx: &mut Tx, post: &Post) -> Outcome<()> {
-    if publications::list_for_post(tx, post.workspace, post.id)
-        .await?
-        .is_empty()
-    {
+    if !is_frozen(tx, post).await? {
         return Ok(());
     }
     Err(Failure::new(
@@ -73,6 +85,11 @@ async fn refuse_frozen(tx: &mut Tx, post: &Post) -> Outcome<()> {
     )
     .detail("Its publications hold the content as it was.")
     .next_step("Try the failed publications again, or duplicate the post and change the copy."))
+}
+
+async fn is_frozen(tx: &mut Tx, post: &Post) -> Outcome<bool> {
+    let given = publications::list_for_post(tx, post.workspace, post.id).await?;
+    Ok(!given.is_empty())
 }
 
 fn wrong_state(post: &Post, what: &str) -> Failure {

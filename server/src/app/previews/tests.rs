@@ -183,6 +183,27 @@ async fn a_text_is_measured_as_each_network_counts() {
 }
 
 #[tokio::test]
+async fn a_text_made_to_be_slow_is_looked_at_once_for_each_network_and_a_larger_one_not_at_all() {
+    let test = TestApp::new().await;
+    let ada = test.register("ada@x.org").await;
+    let body = |text: String| json!({"content": {"kind": "status", "text": text}, "networks": vec!["mastodon"; 100]});
+    let slow = format!("http://{}", ")".repeat(99_000));
+    let shown = preview(&test, &ada, "text", body(slow)).await.expect(200);
+    assert_eq!(shown.body["fits"].as_array().unwrap().len(), 1);
+    let large = body("x".repeat(100_001));
+    let refused = preview(&test, &ada, "text", large).await.expect(422);
+    assert_eq!(refused.body["errors"][0]["pointer"], "/content/text");
+    let options: Vec<String> = (0..50_000).map(|n| n.to_string()).collect();
+    let poll =
+        json!({"kind": "poll", "text": "q?", "poll": {"options": options, "expires_in_s": 3600}});
+    let refused = preview(&test, &ada, "text", json!({"content": poll})).await;
+    assert_eq!(
+        refused.expect(422).body["errors"][0]["pointer"],
+        "/content/poll/options"
+    );
+}
+
+#[tokio::test]
 async fn a_script_shows_value_output_and_cost() {
     let test = TestApp::new().await;
     let ada = test.register("ada@x.org").await;

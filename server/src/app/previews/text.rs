@@ -1,6 +1,8 @@
 //! Would this content fit?
 
-use so_connectors::Connector;
+use std::{collections::BTreeSet, sync::Arc};
+
+use so_connectors::{Connector, Registry};
 use so_model::{
     account::Account,
     api::preview::{PreviewText, TextFit, TextPreview},
@@ -15,19 +17,50 @@ use so_store::{accounts, memberships};
 use crate::app::{
     App,
     failure::{Failure, Outcome},
+    posts::refuse_too_large,
 };
 
 /// Networks of one answer.
 const NETWORKS_MAX: usize = 100;
 /// Accounts of one answer.
 const ACCOUNTS_MAX: usize = 50;
+/// Characters of an unknown network's key that are told; no key is longer.
+const KEY_SHOWN_MAX: usize = 64;
 
 /// How a content fits networks and accounts.
 ///
 /// Files are counted but not looked into: they are checked when the post is.
 pub async fn text(app: &App, user: UserId, request: PreviewText) -> Outcome<TextPreview> {
     let registry = app.access.connectors();
-    let mut fits = Vec::new();
+    refuse_too_large("/content", &request.content)?;
+    let keys = networks_of(registry, &request)?;
+    let mut asked: Vec<(Arc<dyn Connector>, Option<Account>)> = keys
+        .iter()
+        .filter_map(|key| registry.find(key))
+        .map(|connector| (connector, None))
+        .collect();
+    for account in accounts_of(app, user, &request).await? {
+        let connector = registry.find(&account.network);
+        asked.extend(connector.map(|connector| (connector, Some(account))));
+    }
+    let content = request.content;
+    // Counting a long text for every network takes a while.
+    let look = move || {
+        let fit_of = |(connector, account): (Arc<dyn Connector>, Option<Account>)| match account {
+            Some(account) => {
+                let manifest = connector.manifest_for(&account);
+                fit(connector.as_ref(), &manifest, Some(account.id), &content)
+            }
+            None => fit(connector.as_ref(), connector.manifest(), None, &content),
+        };
+        asked.into_iter().map(fit_of).collect()
+    };
+    let fits = app.bench.work(look).await?;
+    Ok(TextPreview { fits })
+}
+
+/// Keys of the networks to look at, each once.
+fn networks_of(registry: &Registry, request: &PreviewText) -> Outcome<BTreeSet<String>> {
     if request.networks.len() > NETWORKS_MAX {
         return Err(Failure::field(
             "/networks",
@@ -35,45 +68,19 @@ pub async fn text(app: &App, user: UserId, request: PreviewText) -> Outcome<Text
             format!("at most {NETWORKS_MAX}"),
         ));
     }
+    let known = || registry.manifests().map(|manifest| manifest.key.as_str());
     for key in &request.networks {
         if registry.find(key).is_none() {
-            let near = crate::config::nearest(
-                key,
-                registry.manifests().map(|manifest| manifest.key.as_str()),
-            )
-            .map(str::to_string);
-            return Err(Failure::invalid(vec![
-                FieldError::new("/networks", format!("there is no network {key}")).suggest(near),
-            ]));
+            let near = crate::config::nearest(key, known()).map(str::to_string);
+            let shown: String = key.chars().take(KEY_SHOWN_MAX).collect();
+            let error = FieldError::new("/networks", format!("there is no network {shown}"));
+            return Err(Failure::invalid(vec![error.suggest(near)]));
         }
     }
-    let keys: Vec<String> = match request.networks.as_slice() {
-        [] if request.accounts.is_empty() => registry
-            .manifests()
-            .map(|manifest| manifest.key.clone())
-            .collect(),
-        some => some.to_vec(),
-    };
-    for connector in keys.iter().filter_map(|key| registry.find(key)) {
-        fits.push(fit(
-            connector.as_ref(),
-            connector.manifest(),
-            None,
-            &request.content,
-        ));
+    if request.networks.is_empty() && request.accounts.is_empty() {
+        return Ok(known().map(str::to_string).collect());
     }
-    for account in accounts_of(app, user, &request).await? {
-        if let Some(connector) = registry.find(&account.network) {
-            let manifest = connector.manifest_for(&account);
-            fits.push(fit(
-                connector.as_ref(),
-                &manifest,
-                Some(account.id),
-                &request.content,
-            ));
-        }
-    }
-    Ok(TextPreview { fits })
+    Ok(request.networks.iter().cloned().collect())
 }
 
 fn fit(
@@ -119,7 +126,8 @@ async fn accounts_of(app: &App, user: UserId, request: &PreviewText) -> Outcome<
     let role = memberships::find_role(&mut app.reader(), workspace, user).await?;
     role.ok_or_else(|| Failure::not_found("workspace"))?;
     let mut found = Vec::new();
-    for id in &request.accounts {
+    let ids: BTreeSet<AccountId> = request.accounts.iter().copied().collect();
+    for id in &ids {
         found.push(find(app, workspace, *id).await?);
     }
     Ok(found)
