@@ -21,7 +21,7 @@ use so_store::{Tx, posts, queue_slots, timers, timers::Timer, workspaces};
 
 use super::{
     event_data, hold, needs_approval, ready::refuse_unready, refuse_frozen, schedule_error,
-    write::finish, wrong_state,
+    waits_for_approval, write::finish, wrong_state,
 };
 use crate::app::{
     App,
@@ -74,7 +74,7 @@ pub async fn publish_now(app: &App, actor: Actor, id: PostId) -> Outcome<Post> {
     if post.state == PostState::PendingApproval {
         return Err(wrong_state(&post, "published"));
     }
-    if post.state == PostState::Draft && needs_approval(&mut change.tx, actor.workspace).await? {
+    if waits_for_approval(&mut change.tx, actor, &post).await? {
         let failure = Failure::new(
             409,
             "post.needs_approval",
@@ -147,21 +147,16 @@ pub(super) async fn set_due(
     mut post: Post,
     at: Timestamp,
 ) -> Outcome<Post> {
-    let mut is_submitted = false;
+    let is_submitted = waits_for_approval(&mut change.tx, actor, &post).await?;
     match post.state {
-        // It waits for its approval with its time; the timer comes with the approval.
-        PostState::Draft if needs_approval(&mut change.tx, post.workspace).await? => {
-            post.state = PostState::PendingApproval;
-            is_submitted = true;
-        }
         PostState::PendingApproval => {}
-        PostState::Draft
-        | PostState::Approved
-        | PostState::Scheduled
-        | PostState::Missed
-        | PostState::Failed => {
+        state if state.is_editable() => {
             refuse_frozen(&mut change.tx, &post).await?;
-            post.state = PostState::Scheduled;
+            // It waits for its approval with its time; the timer comes with the approval.
+            post.state = match is_submitted {
+                true => PostState::PendingApproval,
+                false => PostState::Scheduled,
+            };
         }
         _ => return Err(wrong_state(&post, "scheduled")),
     }

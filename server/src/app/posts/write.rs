@@ -3,6 +3,8 @@
 //! Invariant: a change that was made from an older revision is refused; an approval does not outlive a
 //! change of what was approved.
 
+use std::collections::BTreeSet;
+
 use so_model::{
     IdSource as _, Timestamp,
     api::post::{ChangePost, CreatePost, VariantInput},
@@ -15,8 +17,8 @@ use so_model::{
 use so_store::{Tx, posts, timers};
 
 use super::{
-    check::Errors, event_data, hold, needs_approval, recur, refuse_frozen, schedule::set_timer,
-    wrong_state,
+    check::Errors, event_data, hold, is_frozen, needs_approval, recur, refuse_frozen,
+    schedule::set_timer, wrong_state,
 };
 use crate::app::{
     App,
@@ -121,7 +123,7 @@ async fn check(tx: &mut Tx, post: &mut Post) -> Outcome<()> {
         errors.evergreen(evergreen);
     }
     errors.done()?;
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     post.labels.retain(|label| seen.insert(*label));
     Ok(())
 }
@@ -162,9 +164,13 @@ pub async fn change(
         refuse_frozen(&mut change.tx, &post).await?;
     }
     check(&mut change.tx, &mut post).await?;
+    // Repeats say what was approved with the first appearance, so that their texts count as the post's own.
+    let is_rewritten = is_rewritten || repeats_anew(&mut change.tx, actor, &post, &former).await?;
     let is_withdrawn = is_rewritten && withdraws(&mut change.tx, actor, &post).await?;
     if is_withdrawn {
         post.state = PostState::PendingApproval;
+        post.problem = None;
+        post.due_at = post.due_at.filter(|due| *due > change.now);
     }
     post.updated_at = change.now;
     let post = posts::update(&mut change.tx, &post, expected).await?;
@@ -178,9 +184,41 @@ pub async fn change(
     finish(change, post, kind::POST_EDITED, actor).await
 }
 
+// Whether a post that can still be withdrawn repeats otherwise. Once it is out nothing can be withdrawn:
+// its repeats may end or change their pace, but say nothing new that nobody approved.
+async fn repeats_anew(tx: &mut Tx, actor: Actor, post: &Post, former: &Post) -> Outcome<bool> {
+    if post.evergreen == former.evergreen {
+        return Ok(false);
+    }
+    if post.state.is_editable() && !is_frozen(tx, post).await? {
+        return Ok(true);
+    }
+    let texts = |post: &Post| -> BTreeSet<String> {
+        let evergreen = post.evergreen.iter();
+        evergreen
+            .flat_map(|evergreen| evergreen.variations.iter().cloned())
+            .collect()
+    };
+    let says_new = !texts(post).is_subset(&texts(former));
+    if says_new && actor.role < Role::Admin && needs_approval(tx, post.workspace).await? {
+        let failure = Failure::new(
+            409,
+            "post.needs_approval",
+            "New texts for repeats need an approval first",
+        );
+        return Err(
+            failure.next_step("Duplicate the post, give the copy these texts and submit it.")
+        );
+    }
+    Ok(false)
+}
+
 // What was approved is what may go out: a change by somebody who may not approve asks for it anew.
 async fn withdraws(tx: &mut Tx, actor: Actor, post: &Post) -> Outcome<bool> {
-    let was_approved = matches!(post.state, PostState::Approved | PostState::Scheduled);
+    let was_approved = matches!(
+        post.state,
+        PostState::Approved | PostState::Scheduled | PostState::Missed | PostState::Failed
+    );
     Ok(was_approved && actor.role < Role::Admin && needs_approval(tx, post.workspace).await?)
 }
 

@@ -1,7 +1,8 @@
 //! Approvals in process.
 
 use serde_json::{Value, json};
-use so_model::{time::MINUTE, workspace::Role};
+use so_model::{post::PostState, time::MINUTE, workspace::Role};
+use so_store::posts;
 
 use super::super::fixture::{account, draft, events_about, post_path, timers};
 use super::go;
@@ -84,6 +85,65 @@ async fn what_was_approved_is_what_may_go_out() {
     assert_eq!(by_editor["state"], "pending_approval");
     let id = post["id"].as_str().unwrap();
     assert!(timers(&test, &ada, "post", id).await.is_empty());
+}
+
+/// Puts a post into a state that only the engine and rules give.
+async fn put(test: &TestApp, of: &Person, post: &Value, state: PostState) -> Value {
+    let id = post["id"].as_str().unwrap().parse().unwrap();
+    let mut tx = test.app.store.begin().await.unwrap();
+    let found = posts::find_for_update(&mut tx, of.workspace.parse().unwrap(), id).await;
+    let mut post = found.unwrap().unwrap();
+    post.state = state;
+    let revision = post.revision;
+    let post = posts::update(&mut tx, &post, revision).await.unwrap();
+    tx.commit().await.unwrap();
+    json!(post)
+}
+
+#[tokio::test]
+async fn a_missed_or_failed_post_does_not_go_out_without_an_approval() {
+    let (test, ada, editor, post) = with_approvals().await;
+    let due = json!({"at": "2027-02-01T09:00:00Z"});
+    for state in [PostState::Missed, PostState::Failed] {
+        let post = put(&test, &ada, &post, state).await;
+        let refused = go(&test, &editor, &post, "/publish-now").await.expect(409);
+        assert_eq!(refused.code(), "post.needs_approval");
+        let change = json!({"revision": post["revision"], "content": {"text": state.as_str()}});
+        let at = post_path(&ada, &post, "");
+        let changed = test.patch(&editor, &at, change).await.expect(200).body;
+        assert_eq!(changed["state"], "pending_approval");
+        let post = put(&test, &ada, &post, state).await;
+        let at = post_path(&ada, &post, "/schedule");
+        let waiting = test.post(&editor, &at, due.clone()).await.expect(200).body;
+        assert_eq!(waiting["post"]["state"], "pending_approval");
+        // Whoever may approve need not ask.
+        let post = put(&test, &ada, &post, state).await;
+        let planned = test.post(&ada, &at, due.clone()).await.expect(200).body;
+        assert_eq!(planned["post"]["state"], "scheduled", "{post}");
+    }
+}
+
+#[tokio::test]
+async fn the_texts_of_repeats_need_an_approval_too() {
+    let (test, ada, editor, post) = with_approvals().await;
+    let post = go(&test, &ada, &post, "/approve").await.expect(200).body;
+    let at = post_path(&ada, &post, "");
+    let repeats = |post: &Value, texts: &[&str]| {
+        json!({"revision": post["revision"],
+            "evergreen": {"interval": "30d", "max_times": 3, "variations": texts}})
+    };
+    let changed = test.patch(&editor, &at, repeats(&post, &["b"])).await;
+    let changed = changed.expect(200).body;
+    assert_eq!(changed["state"], "pending_approval");
+    let post = put(&test, &ada, &changed, PostState::Published).await;
+    let refused = test.patch(&editor, &at, repeats(&post, &["b", "c"])).await;
+    assert_eq!(refused.expect(409).code(), "post.needs_approval");
+    let by_admin = test.patch(&ada, &at, repeats(&post, &["b", "c"])).await;
+    let fewer = repeats(&by_admin.expect(200).body, &["c"]);
+    let fewer = test.patch(&editor, &at, fewer).await.expect(200).body;
+    assert_eq!(fewer["state"], "published");
+    let none = json!({"revision": fewer["revision"], "evergreen": null});
+    test.patch(&editor, &at, none).await.expect(200);
 }
 
 #[tokio::test]
