@@ -65,6 +65,14 @@ impl Config {
         self.outbound.validate(&mut problems);
         self.retention.validate(&mut problems);
         self.auth.validate(&mut problems);
+        // Whoever registers may write rules that send mail: an open server would be a relay for anybody.
+        if self.smtp.host.is_some() && self.auth.registration == Registration::Open {
+            problems.add(
+                "smtp.host",
+                "no mail is sent from a server where anybody may register (auth.registration is \"open\"); \
+                 set auth.registration = \"first\" or \"closed\"",
+            );
+        }
         for (name, network) in &self.networks {
             network.validate(name, &mut problems);
         }
@@ -83,6 +91,29 @@ impl Problems {
     fn check_range(&mut self, key: &str, value: u64, min: u64, max: u64) {
         if value < min || value > max {
             self.add(key, format_args!("{value} is outside {min} to {max}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_anybody_may_join_sends_no_mail() {
+        let mut config = Config::default();
+        config.smtp.host = Some("mail.example.org".into());
+        config.smtp.from = Some("posts@example.org".into());
+        let problems = config.problems();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with("smtp.host: "), "{problems:?}");
+        assert!(
+            problems[0].contains("set auth.registration = \"first\" or \"closed\""),
+            "{problems:?}"
+        );
+        for registration in [Registration::First, Registration::Closed] {
+            config.auth.registration = registration;
+            assert_eq!(config.problems(), Vec::<String>::new());
         }
     }
 }
