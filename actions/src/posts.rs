@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use so_engine::plugin::{ActionError, LocalContext, LocalError};
 use so_model::{
     account::{Account, AccountState},
     content::Content,
+    event::kind,
     id::{AccountId, PostId},
-    post::{Post, Variant},
+    post::{Post, PostState, Variant},
 };
 use so_store::{accounts, posts, workspaces};
 
@@ -43,6 +44,21 @@ pub(crate) async fn house(cx: &mut LocalContext<'_>) -> Result<House, LocalError
             time_zone: found.time_zone,
         },
     ))
+}
+
+/// The run was started by this post's due time, and the post has another one by now, or none.
+///
+/// A server that was down may be late: whoever moved the post meanwhile got an answer that counts.
+pub(crate) fn is_moved(cx: &LocalContext<'_>, post: &Post) -> bool {
+    let is_own = cx.event.kind == kind::POST_DUE
+        && cx.event.subject.as_deref() == Some(post.id.to_string().as_str());
+    is_own && (post.due_at != Some(cx.event.time) || post.state == PostState::Draft)
+}
+
+/// What a step tells of a post that was moved.
+pub(crate) fn moved(post: &Post) -> Value {
+    json!({"state": "moved", "post": post.id, "due_at": post.due_at,
+           "problems": [], "note": "the post was moved meanwhile; nothing was done"})
 }
 
 /// The post that a field names, held until the step is stored.

@@ -147,6 +147,11 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Vec<Handed>, StoreError> {
         let mut jobs = Vec::new();
+        if !self.config.is_alone
+            && self.may_be_outdated(rules::newest_change(tx, event.workspace).await?)
+        {
+            self.reload_rules().await?;
+        }
         let candidates = self.index().candidates(event);
         if candidates.is_empty() {
             return Ok(jobs);
@@ -247,8 +252,7 @@ impl Engine {
                 format!("the rule started {RULE_RUNS_PER_HOUR_MAX} times within this hour");
             return Ok(Some(refuse(Verdict::OverBudget, reason)));
         }
-        let is_shared = document.throttle.is_some() || document.mode.kind != ModeKind::Parallel;
-        if is_shared {
+        if document.throttle.is_some() {
             rules::lock(tx, rule.id).await?;
         }
         if let Some(own) = document.limits.max_runs_per_hour {
@@ -381,6 +385,7 @@ impl Engine {
         // Parallel without a bound of its own needs no look at its neighbours.
         let is_unbounded = mode.kind == ModeKind::Parallel && mode.max.is_none();
         if !is_unbounded {
+            rules::lock(tx, rule.id).await?;
             let active = runs::list_active(tx, rule.id, &key, i64::from(ACTIVE_MAX) + 1).await?;
             match mode.kind {
                 ModeKind::Single if !active.is_empty() => {
@@ -478,12 +483,12 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Option<Handed>, StoreError> {
         let workspace = self.workspace(event.workspace).await?;
-        let trigger = self
-            .index()
-            .candidates(event)
-            .into_iter()
-            .find(|(candidate, _)| candidate.id == rule.id)
-            .map_or(0, |(_, trigger)| trigger);
+        // The rule may have been edited since the event came; its first trigger stands for one that is gone.
+        let trigger = rule
+            .triggers
+            .iter()
+            .position(|trigger| trigger.matches(event).is_ok())
+            .unwrap_or(0);
         let key = match judge(
             rule,
             trigger,

@@ -5,7 +5,7 @@
 
 use std::{
     num::NonZeroUsize,
-    sync::{Arc, Mutex, RwLock},
+    sync::{Arc, Mutex, RwLock, atomic::Ordering},
 };
 
 use lru::LruCache;
@@ -33,6 +33,8 @@ const VERSIONS_CACHED: usize = 10_000;
 const WORKSPACES_CACHED: usize = 10_000;
 /// Claimed jobs that may wait in memory; beyond it they wait as rows.
 const HANDED_MAX: usize = 10_000;
+/// Clocks of the processes of one database may differ by so much.
+const CLOCKS_APART_MAX: i64 = 2 * so_model::time::SECOND;
 /// Live updates that a slow listener may fall behind.
 const LIVE_BUFFER: usize = 1_024;
 
@@ -75,10 +77,13 @@ pub struct Inner {
     pub(crate) spill_lock: Mutex<()>,
     index: RwLock<Arc<RuleIndex>>,
     index_stamp: Mutex<(i64, i64)>,
+    index_read_at: std::sync::atomic::AtomicI64,
     versions: Mutex<LruCache<(RuleId, i64), Arc<CompiledRule>>>,
     workspaces: Mutex<LruCache<WorkspaceId, Arc<WorkspaceFacts>>>,
     rates: Mutex<std::collections::HashMap<RuleId, (i64, i64)>>,
-    handed: mpsc::Sender<Handed>,
+    handed: mpsc::UnboundedSender<Handed>,
+    queued: std::sync::atomic::AtomicUsize,
+    held: Mutex<std::collections::HashMap<so_model::id::JobId, Job>>,
     live: broadcast::Sender<LiveUpdate>,
 }
 
@@ -106,12 +111,13 @@ pub struct EngineParts {
 }
 
 /// The receiving end of the hand-over, for the work loop.
-pub type HandedReceiver = mpsc::Receiver<Handed>;
+pub type HandedReceiver = mpsc::UnboundedReceiver<Handed>;
 
 impl Engine {
     /// Builds an engine; call `reload_rules` before the first event.
     pub fn new(parts: EngineParts) -> (Self, HandedReceiver) {
-        let (handed, receiver) = mpsc::channel(HANDED_MAX);
+        // Unbounded, because a committed claim must find its way; `room` is what bounds it.
+        let (handed, receiver) = mpsc::unbounded_channel();
         let (live, _) = broadcast::channel(LIVE_BUFFER);
         let inner = Inner {
             store: parts.store,
@@ -127,10 +133,13 @@ impl Engine {
             spill_lock: Mutex::new(()),
             index: RwLock::new(Arc::new(RuleIndex::default())),
             index_stamp: Mutex::new((-1, -1)),
+            index_read_at: std::sync::atomic::AtomicI64::new(i64::MIN),
             versions: Mutex::new(LruCache::new(nonzero(VERSIONS_CACHED))),
             workspaces: Mutex::new(LruCache::new(nonzero(WORKSPACES_CACHED))),
             rates: Mutex::default(),
             handed,
+            queued: std::sync::atomic::AtomicUsize::new(0),
+            held: Mutex::default(),
             live,
         };
         (Self(Arc::new(inner)), receiver)
@@ -165,9 +174,11 @@ impl Engine {
 
     /// Reads every live rule if any changed since the last time.
     pub async fn reload_rules(&self) -> Result<(), StoreError> {
+        let began = self.now().micros();
         let mut reader = self.store.clone();
         let stamp = rules::stamp(&mut reader).await?;
         if *lock(&self.index_stamp) == stamp {
+            self.index_read_at.store(began, Ordering::Relaxed);
             return Ok(());
         }
         let mut compiled = Vec::new();
@@ -186,7 +197,14 @@ impl Engine {
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner) = index;
         *lock(&self.index_stamp) = stamp;
+        self.index_read_at.store(began, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Another process may have changed a rule after this one read them.
+    pub(crate) fn may_be_outdated(&self, newest_change: Timestamp) -> bool {
+        let read_at = Timestamp::from_micros(self.index_read_at.load(Ordering::Relaxed));
+        newest_change.plus(CLOCKS_APART_MAX) >= read_at
     }
 
     fn compiled(
@@ -262,14 +280,38 @@ impl Engine {
     }
 
     /// Gives committed, claimed jobs to the workers of this process.
-    ///
-    /// A job that finds no room stays a leased row and is rescued later.
     pub fn hand_over(&self, jobs: Vec<Handed>) {
         for job in jobs {
-            if self.handed.try_send(job).is_err() {
-                tracing::warn!("no room for a claimed job; it waits for its lease to end");
+            self.queued.fetch_add(1, Ordering::Relaxed);
+            lock(&self.held).insert(job.job.id, job.job.clone());
+            if self.handed.send(job).is_err() {
+                tracing::info!("the server stops; a claimed job waits for its lease to end");
             }
         }
+    }
+
+    /// One handed-over job left the channel.
+    pub(crate) fn taken(&self) {
+        self.queued.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Keeps a job's lease alive until the guard is dropped, also by a panic.
+    pub(crate) fn hold_lease(&self, job: &Job) -> HeldLease<'_> {
+        lock(&self.held).insert(job.id, job.clone());
+        HeldLease {
+            engine: self,
+            job: job.id,
+        }
+    }
+
+    /// What is being worked on, or waits in memory for its turn.
+    pub(crate) fn held_jobs(&self) -> Vec<Job> {
+        lock(&self.held).values().cloned().collect()
+    }
+
+    /// Room for claimed jobs in memory.
+    pub fn room(&self) -> usize {
+        HANDED_MAX.saturating_sub(self.queued.load(Ordering::Relaxed))
     }
 
     /// Counts a start of a rule; false when this hour's budget is used up.
@@ -285,11 +327,6 @@ impl Engine {
             (hour, 1)
         };
         spent.1 <= crate::config::RULE_RUNS_PER_HOUR_MAX
-    }
-
-    /// Room for claimed jobs in memory.
-    pub fn room(&self) -> usize {
-        self.handed.capacity()
     }
 
     /// Stores one event and starts what it starts, in a transaction of its own.
@@ -316,6 +353,18 @@ impl Engine {
     /// Begins a unit of work for callers outside the engine.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         self.store.begin().await
+    }
+}
+
+/// A lease that is prolonged while this lives.
+pub(crate) struct HeldLease<'a> {
+    engine: &'a Engine,
+    job: so_model::id::JobId,
+}
+
+impl Drop for HeldLease<'_> {
+    fn drop(&mut self) {
+        lock(&self.engine.held).remove(&self.job);
     }
 }
 

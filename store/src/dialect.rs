@@ -16,9 +16,10 @@ pub(crate) fn claim_jobs(backend: Backend) -> &'static str {
              RETURNING id, workspace_id, kind, ref, epoch, tries"
         }
         Backend::Postgres => {
-            "UPDATE jobs SET state = 'running', lease_owner = $2, lease_until = $3, epoch = epoch + 1, tries = tries + 1 \
-             WHERE state = 'available' AND id IN (SELECT id FROM jobs WHERE state = 'available' AND run_after <= $1 \
+            "WITH picked AS MATERIALIZED (SELECT id FROM jobs WHERE state = 'available' AND run_after <= $1 \
              ORDER BY run_after, id LIMIT $4 FOR UPDATE SKIP LOCKED) \
+             UPDATE jobs SET state = 'running', lease_owner = $2, lease_until = $3, epoch = epoch + 1, tries = tries + 1 \
+             WHERE state = 'available' AND id IN (SELECT id FROM picked) \
              RETURNING id, workspace_id, kind, ref, epoch, tries"
         }
     }

@@ -45,6 +45,9 @@ impl LocalAction for PostMarkMissed {
     ) -> Result<LocalEnd, LocalError> {
         let params: Params = params::read(params)?;
         let mut post = posts::post(cx, "post", &params.post).await?;
+        if posts::is_moved(cx, &post) {
+            return Ok(LocalEnd::Done(posts::moved(&post)));
+        }
         let late = post.due_at.map_or(0, |due| cx.now.since(due)).max(0);
         if post.state == PostState::Missed {
             return Ok(LocalEnd::Done(

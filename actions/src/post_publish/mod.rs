@@ -214,6 +214,9 @@ impl LocalAction for PostPublish {
         let params: Params = params::read(params)?;
         let house = posts::house(cx).await?;
         let post = posts::post(cx, "post", &params.post).await?;
+        if posts::is_moved(cx, &post) {
+            return Ok(LocalEnd::Done(posts::moved(&post)));
+        }
         refuse_unready(&post, house.approval_required)?;
         if post.state == PostState::Publishing {
             // Somebody else began; what comes of it is told all the same.

@@ -36,6 +36,8 @@ pub const TIMER_RECURRENCE: &str = "recurrence";
 pub const TIMER_QUEUE: &str = "queue";
 /// Timers of quiet spells.
 const TIMER_DEBOUNCE: &str = "debounce";
+/// A timer that cannot be fired is tried again after this.
+const PUT_OFF: i64 = so_model::time::HOUR;
 /// Timers fired in one transaction.
 const BATCH: i64 = 100;
 /// Timers are looked at this often even if none is known.
@@ -91,7 +93,22 @@ impl Engine {
         }
         let mut admissions = Vec::new();
         for timer in &due {
-            admissions.extend(self.fire(&mut tx, timer, now).await?);
+            // One bad timer must not hold back those of everybody else.
+            tx.savepoint().await?;
+            match self.fire(&mut tx, timer, now).await {
+                Ok(made) => {
+                    tx.keep_savepoint().await?;
+                    admissions.extend(made);
+                }
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => {
+                    tx.undo_to_savepoint().await?;
+                    tracing::error!(timer.id = %timer.id, kind = %timer.kind, %error, "a timer is put off");
+                    let mut timer = timer.clone();
+                    timer.due_at = now.plus(PUT_OFF);
+                    timers::put(&mut tx, &timer).await?;
+                }
+            }
         }
         failpoint::hit("timer.commit");
         tx.commit().await?;
@@ -211,7 +228,7 @@ impl Engine {
     ) -> Result<Vec<Admission>, StoreError> {
         timers::delete(tx, timer.id).await?;
         let post = match timer.subject.parse::<PostId>() {
-            Ok(id) => posts::find(tx, timer.workspace, id).await?,
+            Ok(id) => posts::find_for_update(tx, timer.workspace, id).await?,
             Err(_) => None,
         };
         // A post that was moved has another due time, and a timer of its own.
@@ -221,7 +238,10 @@ impl Engine {
         let late_by_s = (now.since(timer.due_at) / SECOND).max(0);
         let data = json!({"post": post, "late_by_s": late_by_s});
         let mut event = NewEvent::new(timer.workspace, kind::POST_DUE, data)
-            .from_source(format!("post/{}", post.id), format!("due@{}", timer.due_at))
+            .from_source(
+                format!("post/{}", post.id),
+                format!("due@{}#{}", timer.due_at, post.revision),
+            )
             .about(post.id);
         event.time = Some(timer.due_at);
         Ok(vec![self.admit(tx, event).await?])

@@ -19,6 +19,8 @@ const RENEW_EVERY_MAX: i64 = 20;
 const UNDECIDED_AGE: i64 = 5 * SECOND;
 /// Left-over events tried in one transaction.
 const UNDECIDED_BATCH: i64 = 100;
+/// Leases prolonged in one transaction.
+const RENEW_BATCH: usize = 200;
 /// Rows removed in one transaction, so that nobody waits long for the writer.
 const PRUNE_BATCH: i64 = 500;
 
@@ -56,24 +58,38 @@ impl Engine {
     }
 
     async fn upkeep(&self, ticks: u64) -> Result<(), StoreError> {
-        self.reload_rules().await?;
-        // The database was away and is back: what the networks confirmed comes first.
-        crate::publish::replay_spill(self).await?;
         let now = self.now();
         // Three renewals within a lease: two may be missed.
         let renew_every = (self.config.lease / (3 * SECOND))
             .clamp(1, RENEW_EVERY_MAX)
             .unsigned_abs();
         if ticks.is_multiple_of(renew_every) {
-            let mut tx = self.store.begin().await?;
-            jobs::renew(&mut tx, &self.config.owner, now.plus(self.config.lease)).await?;
-            if jobs::rescue(&mut tx, now).await? > 0 {
-                self.jobs_changed.notify_one();
-            }
-            tx.commit().await?;
+            self.renew_leases(now).await?;
             self.decide_left_over().await?;
         }
+        self.reload_rules().await?;
+        // The database was away and is back: what the networks confirmed is stored.
+        crate::publish::replay_spill(self).await?;
         Ok(())
+    }
+
+    /// Prolongs the leases of what is being worked on here; frees what nobody works on.
+    ///
+    /// A claim whose worker was lost, by a panic or a caller that went away, is not prolonged.
+    async fn renew_leases(&self, now: so_model::Timestamp) -> Result<(), StoreError> {
+        let until = now.plus(self.config.lease);
+        for batch in self.held_jobs().chunks(RENEW_BATCH) {
+            let mut tx = self.store.begin().await?;
+            for job in batch {
+                jobs::extend(&mut tx, job, until).await?;
+            }
+            tx.commit().await?;
+        }
+        let mut tx = self.store.begin().await?;
+        if jobs::rescue(&mut tx, now).await? > 0 {
+            self.jobs_changed.notify_one();
+        }
+        tx.commit().await
     }
 
     /// Tries rules on events that were stored without.
@@ -125,6 +141,7 @@ impl Engine {
         for _ in 0..10_000 {
             let mut moved = self.fire_timers().await? > 0;
             while let Ok(handed) = receiver.try_recv() {
+                self.taken();
                 self.carry_out(handed).await;
                 done += 1;
                 moved = true;

@@ -64,20 +64,24 @@ impl Crew {
     }
 
     async fn work_handed(&self, mut receiver: HandedReceiver) {
-        while let Some(place) = self.place().await {
+        // The work first and then a place for it: a place kept while waiting would be lost to rows.
+        while !self.stop.is_cancelled() {
             let handed = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break,
                 handed = receiver.recv() => handed,
             };
-            match handed {
-                Some(handed) => self.begin(handed, place),
-                None => break,
+            let Some(handed) = handed else { break };
+            self.engine.taken();
+            match self.place().await {
+                Some(place) => self.begin(handed, place),
+                None => self.engine.release(&handed).await,
             }
         }
         // Claimed at birth but not begun: still leased rows, freed for the next process.
         receiver.close();
         while let Some(handed) = receiver.recv().await {
+            self.engine.taken();
             self.engine.release(&handed).await;
         }
     }
@@ -101,8 +105,16 @@ impl Crew {
             match self.engine.claim_jobs(places.len()).await {
                 Ok(claimed) => {
                     self.engine.pulse.beat(LoopName::Work, self.engine.now());
-                    for (handed, place) in claimed.into_iter().zip(places) {
-                        self.begin(handed, place);
+                    let mut places = places.into_iter();
+                    for handed in claimed {
+                        let place = match places.next() {
+                            Some(place) => Some(place),
+                            None => self.place().await,
+                        };
+                        match place {
+                            Some(place) => self.begin(handed, place),
+                            None => self.engine.release(&handed).await,
+                        }
                     }
                 }
                 Err(error) => {
@@ -162,6 +174,7 @@ impl Engine {
     /// Carries out one job; an error puts it back.
     pub async fn carry_out(&self, handed: Handed) {
         let job = handed.job.clone();
+        let _held = self.hold_lease(&job);
         self.counters.jobs.fetch_add(1, Ordering::Relaxed);
         let result = match job.kind.as_str() {
             JOB_RUN => self.advance(handed).await,
@@ -197,7 +210,7 @@ impl Engine {
             delay = so_model::time::HOUR;
         }
         let mut tx = self.store.begin().await?;
-        jobs::put_off(&mut tx, job, self.now().plus(delay), Some(problem)).await?;
+        jobs::put_back(&mut tx, job, self.now().plus(delay), problem).await?;
         tx.commit().await
     }
 

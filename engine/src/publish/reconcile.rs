@@ -69,8 +69,13 @@ impl Engine {
                 remote_url,
                 extra,
             } => {
-                self.confirm(job, &ready.row, &attempt, &remote_id, remote_url, extra)
-                    .await
+                let confirmed = self
+                    .confirm(job, &ready.row, &attempt, &remote_id, remote_url, extra)
+                    .await;
+                match confirmed {
+                    Err(StoreError::Conflict { .. }) => self.bound_elsewhere(job, ready).await,
+                    other => other,
+                }
             }
             Found::Absent => self.seen_absent(job, ready, attempt, now).await,
             Found::Several(ids) => {
@@ -119,12 +124,24 @@ impl Engine {
             .and_then(Timestamp::parse)
             .filter(|first| *first >= attempt.intent_at);
         let epoch = publication.epoch;
+        let mut admissions = Vec::new();
         let mut tx = self.store.begin().await?;
         jobs::fence(&mut tx, job).await?;
         match first {
             Some(first) if now.since(first) >= self.config.absent_gap => {
                 publication.progress["absent_since"] = Value::Null;
-                publication.state = PublicationState::RetryWait;
+                let is_last = publication.attempts >= self.config.publish_tries;
+                publication.state = match is_last {
+                    true => PublicationState::Failed,
+                    false => PublicationState::RetryWait,
+                };
+                if is_last {
+                    let problem = format!(
+                        "{} tries, and the network has none of them",
+                        publication.attempts
+                    );
+                    publication.problem = Some(problem);
+                }
                 let note = "the network does not have it: seen twice";
                 publications::transition(
                     &mut tx,
@@ -144,7 +161,12 @@ impl Engine {
                     &evidence,
                 )
                 .await?;
-                jobs::put_off(&mut tx, job, now, Some(note)).await?;
+                if is_last {
+                    jobs::finish(&mut tx, job).await?;
+                    admissions = self.after_settled(&mut tx, publication, now).await?;
+                } else {
+                    jobs::put_off(&mut tx, job, now, Some(note)).await?;
+                }
             }
             first => {
                 let first = first.unwrap_or(now);
@@ -163,6 +185,7 @@ impl Engine {
             }
         }
         tx.commit().await?;
+        self.hand_over_all(admissions);
         self.jobs_changed.notify_one();
         Ok(())
     }

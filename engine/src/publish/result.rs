@@ -56,8 +56,7 @@ impl Engine {
                 remote_url,
                 extra,
             } => {
-                // P6: the network said yes; that must outlive a database that is away.
-                if let Err(error) = self
+                let confirmed = self
                     .confirm(
                         job,
                         &ready.row,
@@ -66,20 +65,25 @@ impl Engine {
                         remote_url.clone(),
                         extra.clone(),
                     )
-                    .await
-                {
-                    let kept = spill::append(
-                        self,
-                        &ready.row.publication,
-                        &attempt,
-                        &remote_id,
-                        remote_url,
-                        extra,
-                    );
-                    tracing::error!(publication.id = %ready.row.publication.id, kept, %error, "a confirmed publish could not be stored");
-                    return Err(error);
+                    .await;
+                match confirmed {
+                    Err(StoreError::Conflict { .. }) => self.bound_elsewhere(job, ready).await,
+                    Err(error) if error.is_transient() => {
+                        // P6: the network said yes; that must outlive a database that is away.
+                        let publication = &ready.row.publication;
+                        let kept = spill::append(
+                            self,
+                            publication,
+                            &attempt,
+                            &remote_id,
+                            remote_url,
+                            extra,
+                        );
+                        tracing::error!(publication.id = %publication.id, kept, %error, "a confirmed publish could not be stored");
+                        Err(error)
+                    }
+                    other => other,
                 }
-                Ok(())
             }
             Commit::Refused(error) => self.settle_refusal(job, ready, Some(attempt), error).await,
             Commit::Unknown { evidence } => {
@@ -88,6 +92,12 @@ impl Engine {
                 self.mark_unknown(job, ready, &evidence).await
             }
         }
+    }
+
+    /// The network named a post that is bound to another publication: only a person can tell.
+    pub(super) async fn bound_elsewhere(&self, job: &Job, ready: Ready) -> Result<(), StoreError> {
+        let reason = "the network answered with the id of another post";
+        self.to_review(job, ready, reason).await
     }
 
     /// The outcome is not known: nothing is repeated before the network was asked.
@@ -225,11 +235,12 @@ impl Engine {
                 publication.state = PublicationState::Held;
                 publications::transition(&mut tx, &publication, from, epoch, &error.message, now)
                     .await?;
-                jobs::finish(&mut tx, job).await?;
                 admissions.extend(
                     self.require_reconnect(&mut tx, &publication, &error, now)
                         .await?,
                 );
+                self.wait_for_account(&mut tx, job, &publication, now)
+                    .await?;
             }
             PortErrorClass::Transient if tries_left => {
                 publication.state = PublicationState::RetryWait;
@@ -316,10 +327,34 @@ impl Engine {
             now,
         )
         .await?;
-        jobs::finish(&mut tx, job).await?;
+        self.wait_for_account(&mut tx, job, &publication, now)
+            .await?;
         tx.commit().await?;
         self.announce(publication.workspace, "post", publication.post);
         Ok(())
+    }
+
+    /// Ends the job of a held publication, unless the account changed meanwhile.
+    ///
+    /// Whoever changes an account wakes what is held; the row's lock puts the two in order.
+    async fn wait_for_account(
+        &self,
+        tx: &mut Tx,
+        job: &Job,
+        publication: &Publication,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let account =
+            accounts::find_for_update(tx, publication.workspace, publication.account).await?;
+        match account.map(|account| account.state) {
+            Some(AccountState::Paused | AccountState::ReconnectRequired) => {
+                jobs::finish(tx, job).await
+            }
+            Some(AccountState::Active | AccountState::Removed) | None => {
+                self.jobs_changed.notify_one();
+                jobs::put_off(tx, job, now, None).await
+            }
+        }
     }
 
     /// It will not be sent.
@@ -390,6 +425,8 @@ impl Engine {
         publication: &Publication,
         now: Timestamp,
     ) -> Result<Vec<Admission>, StoreError> {
+        // Two parts that settle at once look at each other's rows in turn: the second one sees both.
+        posts::find_for_update(tx, publication.workspace, publication.post).await?;
         let rows = publications::list_for_post(tx, publication.workspace, publication.post).await?;
         let run = rows
             .iter()
@@ -587,6 +624,7 @@ pub async fn decide_by_hand(
                 now,
             )
             .await?;
+            reopen_later_parts(&mut tx, &publication, now).await?;
             let states = [
                 PostState::NeedsReview,
                 PostState::Failed,
@@ -633,4 +671,25 @@ pub async fn decide_by_hand(
     engine.hand_over_all(admissions);
     engine.announce(workspace, "post", publication.post);
     Ok(true)
+}
+
+/// Parts that were cancelled because this one was not live may go out after it again.
+async fn reopen_later_parts(
+    tx: &mut Tx,
+    first: &Publication,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for row in publications::list_for_post(tx, first.workspace, first.post).await? {
+        let mut later = row.publication;
+        let is_later = later.variant == first.variant && later.part > first.part;
+        if !is_later || later.state != PublicationState::Cancelled {
+            continue;
+        }
+        let epoch = later.epoch;
+        later.state = PublicationState::Due;
+        later.problem = None;
+        let note = "the part before it is tried again";
+        publications::transition(tx, &later, PublicationState::Cancelled, epoch, note, now).await?;
+    }
+    Ok(())
 }

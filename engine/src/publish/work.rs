@@ -34,6 +34,8 @@ pub(super) enum Loaded {
     Held(Box<PublicationRow>, String),
     /// It will never be sent, and why.
     Orphan(Box<PublicationRow>, &'static str),
+    /// What it answers to has no known id.
+    Detached(Box<Ready>),
 }
 
 pub(super) struct Ready {
@@ -49,6 +51,10 @@ impl Engine {
             Loaded::Idle => return self.finish_job(job).await,
             Loaded::Held(row, reason) => return self.hold(job, *row, &reason).await,
             Loaded::Orphan(row, reason) => return self.give_up(job, *row, reason).await,
+            Loaded::Detached(ready) => {
+                let reason = "the part before it is live, but its id at the network is not known";
+                return self.to_review(job, *ready, reason).await;
+            }
         };
         match ready.row.publication.state {
             PublicationState::Due
@@ -157,6 +163,10 @@ impl Engine {
             parent: if part > 0 { reference(part - 1) } else { None },
             root: if part > 0 { reference(0) } else { None },
         };
+        if part > 0 && work.parent.is_none() {
+            // Declared live by a person without its id: an answer to it would stand alone.
+            return Ok(Loaded::Detached(Box::new(Ready { row, work })));
+        }
         Ok(Loaded::Ready(Box::new(Ready { row, work })))
     }
 
@@ -177,7 +187,7 @@ impl Engine {
                     failpoint::hit("K5");
                     let attempt = self.commit_intent(job, &mut ready).await?;
                     failpoint::hit("K6");
-                    let outcome = self.call(&ready, &attempt).await;
+                    let outcome = self.call(&ready, &attempt).await?;
                     failpoint::hit("K10");
                     self.settle_commit(job, ready, attempt, outcome).await?;
                     failpoint::hit("K11");
@@ -296,17 +306,23 @@ impl Engine {
         Ok(attempt)
     }
 
-    async fn call(&self, ready: &Ready, attempt: &Attempt) -> Commit {
-        let limit = attempt.deadline_at.since(attempt.intent_at);
-        let limit = Duration::from_micros(limit.unsigned_abs());
+    async fn call(&self, ready: &Ready, attempt: &Attempt) -> Result<Commit, StoreError> {
+        // A process that was stopped for a while must not begin a call that others hold for over.
+        let left = attempt.deadline_at.since(self.now());
+        let Ok(left) = u64::try_from(left) else {
+            return Err(StoreError::Stale {
+                what: "call's deadline",
+            });
+        };
+        let limit = Duration::from_micros(left);
         let call = self
             .publisher
             .commit(&ready.work, &ready.row.publication.progress, attempt);
         match tokio::time::timeout(limit, call).await {
-            Ok(outcome) => outcome,
-            Err(_) => Commit::Unknown {
+            Ok(outcome) => Ok(outcome),
+            Err(_) => Ok(Commit::Unknown {
                 evidence: "no answer before the deadline".into(),
-            },
+            }),
         }
     }
 

@@ -12,7 +12,7 @@ use so_model::{
     rule::{Step, StepBody},
     run::{Memo, RunState, StepOutcome},
 };
-use so_store::{StoreError, Tx, events, jobs, jobs::Job, runs};
+use so_store::{StoreError, Tx, events, jobs, jobs::Job, rules, runs};
 
 use super::{
     state::{RunContext, shorten},
@@ -63,6 +63,37 @@ pub async fn wake_run(
     )
     .await?;
     engine.jobs_changed.notify_one();
+    Ok(())
+}
+
+/// Gives the next run in the queue of a key its turn, after one of that key ended.
+///
+/// Looked at whatever mode the ended run had: the rule may be a queue by now.
+pub async fn start_next_queued(
+    engine: &Engine,
+    tx: &mut Tx,
+    ended: &so_model::run::Run,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    use so_model::rule::ModeKind::Queued;
+    let is_queue = |rule: &crate::decide::CompiledRule| rule.document.mode.kind == Queued;
+    let now_queue = engine
+        .index()
+        .get(ended.rule)
+        .is_some_and(|rule| is_queue(rule));
+    let then = engine
+        .rule_version(ended.workspace, ended.rule, ended.version)
+        .await?;
+    if !now_queue && !then.is_ok_and(|rule| is_queue(&rule)) {
+        return Ok(());
+    }
+    // Whoever is about to queue behind the ended run waits for this lock and sees that it is over.
+    rules::lock(tx, ended.rule).await?;
+    let waiting = runs::list_active(tx, ended.rule, &ended.key, 1).await?;
+    if let Some((next, RunState::Queued)) = waiting.first() {
+        runs::set_state(tx, ended.workspace, *next, RunState::Running, None, now).await?;
+        wake_run(engine, tx, ended.workspace, *next, now).await?;
+    }
     Ok(())
 }
 
@@ -129,9 +160,9 @@ impl Engine {
                 memos: Memos::new(memos),
             })),
             Err(reason) => {
+                let now = self.now();
                 let mut tx = self.store.begin().await?;
                 jobs::fence(&mut tx, job).await?;
-                let now = self.now();
                 runs::set_state(
                     &mut tx,
                     run.workspace,
@@ -141,7 +172,15 @@ impl Engine {
                     now,
                 )
                 .await?;
+                start_next_queued(self, &mut tx, &run, now).await?;
+                let data = json!({"run": {"id": run.id, "rule": run.rule, "rule_name": null,
+                    "reason": reason, "event": run.event}});
+                let failed = NewEvent::new(run.workspace, kind::RUN_FAILED, data)
+                    .about(run.id)
+                    .because(Cause::of(&event, run.id, run.rule));
+                let admission = self.admit(&mut tx, failed).await?;
                 tx.commit().await?;
+                self.hand_over_all(vec![admission]);
                 Ok(None)
             }
         }
@@ -233,13 +272,7 @@ impl Engine {
         now: Timestamp,
         outbox: &mut Outbox,
     ) -> Result<(), StoreError> {
-        if cx.rule.document.mode.kind == so_model::rule::ModeKind::Queued {
-            let waiting = runs::list_active(tx, cx.run.rule, &cx.run.key, 2).await?;
-            if let Some((next, RunState::Queued)) = waiting.first() {
-                runs::set_state(tx, cx.run.workspace, *next, RunState::Running, None, now).await?;
-                wake_run(self, tx, cx.run.workspace, *next, now).await?;
-            }
-        }
+        start_next_queued(self, tx, &cx.run, now).await?;
         if state == RunState::Failed {
             self.counters
                 .failed

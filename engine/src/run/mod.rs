@@ -11,7 +11,7 @@ mod retry;
 mod state;
 mod walk;
 
-pub use advance::wake_run;
+pub use advance::{start_next_queued, wake_run};
 pub use retry::delay_before;
 pub use state::RunContext;
 pub use walk::{Memos, Next, next_step};

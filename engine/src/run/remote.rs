@@ -63,6 +63,14 @@ impl Engine {
             }
         };
         let attempt = next_attempt(cx, path);
+        // A run that was cancelled meanwhile calls nobody any more; the stretch of local steps settles it.
+        let mut reader = self.store.clone();
+        if !so_store::runs::is_active(&mut reader, cx.run.workspace, cx.run.id).await? {
+            let mut tx = self.store.begin().await?;
+            jobs::finish(&mut tx, job).await?;
+            tx.commit().await?;
+            return Ok(false);
+        }
         if call.action.repeat(&params) == Repeat::Never {
             let was_begun = cx
                 .memos
@@ -134,13 +142,19 @@ impl Engine {
             attempt,
             now: self.now(),
         };
+        let repeat = call.action.repeat(&params);
         let limit = std::time::Duration::from_micros(self.config.call_timeout.unsigned_abs());
         match tokio::time::timeout(limit, call.action.perform(&remote, params)).await {
             Ok(result) => result,
-            Err(_) => Err(ActionError::later(
+            Err(_) if repeat == Repeat::Allowed => Err(ActionError::later(
                 "step.timeout",
                 "the call took too long and was given up",
             )),
+            Err(_) => Err(ActionError::fail(
+                "step.outcome_unknown",
+                "the call took too long, so nobody knows whether it took effect",
+            )
+            .next_step("look at the other side, then run the rule again if it is missing")),
         }
     }
 

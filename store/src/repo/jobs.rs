@@ -143,13 +143,32 @@ pub async fn finish(tx: &mut Tx, job: &Job) -> Result<()> {
     }
 }
 
-/// Puts a job back to be done at or after a moment (at once if it was woken meanwhile).
+/// Puts a job back that got on: it is done at or after a moment (at once if it was woken meanwhile).
 pub async fn put_off(
     tx: &mut Tx,
     job: &Job,
     run_after: Timestamp,
     problem: Option<&str>,
 ) -> Result<()> {
+    let changed = tx
+        .run(
+            "UPDATE jobs SET run_after = CASE WHEN state = 'rerun' AND run_after < $3 THEN run_after ELSE $3 END, \
+             state = 'available', lease_owner = NULL, lease_until = NULL, tries = 0, problem = $4 \
+             WHERE id = $1 AND epoch = $2 AND state IN ('running', 'rerun')",
+            args![job.id, job.epoch, run_after, problem],
+        )
+        .await?;
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Stale {
+            what: "job's lease",
+        })
+    }
+}
+
+/// Puts a job back that failed through no fault of its step; its tries go on counting.
+pub async fn put_back(tx: &mut Tx, job: &Job, run_after: Timestamp, problem: &str) -> Result<()> {
     let changed = tx
         .run(
             "UPDATE jobs SET run_after = CASE WHEN state = 'rerun' AND run_after < $3 THEN run_after ELSE $3 END, \
@@ -165,15 +184,6 @@ pub async fn put_off(
             what: "job's lease",
         })
     }
-}
-
-/// Prolongs every lease of an owner.
-pub async fn renew(tx: &mut Tx, owner: &str, lease_until: Timestamp) -> Result<u64> {
-    tx.run(
-        "UPDATE jobs SET lease_until = $2 WHERE lease_owner = $1 AND state IN ('running', 'rerun')",
-        args![owner, lease_until],
-    )
-    .await
 }
 
 /// Frees jobs whose worker was lost: the lease ended before `now`.
@@ -222,12 +232,11 @@ pub async fn count_by_state(sql: &mut dyn Sql) -> Result<Vec<(String, i64)>> {
     .collect()
 }
 
-/// Prolongs the lease of one claim, before a call that may take long.
-pub async fn extend(tx: &mut Tx, job: &Job, lease_until: Timestamp) -> Result<()> {
+/// Prolongs the lease of one claim that is being worked on.
+pub async fn extend(tx: &mut Tx, job: &Job, lease_until: Timestamp) -> Result<u64> {
     tx.run(
-        "UPDATE jobs SET lease_until = $3 WHERE id = $1 AND epoch = $2",
+        "UPDATE jobs SET lease_until = $3 WHERE id = $1 AND epoch = $2 AND state IN ('running', 'rerun')",
         args![job.id, job.epoch, lease_until],
     )
-    .await?;
-    Ok(())
+    .await
 }

@@ -209,6 +209,17 @@ pub async fn stamp(sql: &mut dyn Sql) -> Result<(i64, i64)> {
     row.map_or(Ok((0, 0)), |row| Ok((row.int(0)?, row.int(1)?)))
 }
 
+/// When a rule of the workspace last changed; the epoch if it has none.
+pub async fn newest_change(sql: &mut dyn Sql, workspace: WorkspaceId) -> Result<Timestamp> {
+    let row = sql
+        .one(
+            "SELECT COALESCE(MAX(updated_at), 0) FROM rules WHERE workspace_id = $1",
+            args![workspace],
+        )
+        .await?;
+    row.map_or(Ok(Timestamp::default()), |row| row.at(0))
+}
+
 /// One version of a rule, also of a deleted one.
 pub async fn find_version(
     sql: &mut dyn Sql,

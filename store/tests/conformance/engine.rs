@@ -135,10 +135,14 @@ on_both!(a_renewed_lease_is_not_rescued);
 async fn a_renewed_lease_is_not_rescued(db: Db) {
     let workspace = db.workspace().await;
     wake(&db, workspace, "a", 0).await;
-    claim(&db, 0).await;
+    let job = claim(&db, 0).await.remove(0);
+    let lost = jobs::Job {
+        epoch: job.epoch - 1,
+        ..job.clone()
+    };
     let mut tx = db.begin().await;
-    assert_eq!(jobs::renew(&mut tx, "other", at(500)).await.unwrap(), 0);
-    assert_eq!(jobs::renew(&mut tx, "me", at(120)).await.unwrap(), 1);
+    assert_eq!(jobs::extend(&mut tx, &lost, at(500)).await.unwrap(), 0);
+    assert_eq!(jobs::extend(&mut tx, &job, at(120)).await.unwrap(), 1);
     assert_eq!(jobs::rescue(&mut tx, at(100)).await.unwrap(), 0);
     assert_eq!(jobs::rescue_all(&mut tx).await.unwrap(), 1);
     tx.commit().await.unwrap();
@@ -184,17 +188,21 @@ async fn a_job_put_off_comes_back_at_the_earlier_of_both_moments(db: Db) {
     let job = claim(&db, 0).await.remove(0);
     wake(&db, workspace, "a", 5).await;
     let mut tx = db.begin().await;
-    jobs::put_off(&mut tx, &job, at(100), Some("busy"))
+    jobs::put_back(&mut tx, &job, at(100), "busy")
         .await
         .unwrap();
     tx.commit().await.unwrap();
     let job = claim(&db, 5).await.remove(0);
-    assert_eq!(job.tries, 2);
+    assert_eq!(job.tries, 2, "a failure counts");
     let mut tx = db.begin().await;
     jobs::put_off(&mut tx, &job, at(100), None).await.unwrap();
     tx.commit().await.unwrap();
     assert!(claim(&db, 99).await.is_empty());
-    assert_eq!(claim(&db, 100).await.len(), 1);
+    assert_eq!(
+        claim(&db, 100).await.remove(0).tries,
+        1,
+        "getting on does not"
+    );
 }
 
 on_both!(lost_work_is_due_at_once_though_it_was_woken_for_later);

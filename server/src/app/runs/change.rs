@@ -1,7 +1,7 @@
 //! Ending a run that waits, and starting one again.
 
 use serde_json::Value;
-use so_engine::{admit::JOB_RUN, run::wake_run};
+use so_engine::{admit::JOB_RUN, run::start_next_queued};
 use so_model::{
     IdSource as _, Timestamp,
     api::run::RunView,
@@ -10,7 +10,7 @@ use so_model::{
     rule::ModeKind,
     run::{ConditionTrace, Run, RunState},
 };
-use so_store::{Tx, events, rules, runs};
+use so_store::{events, rules, runs};
 
 use super::{Names, read::find};
 use crate::app::{
@@ -45,24 +45,10 @@ pub async fn cancel(app: &App, actor: Actor, id: RunId) -> Outcome<RunView> {
         now,
     )
     .await?;
-    start_next(app, &mut change.tx, &run, now).await?;
+    start_next_queued(&app.engine, &mut change.tx, &run, now).await?;
     change.touch("run", id);
     change.commit().await?;
     view(app, find(&mut app.reader(), actor.workspace, id).await?).await
-}
-
-// As at the end of a run by itself: the next in the queue has its turn.
-async fn start_next(app: &App, tx: &mut Tx, ended: &Run, now: Timestamp) -> Outcome<()> {
-    let version = rules::find_version(tx, ended.workspace, ended.rule, ended.version).await?;
-    if version.is_none_or(|version| version.document.mode.kind != ModeKind::Queued) {
-        return Ok(());
-    }
-    let active = runs::list_active(tx, ended.rule, &ended.key, 1).await?;
-    if let Some((next, RunState::Queued)) = active.first() {
-        runs::set_state(tx, ended.workspace, *next, RunState::Running, None, now).await?;
-        wake_run(&app.engine, tx, ended.workspace, *next, now).await?;
-    }
-    Ok(())
 }
 
 /// Runs the rule of today once more on what started a run that is over; no other rule hears of it.
