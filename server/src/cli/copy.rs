@@ -6,6 +6,7 @@
 use std::{
     fs::{self, File},
     io::{Read as _, Write as _},
+    os::unix::fs::PermissionsExt as _,
     path::Path,
 };
 
@@ -65,10 +66,12 @@ fn copy_level(from: &Path, to: &Path, depth: usize) -> anyhow::Result<u64> {
     Ok(count)
 }
 
-/// Copies a file and waits until it is on disk.
+/// Copies a file for its owner alone and waits until it is on disk.
 pub(super) fn copy_file(from: &Path, to: &Path) -> anyhow::Result<()> {
+    // A copy has the mode of the original otherwise, whatever the umask says.
     fs::copy(from, to)
-        .and_then(|_| File::open(to)?.sync_all())
+        .and_then(|_| fs::set_permissions(to, fs::Permissions::from_mode(0o600)))
+        .and_then(|()| File::open(to)?.sync_all())
         .with_context(|| format!("could not copy {} to {}", from.display(), to.display()))
 }
 

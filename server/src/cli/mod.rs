@@ -169,6 +169,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         flags(&cli),
     )?;
     init_log(&loaded)?;
+    // Whatever is made from here on (database, its log, uploads, backups) is for this user alone, also in a
+    // folder that others may look into. Nothing else runs yet that could make files meanwhile.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let runtime = tokio::runtime::Runtime::new().context("could not start the runtime")?;
     runtime.block_on(dispatch(cli.command, loaded))
 }

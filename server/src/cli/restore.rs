@@ -1,7 +1,8 @@
 //! `restore`: puts a backup into the data folder of a stopped server.
 //!
-//! Invariant: a database gets its place only when it is held (see `app::recovery`) and its secrets can be
-//! opened, so that neither a crash nor a wrong key leaves one that publishes what went out already.
+//! Invariants: a database gets its place only when it is held (see `app::recovery`) and its secrets can be
+//! opened, so that neither a crash nor a wrong key leaves one that publishes what went out already; what was
+//! there goes only after everything new is whole on the same disk, so that what then remains is renaming.
 
 use std::{fs, path::Path};
 
@@ -22,6 +23,8 @@ use crate::{
 
 /// Where the database lies until it is ready.
 const ASIDE: &str = "restoring.db";
+/// Where uploads lie until they are ready.
+const MEDIA_ASIDE: &str = "restoring-media";
 /// Results that the former database could not take; they belong to no row of the restored one.
 const SPILL_FILE: &str = "outcomes.spill";
 
@@ -55,8 +58,14 @@ pub(super) async fn run(config: &Config, source: &Path, force: bool) -> anyhow::
     remove_database(&aside)?;
     copy_file(&database, &aside)?;
     prepare(&aside, &vault).await?;
+    let media_aside = folder.join(MEDIA_ASIDE);
+    remove_folder(&media_aside)?;
+    let media_files = copy_folder(&source.join(MEDIA_FOLDER), &media_aside)?;
     clear(folder)?;
-    let media_files = copy_folder(&source.join(MEDIA_FOLDER), &folder.join(MEDIA_FOLDER))?;
+    if media_aside.exists() {
+        fs::rename(&media_aside, folder.join(MEDIA_FOLDER))
+            .context("could not put the uploads into their place")?;
+    }
     fs::rename(&aside, folder.join(DATABASE_FILE))
         .and_then(|()| fs::File::open(folder)?.sync_all())
         .context("could not put the database into its place")?;
@@ -78,9 +87,13 @@ pub(super) async fn run(config: &Config, source: &Path, force: bool) -> anyhow::
 fn clear(folder: &Path) -> anyhow::Result<()> {
     remove_database(&folder.join(DATABASE_FILE))?;
     remove(&folder.join(SPILL_FILE))?;
-    match fs::remove_dir_all(folder.join(MEDIA_FOLDER)) {
+    remove_folder(&folder.join(MEDIA_FOLDER))
+}
+
+fn remove_folder(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("could not remove {MEDIA_FOLDER}"))
+            Err(error).with_context(|| format!("could not remove {}", path.display()))
         }
         _ => Ok(()),
     }

@@ -1,6 +1,10 @@
 //! Every command of the program besides `serve`.
 
-use std::process::Output;
+use std::{
+    fs::Permissions,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    process::Output,
+};
 
 use serde_json::Value;
 use so_testkit::product::Product;
@@ -239,6 +243,63 @@ fn a_restored_server_publishes_nothing_until_a_person_says_so() {
     other.start_with(&["--resume"]);
     there.wait_for_post(&other, &post, "published");
     assert_eq!(there.timeline(&other).len(), 1);
+}
+
+#[test]
+fn data_are_private_in_any_folder_and_replaced_only_as_a_whole() {
+    let open_folder = |product: &Product| {
+        std::fs::create_dir_all(product.data_dir()).unwrap();
+        let all = Permissions::from_mode(0o755);
+        std::fs::set_permissions(product.data_dir(), all).unwrap();
+    };
+    let mut product = Product::prepare(PROGRAM, &[]);
+    open_folder(&product);
+    product.start_again();
+    let database = product.data_dir().join("social-orchestrator.db");
+    assert_eq!(modes(&product, "social-orchestrator.db"), [0o600; 3]);
+    let copy = product.folder().join("copy");
+    let copy = copy.to_str().unwrap();
+    succeeds(&product, &["backup", copy]);
+    // As an earlier version left it.
+    let media = std::path::Path::new(copy).join("media/ws_1");
+    std::fs::create_dir_all(&media).unwrap();
+    std::fs::write(media.join("new"), "new").unwrap();
+    assert!(product.terminate().0.success());
+
+    let old = product.data_dir().join("media/old");
+    std::fs::write(&old, "old").unwrap();
+    let left = product.data_dir().join("restoring-media");
+    std::fs::create_dir_all(left.join("of-a-crash")).unwrap();
+    let restore = ["restore", "--force", copy];
+    let manifest = std::path::Path::new(copy).join("backup.json");
+    let listed = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(
+        &manifest,
+        listed.replace("\"database_sha256\": \"", "\"database_sha256\": \"0"),
+    )
+    .unwrap();
+    assert!(fails(&product, &restore).contains("damaged"));
+    assert!(old.exists() && database.exists());
+
+    std::fs::write(
+        &manifest,
+        listed.replace("\"media_files\": 0", "\"media_files\": 1"),
+    )
+    .unwrap();
+    assert!(succeeds(&product, &restore).contains("1 uploads"));
+    assert!(!old.exists() && !left.exists());
+    let new = product.data_dir().join("media/ws_1/new");
+    assert_eq!(std::fs::metadata(new).unwrap().mode() & 0o777, 0o600);
+}
+
+/// Permissions of the files whose names begin so.
+fn modes(product: &Product, name: &str) -> Vec<u32> {
+    let entries = std::fs::read_dir(product.data_dir()).unwrap();
+    entries
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.file_name().to_str().unwrap().starts_with(name))
+        .map(|entry| entry.metadata().unwrap().mode() & 0o777)
+        .collect()
 }
 
 /// A backup put into a new folder, with the key that is kept elsewhere.
