@@ -22,6 +22,9 @@ use crate::frame::Page;
 use crate::paged::{Paged, address};
 use crate::routes::{Route, parameter};
 
+/// Longest text of an address that is shown, in characters.
+const SAID_MAX: usize = 200;
+
 /// Every account of the workspace, up to what the server gives at once; people have tens, not thousands.
 pub(super) async fn all(app: App) -> Result<Vec<Account>, so_model::problem::Problem> {
     let query = AccountQuery {
@@ -66,11 +69,46 @@ fn returned() -> View {
     if parameter(query, "connected").is_some() {
         return view! { div(class="content-pad") { Notice(title="The account is connected", text="Posts can go out to it from now on.") } };
     }
-    match parameter(query, "detail").filter(|_| parameter(query, "problem").is_some()) {
-        Some(detail) => {
-            view! { div(class="content-pad") { Notice(kind=NoticeKind::Warning, title="The account was not connected", text=detail) } }
+    let Some(problem) = parameter(query, "problem") else {
+        return View::new();
+    };
+    let text = why(&problem, parameter(query, "detail").as_deref());
+    view! { div(class="content-pad") { Notice(kind=NoticeKind::Warning, title="The account was not connected", text=text) } }
+}
+
+/// Why a sign-in came to nothing. Anybody can write an address that leads here, so what stands in it is never
+/// shown as if we said it.
+fn why(problem: &str, detail: Option<&str>) -> String {
+    let known = match problem {
+        "sign_in.over" => {
+            "This sign-in is over: it was used already, took too long, or was never begun here. Connect the account anew."
         }
-        None => View::new(),
+        "sign_in.other_browser" => {
+            "The sign-in was begun in another browser. Connect the account anew, and go to the network in the same browser."
+        }
+        "sign_in.other_network" => {
+            "The answer came from another server than the one you were sent to. Connect the account anew, and check the address of the server."
+        }
+        "workspace.role_insufficient" => {
+            "You may no longer connect accounts in this workspace. Ask somebody who manages it."
+        }
+        "account.other" => {
+            "You signed in with another account than the one to be connected again. Sign in with that one at the network first."
+        }
+        _ => "",
+    };
+    if !known.is_empty() {
+        return known.into();
+    }
+    let said: String = detail
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(SAID_MAX)
+        .collect();
+    match said.trim() {
+        "" => "The network did not let us in. Connect the account anew.".into(),
+        said => format!("The network said: {said}"),
     }
 }
 
@@ -101,5 +139,25 @@ fn note(account: &Account) -> String {
             "The network no longer takes the sign-in. Connect it again.".into()
         }
         _ => account.handle.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SAID_MAX, why};
+
+    #[test]
+    fn words_of_an_address_are_never_ours() {
+        let lure = "Your session ended. Sign in at evil.example";
+        assert!(!why("sign_in.over", Some(lure)).contains("evil"));
+        assert_eq!(
+            why("made.up", Some(lure)),
+            format!("The network said: {lure}")
+        );
+        let long = why("made.up", Some(&"\u{202e}\na".repeat(500)));
+        assert!(long.chars().count() <= SAID_MAX + "The network said: ".len());
+        assert!(!long.contains('\n'));
+        assert!(!why("made.up", None).contains("said"));
+        assert!(!why("made.up", Some(" ")).contains("said"));
     }
 }
