@@ -309,6 +309,12 @@ impl Engine {
         lock(&self.held).values().cloned().collect()
     }
 
+    /// As if every worker of this process had been lost.
+    #[cfg(test)]
+    pub(crate) fn forget_held(&self) {
+        lock(&self.held).clear();
+    }
+
     /// Room for claimed jobs in memory.
     pub fn room(&self) -> usize {
         HANDED_MAX.saturating_sub(self.queued.load(Ordering::Relaxed))

@@ -76,7 +76,7 @@ impl Engine {
     /// Prolongs the leases of what is being worked on here; frees what nobody works on.
     ///
     /// A claim whose worker was lost, by a panic or a caller that went away, is not prolonged.
-    async fn renew_leases(&self, now: so_model::Timestamp) -> Result<(), StoreError> {
+    pub(crate) async fn renew_leases(&self, now: so_model::Timestamp) -> Result<(), StoreError> {
         let until = now.plus(self.config.lease);
         for batch in self.held_jobs().chunks(RENEW_BATCH) {
             let mut tx = self.store.begin().await?;

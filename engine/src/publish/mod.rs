@@ -7,6 +7,7 @@
 //! no new attempt before the network was asked (P2); published is terminal (P3).
 
 mod begin;
+mod human;
 mod port;
 mod reconcile;
 mod result;
@@ -14,10 +15,10 @@ mod spill;
 mod work;
 
 pub use begin::{BeginError, NewPublication, begin_publishing};
+pub use human::{HumanDecision, decide_by_hand};
 pub use port::{
     Commit, Found, ParentRef, PortError, PortErrorClass, Prepare, PublishPort, PublishWork,
 };
-pub use result::{HumanDecision, decide_by_hand};
 pub use spill::replay as replay_spill;
 pub use work::JOB_PUBLICATION;
 

@@ -300,3 +300,108 @@ async fn an_outcome_kept_in_the_spill_file_is_stored_before_anything_is_asked() 
     );
     assert!(!world.spill_file().exists());
 }
+
+#[tokio::test]
+async fn an_answer_to_a_part_without_a_known_id_is_left_to_a_person() {
+    let mut world = World::new().await;
+    let mut content = Content::status("One");
+    content.first_comment = Some("Two".into());
+    *world.network.can_be_asked.lock().unwrap() = false;
+    world.network.then(Behaviour::LoseRequest);
+    let post = publish(&mut world, content).await;
+    world.pass(10 * MINUTE).await;
+    let head = parts(&world, post).await[0].id;
+    let user = so_model::IdSource::new_id(&world.engine.ids);
+    let live = HumanDecision::IsLive { url: None };
+    assert!(
+        decide_by_hand(&world.engine, world.workspace, head, live, user)
+            .await
+            .unwrap()
+    );
+    world.settle().await;
+    let states: Vec<_> = parts(&world, post)
+        .await
+        .iter()
+        .map(|part| part.state)
+        .collect();
+    assert_eq!(
+        states,
+        [PublicationState::Published, PublicationState::NeedsReview]
+    );
+    assert!(world.network.texts().is_empty(), "nothing may stand alone");
+}
+
+#[tokio::test]
+async fn a_head_that_is_tried_again_takes_its_thread_with_it() {
+    let mut world = World::new().await;
+    let mut content = Content::status("One");
+    content.first_comment = Some("Two".into());
+    world
+        .network
+        .then(Behaviour::Refuse(error(PortErrorClass::Content, "no")));
+    let post = publish(&mut world, content).await;
+    let head = parts(&world, post).await[0].id;
+    let user = so_model::IdSource::new_id(&world.engine.ids);
+    let again = HumanDecision::NotLive;
+    assert!(
+        decide_by_hand(&world.engine, world.workspace, head, again, user)
+            .await
+            .unwrap()
+    );
+    world.settle().await;
+    assert_eq!(world.network.texts(), ["One", "Two (to remote-1)"]);
+    assert_eq!(world.find_post(post).await.state, PostState::Published);
+}
+
+#[tokio::test]
+async fn a_network_that_keeps_losing_requests_is_given_up_after_the_last_try() {
+    let mut world = World::new().await;
+    for _ in 0..20 {
+        world.network.then(Behaviour::LoseRequest);
+    }
+    let post = publish(&mut world, Content::status("Hello")).await;
+    world.pass(2 * HOUR).await;
+    assert_eq!(*world.network.commits.lock().unwrap(), 8);
+    assert_eq!(world.find_post(post).await.state, PostState::Failed);
+}
+
+#[tokio::test]
+async fn a_publication_held_for_an_account_that_works_again_is_not_forgotten() {
+    let mut world = World::new().await;
+    world.network.then(Behaviour::Refuse(error(
+        PortErrorClass::Reconnect,
+        "the token was revoked",
+    )));
+    let post = publish(&mut world, Content::status("Hello")).await;
+    assert_eq!(parts(&world, post).await[0].state, PublicationState::Held);
+    // The account is connected again, and the publication's job comes a moment later.
+    use so_model::account::AccountState::{Active, ReconnectRequired};
+    let now = world.engine.now();
+    let id = parts(&world, post).await[0].id;
+    let mut tx = world.engine.store.begin().await.unwrap();
+    accounts::set_state(
+        &mut tx,
+        world.workspace,
+        world.account,
+        &[ReconnectRequired],
+        Active,
+        None,
+        now,
+    )
+    .await
+    .unwrap();
+    let job = so_model::IdSource::new_id(&world.engine.ids);
+    so_store::jobs::wake(
+        &mut tx,
+        job,
+        world.workspace,
+        "publication",
+        &id.to_string(),
+        now,
+    )
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    world.settle().await;
+    assert_eq!(world.find_post(post).await.state, PostState::Published);
+}

@@ -435,3 +435,72 @@ async fn a_run_that_was_cancelled_does_no_further_step() {
         so_store::events::list(&mut reader, world.workspace, "test.echoed", "", "", 9).await;
     assert!(echoed.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_queue_goes_on_when_the_rule_became_one_while_a_run_was_active() {
+    let mut world = World::new().await;
+    let text = |mode: &str| {
+        format!(
+            "{{version: 1, name: Mode, triggers: [{{id: t, kind: test.happened}}], mode: {{kind: {mode}}}, \
+             steps: [{{id: wait, delay: {{for: 1h}}}}]}}"
+        )
+    };
+    let id = world.rule(&text("parallel")).await;
+    world.event("test.happened", json!({})).await;
+    world.settle().await;
+    let mut reader = world.engine.store.clone();
+    let mut row = so_store::rules::find(&mut reader, world.workspace, id)
+        .await
+        .unwrap()
+        .unwrap();
+    let mut version = so_store::rules::find_version(&mut reader, world.workspace, id, 1)
+        .await
+        .unwrap()
+        .unwrap();
+    version.version = 2;
+    version.document = serde_yaml_ng::from_str(&text("queued")).unwrap();
+    row.version = 2;
+    row.generation += 1;
+    world.clock.advance(SECOND);
+    row.updated_at = world.engine.now();
+    let mut tx = world.engine.store.begin().await.unwrap();
+    so_store::rules::insert_version(&mut tx, world.workspace, &version)
+        .await
+        .unwrap();
+    so_store::rules::update(&mut tx, &row).await.unwrap();
+    tx.commit().await.unwrap();
+    world.engine.reload_rules().await.unwrap();
+    world.event("test.happened", json!({})).await;
+    world.settle().await;
+    assert_eq!(world.runs().await[1].state, RunState::Queued);
+    world.pass(3 * HOUR).await;
+    assert!(
+        world
+            .runs()
+            .await
+            .iter()
+            .all(|run| run.state == RunState::Finished)
+    );
+}
+
+#[tokio::test]
+async fn claimed_work_that_nobody_does_is_freed_though_the_server_lives() {
+    let world = World::new().await;
+    world.rule(ECHO).await;
+    world
+        .event("test.happened", json!({"likes": 200, "name": "Ann"}))
+        .await;
+    // As when a caller went away between the commit and the hand-over.
+    let mut tx = world.engine.store.begin().await.unwrap();
+    let until = world.engine.now().plus(world.engine.config.lease);
+    so_store::jobs::rescue_all(&mut tx).await.unwrap();
+    let lost = so_store::jobs::claim(&mut tx, world.engine.now(), "test", until, 9)
+        .await
+        .unwrap();
+    assert_eq!(lost.len(), 1);
+    tx.commit().await.unwrap();
+    world.engine.forget_held();
+    world.clock.advance(world.engine.config.lease + SECOND);
+    world.engine.renew_leases(world.engine.now()).await.unwrap();
+    assert_eq!(world.engine.claim_jobs(9).await.unwrap().len(), 1);
+}

@@ -50,11 +50,18 @@ impl ScheduleError {
 /// The least likeness (Jaro-Winkler) worth suggesting: below it, guesses confuse more than help.
 const LIKE_ENOUGH: f64 = 0.75;
 
+/// Longest word for which a meant one is looked for.
+const WORD_MAX: usize = 64;
+
 /// The candidate most like `word`, when one is like enough.
 pub(super) fn closest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
+    // The comparison's cost grows with the square: nobody misspells a name to this length.
+    if word.len() > WORD_MAX {
+        return None;
+    }
     let wanted = word.to_lowercase();
     candidates
         .into_iter()
