@@ -50,9 +50,13 @@ fn hide_in(value: &mut Value, is_parameter: bool) -> bool {
             }
             found
         }
-        Value::Array(items) => items
-            .iter_mut()
-            .fold(false, |found, item| hide_in(item, is_parameter) || found),
+        Value::Array(items) => {
+            let mut found = false;
+            for item in items {
+                found |= hide_in(item, is_parameter);
+            }
+            found
+        }
         _ => false,
     }
 }
