@@ -243,3 +243,11 @@ async fn a_body_of_20_kilobytes_is_refused_before_it_is_sent() {
     assert!(outcome.error("call").starts_with("data: "));
     assert_eq!(sink.count(), 0);
 }
+
+#[test]
+fn of_an_address_only_the_place_is_told() {
+    let whole = "https://user:pass@hooks.example.org:8443/T0/secret?key=1#f";
+    assert_eq!(place_of(whole), "https://hooks.example.org:8443");
+    assert_eq!(place_of("https://a.example/x"), "https://a.example");
+    assert_eq!(place_of("not an address, but a secret"), "");
+}

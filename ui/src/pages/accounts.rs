@@ -95,6 +95,9 @@ fn why(problem: &str, detail: Option<&str>) -> String {
         "account.other" => {
             "You signed in with another account than the one to be connected again. Sign in with that one at the network first."
         }
+        "account.too_many" => {
+            "The workspace has as many accounts as it may have. Remove one first."
+        }
         _ => "",
     };
     if !known.is_empty() {
