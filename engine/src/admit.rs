@@ -137,6 +137,8 @@ impl Engine {
         for admission in admissions {
             self.hand_over_admitted(admission.clone_result(), admission.jobs);
         }
+        // What the transaction woke can be seen from now on; a notice before the commit came too early.
+        self.jobs_changed.notify_one();
     }
 
     /// Tries an event on its candidates.
