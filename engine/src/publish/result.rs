@@ -350,27 +350,8 @@ impl Engine {
         row: PublicationRow,
         reason: &str,
     ) -> Result<(), StoreError> {
-        let now = self.now();
-        let from = row.publication.state;
-        let mut publication = row.publication.clone();
-        publication.state = PublicationState::Cancelled;
-        publication.problem = Some(reason.to_string());
-        let mut tx = self.store.begin().await?;
-        jobs::fence(&mut tx, job).await?;
-        publications::transition(
-            &mut tx,
-            &publication,
-            from,
-            row.publication.epoch,
-            reason,
-            now,
-        )
-        .await?;
-        let admissions = self.after_settled(&mut tx, &publication, now).await?;
-        jobs::finish(&mut tx, job).await?;
-        tx.commit().await?;
-        self.hand_over_all(admissions);
-        Ok(())
+        self.end_as(job, row, PublicationState::Cancelled, reason)
+            .await
     }
 
     /// Only a person can tell.
@@ -380,22 +361,26 @@ impl Engine {
         ready: Ready,
         reason: &str,
     ) -> Result<(), StoreError> {
+        self.end_as(job, ready.row, PublicationState::NeedsReview, reason)
+            .await
+    }
+
+    /// No machine will move it on from this state.
+    async fn end_as(
+        &self,
+        job: &Job,
+        row: PublicationRow,
+        state: PublicationState,
+        reason: &str,
+    ) -> Result<(), StoreError> {
         let now = self.now();
-        let from = ready.row.publication.state;
-        let mut publication = ready.row.publication.clone();
-        publication.state = PublicationState::NeedsReview;
+        let (from, epoch) = (row.publication.state, row.publication.epoch);
+        let mut publication = row.publication;
+        publication.state = state;
         publication.problem = Some(reason.to_string());
         let mut tx = self.store.begin().await?;
         jobs::fence(&mut tx, job).await?;
-        publications::transition(
-            &mut tx,
-            &publication,
-            from,
-            ready.row.publication.epoch,
-            reason,
-            now,
-        )
-        .await?;
+        publications::transition(&mut tx, &publication, from, epoch, reason, now).await?;
         let admissions = self.after_settled(&mut tx, &publication, now).await?;
         jobs::finish(&mut tx, job).await?;
         tx.commit().await?;
