@@ -17,6 +17,7 @@ pub mod problem;
 pub mod publication;
 pub mod rule;
 pub mod run;
+pub mod secret_name;
 pub mod text;
 pub mod time;
 pub mod workspace;

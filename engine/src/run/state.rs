@@ -7,6 +7,7 @@ use so_model::{
     Timestamp,
     event::Event,
     run::{ConditionTrace, Memo, Run, StepOutcome},
+    secret_name::is_secret_name,
 };
 
 use super::walk::Memos;
@@ -124,8 +125,9 @@ impl RunContext {
     }
 }
 
-/// A value as kept in a trace: cut when it is too long.
-pub fn shorten(value: Value) -> Value {
+/// A value as kept in a trace: secrets hidden by the name they stand under, cut when it is too long.
+pub fn shorten(mut value: Value) -> Value {
+    hide_secrets(&mut value, 0);
     let text = value.to_string();
     if text.len() <= TRACE_BYTES_MAX {
         return value;
@@ -137,4 +139,57 @@ pub fn shorten(value: Value) -> Value {
         .last()
         .unwrap_or(0);
     json!({"shortened": true, "bytes": text.len(), "beginning": &text[..cut]})
+}
+
+/// Deepest value looked into; templates yield no deeper one.
+const HIDE_DEPTH_MAX: u32 = 64;
+
+/// Everybody who may see a run may see its trace, and a trace outlives a secret's change.
+fn hide_secrets(value: &mut Value, depth: u32) {
+    if depth > HIDE_DEPTH_MAX {
+        *value = Value::Null;
+        return;
+    }
+    match value {
+        Value::Object(map) => {
+            for (name, inner) in map.iter_mut() {
+                let is_shown = inner.is_null() || inner.is_boolean();
+                if is_secret_name(name) && !is_shown {
+                    *inner = json!("***");
+                } else {
+                    hide_secrets(inner, depth + 1);
+                }
+            }
+        }
+        Value::Array(items) => {
+            for inner in items {
+                hide_secrets(inner, depth + 1);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_hides_what_stands_under_the_name_of_a_secret() {
+        let seen = shorten(json!({
+            "url": "https://example.com", "headers": {"Authorization": "Bearer abc", "accept": "*/*"},
+            "json": [{"api_key": "k", "text": "shown"}]
+        }));
+        assert_eq!(
+            seen,
+            json!({"url": "https://example.com", "headers": {"Authorization": "***", "accept": "*/*"},
+                   "json": [{"api_key": "***", "text": "shown"}]})
+        );
+    }
+
+    #[test]
+    fn a_long_value_is_cut_between_characters() {
+        let seen = shorten(json!({"text": "é".repeat(TRACE_BYTES_MAX)}));
+        assert_eq!(seen["shortened"], true);
+    }
 }

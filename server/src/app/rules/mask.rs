@@ -5,13 +5,10 @@
 //! document, as the author's own could hold a secret in any form.
 
 use serde_json::Value;
-use so_model::{rule::RuleDocument, workspace::Role};
+use so_model::{rule::RuleDocument, secret_name::is_secret_name, workspace::Role};
 
 use super::document::text_of;
-use crate::app::{
-    failure::{Failure, Outcome},
-    webhooks::is_secret_name,
-};
+use crate::app::failure::{Failure, Outcome};
 
 /// Stands for a secret.
 const HIDDEN: &str = "***";

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use so_model::Timestamp;
 
-use super::secret_names::is_secret_name;
 use crate::app::failure::{Failure, Outcome};
+use so_model::secret_name::is_secret_name;
 
 /// Headers and parameters kept with a call.
 const KEPT_MAX: usize = 100;

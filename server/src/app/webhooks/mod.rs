@@ -8,7 +8,6 @@ mod call;
 mod manage;
 mod receive;
 mod scheme;
-mod secret_names;
 
 #[cfg(test)]
 mod tests;
@@ -17,4 +16,3 @@ pub use call::{Call, Payload};
 pub use manage::{change, create, delete, get, list, rotate};
 pub use receive::{CALL_BYTES_MAX, receive};
 pub(crate) use scheme::verification;
-pub(crate) use secret_names::is_secret_name;

@@ -1,6 +1,6 @@
 //! Which names of headers, parameters and keys stand before secrets.
 //!
-//! Owns the one list, for calls that are kept and rules that are shown. Must not know where a name was found.
+//! Owns the one list, for calls that are kept, traces, and rules that are shown. Must not know where a name was found.
 //! Invariant: in doubt a name counts as secret; what is hidden can be looked up, what was shown is known.
 
 /// Parts of a name that make its value a secret, wherever they stand.
@@ -13,18 +13,19 @@ const PARTS: &[&str] = &[
     "apikey",
     "password",
     "passwd",
-    "auth",
     "credential",
 ];
 /// Words of a name that do so only as a whole: `sig` is one, `design` is none.
-const WORDS: &[&str] = &["key", "sig", "pass", "pwd", "session", "sid"];
+const WORDS: &[&str] = &[
+    "key", "sig", "pass", "pwd", "session", "sid", "auth", "oauth",
+];
 /// Names that do so only as they are: `code` comes back from sign-ins, `country_code` is something else.
 const WHOLE: &[&str] = &["code"];
 /// Names that look secret and are not: they tell calls apart and prove nothing.
 const KNOWN: &[&str] = &["idempotency-key"];
 
 /// Whether the value under a name is a secret.
-pub(crate) fn is_secret_name(name: &str) -> bool {
+pub fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
     if KNOWN.contains(&name.as_str()) {
         return false;
@@ -68,6 +69,7 @@ mod tests {
             "design",
             "keyword",
             "passenger",
+            "author",
             "title",
             "idempotency-key",
         ] {
