@@ -301,4 +301,30 @@ mod tests {
         assert_eq!(normalise(sent), normalise(seen));
         assert_ne!(normalise("Hello"), normalise("Hello!"));
     }
+
+    /// Unicode's own break test, where the environment says it lies; see `.ci/run`.
+    #[test]
+    fn graphemes_are_counted_as_unicode_counts_them() {
+        let Some(folder) = std::env::var_os("CONFORMANCE_DIR") else {
+            eprintln!(
+                "SKIPPED graphemes_are_counted_as_unicode_counts_them: CONFORMANCE_DIR is not set"
+            );
+            return;
+        };
+        let path = std::path::Path::new(&folder).join("graphemes.jsonl");
+        let cases = std::fs::read_to_string(path).unwrap();
+        let mut wrong = Vec::new();
+        for line in cases.lines() {
+            let case: serde_json::Value = serde_json::from_str(line).unwrap();
+            // Cases that Unicode 17's file does not have, or counts otherwise, are ahead of our tables.
+            if case["in_unicode_17_file"] != "same" || case["in_unicode_15_file"] != "same" {
+                continue;
+            }
+            let used = units(TextUnit::Graphemes, case["text"].as_str().unwrap());
+            if Some(used as u64) != case["count"].as_u64() {
+                wrong.push(case["id"].to_string());
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
 }

@@ -43,11 +43,7 @@ pub fn status_bytes(pid: u32, name: &str) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     text.lines()
         .find_map(|line| line.strip_prefix(name))
-        .and_then(|rest| {
-            rest.split_whitespace()
-                .nth(1)
-                .or_else(|| rest.split_whitespace().next())
-        })
+        .and_then(|rest| rest.split_whitespace().next())
         .and_then(|number| number.parse::<u64>().ok())
         .unwrap_or(0)
         * 1024
