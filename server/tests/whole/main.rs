@@ -9,6 +9,7 @@ mod commands;
 mod crashes;
 mod desk;
 mod feeds;
+mod many;
 mod networks;
 mod newcomer;
 mod site;
