@@ -181,12 +181,16 @@ fn install(packages: &[&str]) -> anyhow::Result<()> {
         );
     }
     say(&format!("installing {list}"));
-    run(
+    // Another installer may be refreshing the lists at this moment; the lists as they are may do.
+    if let Err(error) = run(
         Command::new("apt-get").args(["update", "-qq"]),
         "refresh the package lists",
-    )?;
+    ) {
+        say(&format!("{error:#}"));
+    }
     run(
         Command::new("apt-get")
+            .args(["-o", "DPkg::Lock::Timeout=300"])
             .args(["install", "-y", "-qq", "--no-install-recommends"])
             .args(packages)
             .stdout(Stdio::null()),
