@@ -96,7 +96,7 @@ pub async fn replay(engine: &Engine) -> Result<usize, StoreError> {
                     | PublicationState::NeedsReview
             )
         {
-            let admissions = engine
+            let stored = engine
                 .write_confirmed(
                     &mut tx,
                     &row,
@@ -106,7 +106,16 @@ pub async fn replay(engine: &Engine) -> Result<usize, StoreError> {
                     line.extra,
                     now,
                 )
-                .await?;
+                .await;
+            let admissions = match stored {
+                Ok(admissions) => admissions,
+                Err(error) if error.is_transient() => return Err(error),
+                // Such as an id that another publication is bound to by now: reconciliation decides.
+                Err(error) => {
+                    tracing::error!(publication.id = %line.publication, %error, "a spilled outcome is skipped");
+                    continue;
+                }
+            };
             tx.commit().await?;
             engine.hand_over_all(admissions);
             replayed += 1;

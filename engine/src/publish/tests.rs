@@ -405,3 +405,27 @@ async fn a_publication_held_for_an_account_that_works_again_is_not_forgotten() {
     world.settle().await;
     assert_eq!(world.find_post(post).await.state, PostState::Published);
 }
+
+#[tokio::test]
+async fn a_spilled_outcome_that_cannot_be_true_stops_nobody() {
+    let mut world = World::new().await;
+    let first = publish(&mut world, Content::status("First")).await;
+    world.network.then(Behaviour::LoseRequest);
+    let second = world.post(Content::status("Second"), None).await;
+    world.event("test.happened", json!({"post": second})).await;
+    world.settle().await;
+    let publication = parts(&world, second).await.remove(0);
+    let mut reader = world.engine.store.clone();
+    let open = attempts::find_open(&mut reader, world.workspace, publication.id)
+        .await
+        .unwrap()
+        .unwrap();
+    // The id is bound to the first post.
+    let line = json!({"workspace": world.workspace, "publication": publication.id, "attempt": open.id,
+        "remote_id": parts(&world, first).await[0].remote_id, "remote_url": null, "extra": null});
+    std::fs::write(world.spill_file(), format!("{line}\n")).unwrap();
+    world.crash_and_restart().await;
+    world.pass(15 * MINUTE).await;
+    assert_eq!(world.find_post(second).await.state, PostState::Published);
+    assert_eq!(world.network.texts(), ["First", "Second"]);
+}
