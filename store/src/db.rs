@@ -14,6 +14,7 @@ use sqlx::{
 
 use crate::{
     Result, StoreError,
+    seam::Seam,
     sqlite::{SqliteTx, Writer},
     value::{Args, Row, Value},
 };
@@ -93,7 +94,8 @@ impl Store {
     /// Opens the database and brings its schema up to date.
     pub async fn open(options: &StoreOptions) -> Result<Self> {
         if let Some(path) = options.url.strip_prefix("sqlite:") {
-            Self::open_sqlite(path).await
+            // FULL: an intent that was answered must survive a power cut.
+            Self::open_sqlite(path, SqliteSynchronous::Full, Seam::default()).await
         } else if options.url.starts_with("postgres://") || options.url.starts_with("postgresql://")
         {
             Self::open_postgres(options).await
@@ -104,14 +106,23 @@ impl Store {
         }
     }
 
-    async fn open_sqlite(path: &str) -> Result<Self> {
+    /// A SQLite file under a simulation, which cuts no power: nothing is synced.
+    #[cfg(any(debug_assertions, feature = "failpoints"))]
+    pub async fn open_simulated(
+        path: &std::path::Path,
+        interposed: std::sync::Arc<dyn crate::Interpose>,
+    ) -> Result<Self> {
+        let path = path.display().to_string();
+        Self::open_sqlite(&path, SqliteSynchronous::Off, Seam::with(interposed)).await
+    }
+
+    async fn open_sqlite(path: &str, synchronous: SqliteSynchronous, seam: Seam) -> Result<Self> {
         let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            // FULL: an intent that was answered must survive a power cut.
-            .synchronous(SqliteSynchronous::Full)
+            .synchronous(synchronous)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             .pragma("wal_autocheckpoint", "2000")
@@ -127,7 +138,7 @@ impl Store {
             .connect_with(options.read_only(true).create_if_missing(false))
             .await?;
         Ok(Self::Sqlite {
-            writer: Writer::new(connection),
+            writer: Writer::new(connection, seam),
             readers,
             path,
         })
@@ -331,7 +342,10 @@ impl Sql for Store {
     }
     async fn all(&mut self, sql: &'static str, args: Args) -> Result<Vec<Row>> {
         Ok(match self {
-            Self::Sqlite { readers, .. } => {
+            Self::Sqlite {
+                writer, readers, ..
+            } => {
+                writer.seam.before_read()?;
                 let rows = bind!(sql, args).fetch_all(&*readers).await?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
@@ -343,10 +357,15 @@ impl Sql for Store {
     }
     async fn one(&mut self, sql: &'static str, args: Args) -> Result<Option<Row>> {
         Ok(match self {
-            Self::Sqlite { readers, .. } => bind!(sql, args)
-                .fetch_optional(&*readers)
-                .await?
-                .map(Row::Sqlite),
+            Self::Sqlite {
+                writer, readers, ..
+            } => {
+                writer.seam.before_read()?;
+                bind!(sql, args)
+                    .fetch_optional(&*readers)
+                    .await?
+                    .map(Row::Sqlite)
+            }
             Self::Postgres(pool) => bind!(sql, args)
                 .fetch_optional(&*pool)
                 .await?

@@ -16,6 +16,7 @@
 mod db;
 mod dialect;
 mod error;
+mod seam;
 mod sqlite;
 mod value;
 
@@ -25,6 +26,8 @@ pub mod vault;
 pub use db::{Backend, Page, Sql, Store, StoreOptions, Tx};
 pub use error::StoreError;
 pub use repo::*;
+#[cfg(any(debug_assertions, feature = "failpoints"))]
+pub use seam::Interpose;
 pub use value::{Args, Row, Value};
 
 /// Result of every call to the store.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
-use crate::{Result, StoreError};
+use crate::{Result, StoreError, seam::Seam};
 
 /// Transactions that share one sync at the most; bounds how long the first waits.
 const BATCH_MAX: usize = 256;
@@ -22,7 +22,10 @@ type Synced = std::result::Result<(), String>;
 
 /// The writer. Whoever holds a transaction and begins a second one waits for itself.
 #[derive(Clone)]
-pub struct Writer(Arc<Mutex<Shared>>);
+pub struct Writer {
+    shared: Arc<Mutex<Shared>>,
+    pub(crate) seam: Seam,
+}
 
 struct Shared {
     connection: SqliteConnection,
@@ -39,18 +42,23 @@ pub struct SqliteTx {
 }
 
 impl Writer {
-    pub(crate) fn new(connection: SqliteConnection) -> Self {
-        Self(Arc::new(Mutex::new(Shared {
+    pub(crate) fn new(connection: SqliteConnection, seam: Seam) -> Self {
+        let shared = Shared {
             connection,
             is_begun: false,
             is_savepoint_open: false,
             is_closed: false,
             waiting: Vec::new(),
-        })))
+        };
+        Self {
+            shared: Arc::new(Mutex::new(shared)),
+            seam,
+        }
     }
 
     pub(crate) async fn begin(&self) -> Result<SqliteTx> {
-        let guard = self.0.clone().lock_owned().await;
+        self.seam.before_begin().await?;
+        let guard = self.shared.clone().lock_owned().await;
         let writer = self.clone();
         to_its_end(async move {
             let mut tx = SqliteTx { writer, guard };
@@ -61,7 +69,7 @@ impl Writer {
     }
 
     pub(crate) async fn close(&self) -> Result<()> {
-        let mut guard = self.0.clone().lock_owned().await;
+        let mut guard = self.shared.clone().lock_owned().await;
         to_its_end(async move {
             if guard.is_closed {
                 return Ok(());
@@ -141,7 +149,10 @@ impl SqliteTx {
     }
 
     pub(crate) async fn commit(self) -> Result<()> {
-        to_its_end(self.join_batch()).await
+        let seam = self.writer.seam.clone();
+        seam.before_commit().await?;
+        to_its_end(self.join_batch()).await?;
+        seam.after_commit().await
     }
 
     async fn join_batch(mut self) -> Result<()> {
@@ -155,7 +166,7 @@ impl SqliteTx {
         tokio::select! {
             biased;
             answer = &mut synced => read_answer(answer),
-            mut guard = self.writer.0.lock() => {
+            mut guard = self.writer.shared.lock() => {
                 if let Ok(answer) = synced.try_recv() {
                     return read_answer(Ok(answer));
                 }

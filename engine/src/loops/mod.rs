@@ -15,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use pulse::{Counters, LoopName, Pulse};
 pub use timers::{TIMER_POST, TIMER_QUEUE, TIMER_RECURRENCE, TIMER_RULE, sync_rule_timers};
 
-use crate::engine::{Engine, HandedReceiver};
+use crate::engine::{Engine, Handed, HandedReceiver};
 
 /// Running loops.
 pub struct Loops {
@@ -48,6 +48,13 @@ pub async fn start(
         stop,
         handles,
     })
+}
+
+/// The next job handed over in memory, for whoever drives an engine turn by turn.
+pub fn next_handed(engine: &Engine, receiver: &mut HandedReceiver) -> Option<Handed> {
+    let handed = receiver.try_recv().ok()?;
+    engine.taken();
+    Some(handed)
 }
 
 impl Loops {

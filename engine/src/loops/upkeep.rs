@@ -57,7 +57,8 @@ impl Engine {
         Ok(())
     }
 
-    async fn upkeep(&self, ticks: u64) -> Result<(), StoreError> {
+    /// One turn of the upkeep loop; leases are seen to in turn 0 and every so many after it.
+    pub async fn upkeep(&self, ticks: u64) -> Result<(), StoreError> {
         let now = self.now();
         // Three renewals within a lease: two may be missed.
         let renew_every = (self.config.lease / (3 * SECOND))
