@@ -8,4 +8,5 @@
 pub mod browser;
 pub mod counterpart;
 pub mod postgres;
+pub mod power;
 pub mod product;
