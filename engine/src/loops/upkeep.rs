@@ -88,7 +88,7 @@ impl Engine {
         }
         let mut tx = self.store.begin().await?;
         if jobs::rescue(&mut tx, now).await? > 0 {
-            self.jobs_changed.notify_one();
+            self.jobs_changed.ring();
         }
         tx.commit().await
     }
@@ -104,13 +104,15 @@ impl Engine {
             return Ok(0);
         }
         let mut handed = Vec::new();
-        for event in &left {
-            handed.extend(self.decide_all(&mut tx, event, now).await?);
+        let mut decided = 0;
+        for event in left.into_iter().map(std::sync::Arc::new) {
+            handed.extend(self.decide_all(&mut tx, &event, now).await?);
             events::mark_decided(&mut tx, event.id).await?;
+            decided += 1;
         }
         tx.commit().await?;
         self.hand_over(handed);
-        Ok(left.len())
+        Ok(decided)
     }
 
     /// Removes what is older than the retention, a batch at a time.
@@ -141,8 +143,7 @@ impl Engine {
         let mut done = 0;
         for _ in 0..10_000 {
             let mut moved = self.fire_timers().await? > 0;
-            while let Ok(handed) = receiver.try_recv() {
-                self.taken();
+            while let Some(handed) = receiver.try_recv() {
                 self.carry_out(handed).await;
                 done += 1;
                 moved = true;

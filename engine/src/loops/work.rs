@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
-use so_model::time::SECOND;
+use so_model::{id::WorkspaceId, time::SECOND};
 use so_store::{StoreError, jobs};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::LoopName;
@@ -19,26 +19,36 @@ use crate::{
 const POLL: Duration = Duration::from_millis(500);
 /// Rows claimed in one transaction.
 const CLAIM_MAX: usize = 64;
+/// How long a look waits while every workspace with due work has its share of places.
+const SHARE_WAIT: Duration = Duration::from_millis(20);
 /// Longest sleep before a database that is away is tried again.
 const AWAY: Duration = Duration::from_secs(1);
 
-/// Both sources side by side: a stream of fresh work must not starve retries and delays.
+/// All sources side by side: a stream of fresh work must not starve retries and delays, nor runs the publishing.
 pub(super) async fn run(
     engine: Engine,
     receiver: HandedReceiver,
     tracker: TaskTracker,
     stop: CancellationToken,
 ) {
-    let crew = Crew {
+    let crew = |kind| Crew {
+        kind,
         places: Arc::new(Semaphore::new(engine.config.workers)),
-        engine,
-        tracker,
-        stop,
+        engine: engine.clone(),
+        tracker: tracker.clone(),
+        stop: stop.clone(),
     };
-    tokio::join!(crew.work_handed(receiver), crew.work_rows());
+    let (runs, publishing) = (crew(JOB_RUN), crew(JOB_PUBLICATION));
+    tokio::join!(
+        runs.work_handed(receiver),
+        runs.work_rows(),
+        publishing.work_rows()
+    );
 }
 
+/// Who works on one kind of jobs, with places of its own.
 struct Crew {
+    kind: &'static str,
     engine: Engine,
     places: Arc<Semaphore>,
     tracker: TaskTracker,
@@ -57,9 +67,11 @@ impl Crew {
 
     fn begin(&self, handed: Handed, place: OwnedSemaphorePermit) {
         let engine = self.engine.clone();
+        // Publishing has places of its own and counts no share of the runs'.
+        let share = (self.kind == JOB_RUN).then(|| engine.handed.occupy(handed.job.workspace));
         self.tracker.spawn(async move {
             engine.carry_out(handed).await;
-            drop(place);
+            drop((place, share));
         });
     }
 
@@ -72,26 +84,25 @@ impl Crew {
                 handed = receiver.recv() => handed,
             };
             let Some(handed) = handed else { break };
-            self.engine.taken();
             match self.place().await {
                 Some(place) => self.begin(handed, place),
                 None => self.engine.release(&handed).await,
             }
         }
         // Claimed at birth but not begun: still leased rows, freed for the next process.
-        receiver.close();
-        while let Some(handed) = receiver.recv().await {
-            self.engine.taken();
+        for handed in receiver.close() {
             self.engine.release(&handed).await;
         }
     }
 
     async fn work_rows(&self) {
+        let mut bell = self.engine.jobs_changed.listen();
+        let mut turn = Turn::default();
         loop {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                () = wait_for_rows(&self.engine) => {}
+                () = self.wait_for_rows(&mut bell, &turn) => {}
             }
             let Some(first) = self.place().await else {
                 return;
@@ -102,7 +113,11 @@ impl Crew {
             {
                 places.push(place);
             }
-            match self.engine.claim_jobs(places.len()).await {
+            match self
+                .engine
+                .claim_in_turn(self.kind, places.len(), &mut turn)
+                .await
+            {
                 Ok(claimed) => {
                     self.engine.pulse.beat(LoopName::Work, self.engine.now());
                     let mut places = places.into_iter();
@@ -124,51 +139,135 @@ impl Crew {
             }
         }
     }
-}
 
-/// Returns when a row is due. A look costs a read; only then a claim writes.
-async fn wait_for_rows(engine: &Engine) {
-    loop {
-        let due = match jobs::next_due(&mut engine.store.clone()).await {
-            Ok(due) => due,
-            Err(error) => {
-                tracing::warn!(%error, "jobs cannot be read");
-                tokio::time::sleep(AWAY).await;
-                continue;
-            }
-        };
-        let now = engine.now();
-        if due.is_some_and(|due| due <= now) {
-            return;
+    /// Returns when a row is due. A look costs a read; only then a claim writes.
+    async fn wait_for_rows(&self, bell: &mut watch::Receiver<()>, turn: &Turn) {
+        let engine = &self.engine;
+        if turn.all_have_their_share {
+            // Everything due belongs to workspaces that use up their share: a place must be freed first.
+            tokio::time::sleep(SHARE_WAIT).await;
         }
-        engine.pulse.beat(LoopName::Work, now);
-        let sleep = due.map_or(POLL, |due| {
-            Duration::from_micros(u64::try_from(due.since(now)).unwrap_or(0)).min(POLL)
-        });
-        tokio::select! {
-            () = engine.jobs_changed.notified() => {}
-            () = tokio::time::sleep(sleep) => {}
+        loop {
+            bell.borrow_and_update();
+            let due = match jobs::next_due(&mut engine.store.clone(), self.kind).await {
+                Ok(due) => due,
+                Err(error) => {
+                    tracing::warn!(%error, "jobs cannot be read");
+                    tokio::time::sleep(AWAY).await;
+                    continue;
+                }
+            };
+            let now = engine.now();
+            if due.is_some_and(|due| due <= now) {
+                return;
+            }
+            engine.pulse.beat(LoopName::Work, now);
+            let sleep = due.map_or(POLL, |due| {
+                Duration::from_micros(u64::try_from(due.since(now)).unwrap_or(0)).min(POLL)
+            });
+            tokio::select! {
+                // The sender lives as long as the engine.
+                _ = bell.changed() => {}
+                () = tokio::time::sleep(sleep) => {}
+            }
         }
     }
 }
 
+/// Whose turn it is when more is due than can be claimed.
+#[derive(Debug, Default)]
+pub struct Turn {
+    /// The last workspace of the former claim.
+    after: String,
+    /// Nothing could be claimed although something was due.
+    all_have_their_share: bool,
+}
+
 impl Engine {
-    /// Claims jobs that are due.
+    /// Claims jobs that are due, of every kind.
     pub async fn claim_jobs(&self, limit: usize) -> Result<Vec<Handed>, StoreError> {
+        let mut claimed = Vec::new();
+        for kind in [JOB_RUN, JOB_PUBLICATION] {
+            let mut turn = Turn::default();
+            claimed.extend(self.claim_in_turn(kind, limit, &mut turn).await?);
+        }
+        Ok(claimed)
+    }
+
+    /// Claims due jobs of a kind. If not all can be had, workspaces take turns.
+    pub(crate) async fn claim_in_turn(
+        &self,
+        kind: &'static str,
+        limit: usize,
+        turn: &mut Turn,
+    ) -> Result<Vec<Handed>, StoreError> {
         let now = self.now();
-        let until = now.plus(self.config.lease);
-        let mut tx = self.store.begin().await?;
         let limit = i64::try_from(limit).unwrap_or(1);
-        let claimed = jobs::claim(&mut tx, now, &self.config.owner, until, limit).await?;
+        let mut reader = self.store.clone();
+        let due = jobs::count_due(&mut reader, kind, now, limit + 1).await?;
+        turn.all_have_their_share = false;
+        if due == 0 {
+            return Ok(Vec::new());
+        }
+        let until = now.plus(self.config.lease);
+        let owner = &self.config.owner;
+        let mut claimed = Vec::new();
+        let mut tx = self.store.begin().await?;
+        // At least half of the places are free, and all that is due has room in that half.
+        let half = i64::try_from(self.config.workers / 2).unwrap_or(1);
+        if due <= limit.min(half) && limit >= half {
+            claimed = jobs::claim(&mut tx, kind, now, owner, until, limit).await?;
+        } else {
+            for (workspace, share) in self.shares(kind, limit, turn).await? {
+                claimed.extend(
+                    jobs::claim_of(&mut tx, kind, workspace, now, owner, until, share).await?,
+                );
+            }
+            turn.all_have_their_share = claimed.is_empty();
+        }
         if claimed.is_empty() {
             tx.rollback().await?;
         } else {
+            crate::failpoint::hit("claim.commit");
             tx.commit().await?;
         }
         Ok(claimed
             .into_iter()
             .map(|job| Handed { job, fresh: None })
             .collect())
+    }
+
+    /// How many jobs of which workspace are to be claimed next.
+    async fn shares(
+        &self,
+        kind: &'static str,
+        limit: i64,
+        turn: &mut Turn,
+    ) -> Result<Vec<(WorkspaceId, i64)>, StoreError> {
+        let now = self.now();
+        let mut reader = self.store.clone();
+        let mut waiting = jobs::workspaces_due(&mut reader, kind, &turn.after, now, limit).await?;
+        if i64::try_from(waiting.len()).unwrap_or(limit) < limit && !turn.after.is_empty() {
+            // The round is over; the rest of this claim belongs to the next one.
+            for workspace in jobs::workspaces_due(&mut reader, kind, "", now, limit).await? {
+                if !waiting.contains(&workspace) {
+                    waiting.push(workspace);
+                }
+            }
+            waiting.truncate(usize::try_from(limit).unwrap_or(1));
+        }
+        turn.after = waiting.last().map_or_else(String::new, ToString::to_string);
+        let count = i64::try_from(waiting.len()).unwrap_or(1).max(1);
+        let each = (limit / count).max(1);
+        let shares = waiting.into_iter().filter_map(|workspace| {
+            let left = match kind {
+                JOB_RUN => self.handed.share_left(workspace),
+                _ => self.config.share(),
+            };
+            let share = each.min(i64::try_from(left).unwrap_or(each));
+            (share > 0).then_some((workspace, share))
+        });
+        Ok(shares.collect())
     }
 
     /// Carries out one job; an error puts it back.

@@ -104,7 +104,7 @@ impl Engine {
         let mut tx = self.store.begin().await?;
         jobs::put_off(&mut tx, job, at, Some(reason)).await?;
         tx.commit().await?;
-        self.jobs_changed.notify_one();
+        self.jobs_changed.ring();
         Ok(())
     }
 
@@ -186,7 +186,7 @@ impl Engine {
         }
         tx.commit().await?;
         self.hand_over_all(admissions);
-        self.jobs_changed.notify_one();
+        self.jobs_changed.ring();
         Ok(())
     }
 }

@@ -114,7 +114,7 @@ impl Engine {
         });
         jobs::put_off(&mut tx, job, at.max(now), Some(note)).await?;
         tx.commit().await?;
-        self.jobs_changed.notify_one();
+        self.jobs_changed.ring();
         self.announce(publication.workspace, "post", publication.post);
         Ok(())
     }
@@ -239,7 +239,7 @@ impl Engine {
                     error.retry_after,
                 );
                 jobs::put_off(&mut tx, job, now.plus(delay), Some(&error.message)).await?;
-                self.jobs_changed.notify_one();
+                self.jobs_changed.ring();
             }
             PortErrorClass::Content | PortErrorClass::Transient => {
                 publication.state = PublicationState::Failed;
@@ -337,7 +337,7 @@ impl Engine {
                 jobs::finish(tx, job).await
             }
             Some(AccountState::Active | AccountState::Removed) | None => {
-                self.jobs_changed.notify_one();
+                self.jobs_changed.ring();
                 jobs::put_off(tx, job, now, None).await
             }
         }
@@ -420,7 +420,7 @@ impl Engine {
                 now,
             )
             .await?;
-            self.jobs_changed.notify_one();
+            self.jobs_changed.ring();
         }
         let is_open = |other: &Publication| !other.state.is_settled();
         let waits_behind_doubt = |other: &Publication| {

@@ -257,7 +257,7 @@ impl Engine {
         publications::save_progress(&mut tx, publication, publication.epoch, now).await?;
         if after > 0 {
             jobs::put_off(&mut tx, job, now.plus(after), None).await?;
-            self.jobs_changed.notify_one();
+            self.jobs_changed.ring();
         }
         tx.commit().await?;
         ready.work.publication = ready.row.publication.clone();
