@@ -3,7 +3,7 @@
 //! Invariant: a line is synced to disk before the error is passed on, and is
 //! replayed before any publication is touched again.
 
-use std::io::Write as _;
+use std::{io::Write as _, path::Path};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,7 +13,7 @@ use so_model::{
 };
 use so_store::{StoreError, attempts, publications};
 
-use crate::engine::Engine;
+use crate::{engine::Engine, failpoint};
 
 #[derive(Serialize, Deserialize)]
 struct Line {
@@ -52,10 +52,18 @@ pub(super) fn append(
             .append(true)
             .open(path)?;
         let text = serde_json::to_string(&line).map_err(std::io::Error::other)?;
-        file.write_all(format!("{text}\n").as_bytes())?;
-        file.sync_all()
+        // A line before it that was cut short must not swallow this one.
+        file.write_all(format!("\n{text}\n").as_bytes())?;
+        file.sync_all()?;
+        // A file of which the folder does not know yet is gone after a power cut.
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     };
-    write().is_ok()
+    let is_kept = write().is_ok();
+    failpoint::hit("spill");
+    is_kept
 }
 
 /// Writes kept outcomes into the database; answers how many there were.
@@ -70,7 +78,7 @@ pub async fn replay(engine: &Engine) -> Result<usize, StoreError> {
         if !aside.exists() && std::fs::rename(&path, &aside).is_err() {
             return Ok(0);
         }
-        match std::fs::read_to_string(&aside) {
+        match std::fs::read(&aside) {
             Ok(text) => text,
             Err(_) => return Ok(0),
         }
@@ -78,8 +86,8 @@ pub async fn replay(engine: &Engine) -> Result<usize, StoreError> {
     let mut replayed = 0;
     // A line cut short by a crash says nothing; its publication is reconciled instead.
     for line in text
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Line>(line).ok())
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<Line>(line).ok())
     {
         let now = engine.now();
         let mut tx = engine.store.begin().await?;
