@@ -65,6 +65,16 @@ impl StoreOptions {
     }
 }
 
+/// FULL: an intent that was answered must survive a power cut.
+fn durability() -> SqliteSynchronous {
+    // The power-cut drill's control: it must see what less than that loses.
+    #[cfg(any(debug_assertions, feature = "failpoints"))]
+    if std::env::var_os("SO_DRILL_SYNCHRONOUS").is_some_and(|value| value == "normal") {
+        return SqliteSynchronous::Normal;
+    }
+    SqliteSynchronous::Full
+}
+
 /// An open database. Cheap to clone; as `Sql` it reads.
 #[derive(Clone)]
 pub enum Store {
@@ -94,8 +104,7 @@ impl Store {
     /// Opens the database and brings its schema up to date.
     pub async fn open(options: &StoreOptions) -> Result<Self> {
         if let Some(path) = options.url.strip_prefix("sqlite:") {
-            // FULL: an intent that was answered must survive a power cut.
-            Self::open_sqlite(path, SqliteSynchronous::Full, Seam::default()).await
+            Self::open_sqlite(path, durability(), Seam::default()).await
         } else if options.url.starts_with("postgres://") || options.url.starts_with("postgresql://")
         {
             Self::open_postgres(options).await
