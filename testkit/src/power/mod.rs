@@ -20,7 +20,7 @@ use std::{
 };
 
 pub use disk::SmallDisk;
-pub use replay::{Cut, Lost};
+pub use replay::{Cut, Dice, Lost};
 
 use crate::counterpart::Unavailable;
 
