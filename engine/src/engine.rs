@@ -339,7 +339,9 @@ impl Engine {
     pub async fn ingest(&self, event: NewEvent) -> Result<crate::admit::Admitted, StoreError> {
         let mut tx = self.store.begin().await?;
         let admitted = self.admit(&mut tx, event).await?;
+        crate::failpoint::hit("ingest.commit");
         tx.commit().await?;
+        crate::failpoint::hit("K16");
         self.hand_over_admitted(admitted.clone_result(), admitted.jobs);
         Ok(admitted.result)
     }

@@ -49,6 +49,7 @@ impl Engine {
         if self.config.is_alone {
             let mut tx = self.store.begin().await?;
             let freed = jobs::rescue_all(&mut tx).await?;
+            crate::failpoint::hit("recover.commit");
             tx.commit().await?;
             if freed > 0 {
                 tracing::info!(freed, "jobs of the process before this one go on");
@@ -84,12 +85,14 @@ impl Engine {
             for job in batch {
                 jobs::extend(&mut tx, job, until).await?;
             }
+            crate::failpoint::hit("lease.renew.commit");
             tx.commit().await?;
         }
         let mut tx = self.store.begin().await?;
         if jobs::rescue(&mut tx, now).await? > 0 {
             self.jobs_changed.notify_one();
         }
+        crate::failpoint::hit("lease.rescue.commit");
         tx.commit().await
     }
 
@@ -108,6 +111,7 @@ impl Engine {
             handed.extend(self.decide_all(&mut tx, event, now).await?);
             events::mark_decided(&mut tx, event.id).await?;
         }
+        crate::failpoint::hit("left_over.commit");
         tx.commit().await?;
         self.hand_over(handed);
         Ok(left.len())
@@ -123,6 +127,7 @@ impl Engine {
             let runs = runs::prune(&mut tx, before, PRUNE_BATCH).await?;
             let events = events::prune(&mut tx, before, PRUNE_BATCH).await?;
             let keys = rule_keys::prune(&mut tx, now).await?;
+            crate::failpoint::hit("prune.commit");
             tx.commit().await?;
             removed += runs + events + keys;
             if runs + events < PRUNE_BATCH as u64 {

@@ -163,6 +163,7 @@ impl Engine {
         if claimed.is_empty() {
             tx.rollback().await?;
         } else {
+            crate::failpoint::hit("job.claim.commit");
             tx.commit().await?;
         }
         Ok(claimed
@@ -211,6 +212,7 @@ impl Engine {
         }
         let mut tx = self.store.begin().await?;
         jobs::put_back(&mut tx, job, self.now().plus(delay), problem).await?;
+        crate::failpoint::hit("job.put_back.commit");
         tx.commit().await
     }
 
@@ -227,6 +229,7 @@ impl Engine {
         let release = async {
             let mut tx = self.store.begin().await?;
             jobs::put_off(&mut tx, &handed.job, self.now(), None).await?;
+            crate::failpoint::hit("job.release.commit");
             tx.commit().await
         };
         if let Err(error) = release.await {

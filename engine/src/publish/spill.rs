@@ -124,6 +124,7 @@ pub async fn replay(engine: &Engine) -> Result<usize, StoreError> {
                     continue;
                 }
             };
+            failpoint::hit("spill.replay.commit");
             tx.commit().await?;
             engine.hand_over_all(admissions);
             replayed += 1;

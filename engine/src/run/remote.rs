@@ -68,6 +68,7 @@ impl Engine {
         if !so_store::runs::is_active(&mut reader, cx.run.workspace, cx.run.id).await? {
             let mut tx = self.store.begin().await?;
             jobs::finish(&mut tx, job).await?;
+            failpoint::hit("remote.cancelled.commit");
             tx.commit().await?;
             return Ok(false);
         }
@@ -90,6 +91,7 @@ impl Engine {
             jobs::fence(&mut tx, job).await?;
             self.put(&mut tx, cx, begun(path, step, attempt, now))
                 .await?;
+            failpoint::hit("remote.intent.commit");
             tx.commit().await?;
         }
         failpoint::hit("remote.before");
@@ -113,6 +115,7 @@ impl Engine {
                 let goes_on = self
                     .settle(&mut tx, job, cx, after, now, &mut outbox)
                     .await?;
+                failpoint::hit("remote.done.commit");
                 tx.commit().await?;
                 self.hand_over_all(outbox.admissions);
                 self.announce(cx.run.workspace, "run", cx.run.id);
@@ -197,6 +200,7 @@ impl Engine {
         let goes_on = self
             .settle(&mut tx, job, cx, after, self.now(), &mut outbox)
             .await?;
+        failpoint::hit("remote.failed.commit");
         tx.commit().await?;
         self.hand_over_all(outbox.admissions);
         self.announce(cx.run.workspace, "run", cx.run.id);

@@ -55,7 +55,9 @@ pub async fn receive(app: &App, token: &str, call: &Call) -> Outcome<Accepted> {
     if admission.result.is_new {
         hooks::save_sample(&mut tx, hook.workspace, hook.id, &sample, now).await?;
     }
+    so_engine::failpoint::hit("hook.commit");
     tx.commit().await?;
+    so_engine::failpoint::hit("K16");
     app.engine.hand_over_all(vec![admission]);
     Ok(accepted)
 }
