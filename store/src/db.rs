@@ -17,6 +17,7 @@ use crate::{
     seam::Seam,
     sqlite::{SqliteTx, Writer},
     value::{Args, Row, Value},
+    wal,
 };
 
 static SQLITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite");
@@ -135,6 +136,8 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             .pragma("wal_autocheckpoint", "2000")
+            // A log that grew while somebody read for long gives its space back.
+            .pragma("journal_size_limit", wal::KEPT_BYTES.to_string())
             .statement_cache_capacity(300);
         let mut connection = SqliteConnection::connect_with(&options).await?;
         SQLITE_MIGRATIONS
@@ -147,7 +150,7 @@ impl Store {
             .connect_with(options.read_only(true).create_if_missing(false))
             .await?;
         Ok(Self::Sqlite {
-            writer: Writer::new(connection, seam),
+            writer: Writer::new(connection, seam, &path, BUSY_TIMEOUT),
             readers,
             path,
         })
@@ -270,7 +273,10 @@ impl Tx {
     }
     async fn simple(&mut self, sql: &'static str) -> Result<()> {
         match self {
-            Self::Sqlite(tx) => tx.connection().execute(sql).await.map(|_| ())?,
+            Self::Sqlite(tx) => {
+                let done = tx.connection()?.execute(sql).await;
+                tx.checked(done).map(|_| ())?;
+            }
             Self::Postgres(tx) => tx.execute(sql).await.map(|_| ())?,
         }
         Ok(())
@@ -312,8 +318,8 @@ impl Sql for Tx {
     async fn all(&mut self, sql: &'static str, args: Args) -> Result<Vec<Row>> {
         Ok(match self {
             Self::Sqlite(tx) => {
-                let rows = bind!(sql, args).fetch_all(tx.connection()).await?;
-                rows.into_iter().map(Row::Sqlite).collect()
+                let rows = bind!(sql, args).fetch_all(tx.connection()?).await;
+                tx.checked(rows)?.into_iter().map(Row::Sqlite).collect()
             }
             Self::Postgres(tx) => {
                 let rows = bind!(sql, args).fetch_all(&mut **tx).await?;
@@ -323,10 +329,10 @@ impl Sql for Tx {
     }
     async fn one(&mut self, sql: &'static str, args: Args) -> Result<Option<Row>> {
         Ok(match self {
-            Self::Sqlite(tx) => bind!(sql, args)
-                .fetch_optional(tx.connection())
-                .await?
-                .map(Row::Sqlite),
+            Self::Sqlite(tx) => {
+                let row = bind!(sql, args).fetch_optional(tx.connection()?).await;
+                tx.checked(row)?.map(Row::Sqlite)
+            }
             Self::Postgres(tx) => bind!(sql, args)
                 .fetch_optional(&mut **tx)
                 .await?
@@ -335,10 +341,10 @@ impl Sql for Tx {
     }
     async fn run(&mut self, sql: &'static str, args: Args) -> Result<u64> {
         Ok(match self {
-            Self::Sqlite(tx) => bind!(sql, args)
-                .execute(tx.connection())
-                .await?
-                .rows_affected(),
+            Self::Sqlite(tx) => {
+                let done = bind!(sql, args).execute(tx.connection()?).await;
+                tx.checked(done)?.rows_affected()
+            }
             Self::Postgres(tx) => bind!(sql, args).execute(&mut **tx).await?.rows_affected(),
         })
     }

@@ -19,6 +19,7 @@ mod error;
 mod seam;
 mod sqlite;
 mod value;
+mod wal;
 
 pub mod repo;
 pub mod vault;
