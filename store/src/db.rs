@@ -30,6 +30,28 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a caller waits for a connection before the database counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Brings a schema up to date: `migrate!(the built-in migrations, connection)`.
+macro_rules! migrate {
+    ($built_in:expr, $connection:expr) => {{
+        let longer = longer_history().await?;
+        let migrations = longer.as_ref().unwrap_or(&$built_in);
+        migrations
+            .run($connection)
+            .await
+            .map_err(StoreError::Migration)?;
+    }};
+}
+
+/// For the crash drill: the migrations of a later version, from a folder.
+async fn longer_history() -> Result<Option<sqlx::migrate::Migrator>> {
+    #[cfg(any(debug_assertions, feature = "failpoints"))]
+    if let Some(folder) = std::env::var_os("SO_DRILL_MIGRATIONS") {
+        let read = sqlx::migrate::Migrator::new(PathBuf::from(folder)).await;
+        return read.map(Some).map_err(StoreError::Migration);
+    }
+    Ok(None)
+}
+
 /// Which database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
@@ -140,10 +162,7 @@ impl Store {
             .pragma("journal_size_limit", wal::KEPT_BYTES.to_string())
             .statement_cache_capacity(300);
         let mut connection = SqliteConnection::connect_with(&options).await?;
-        SQLITE_MIGRATIONS
-            .run(&mut connection)
-            .await
-            .map_err(StoreError::Migration)?;
+        migrate!(SQLITE_MIGRATIONS, &mut connection);
         let readers = SqlitePoolOptions::new()
             .max_connections(SQLITE_READERS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -174,10 +193,7 @@ impl Store {
             })
             .connect_with(connect)
             .await?;
-        POSTGRES_MIGRATIONS
-            .run(&pool)
-            .await
-            .map_err(StoreError::Migration)?;
+        migrate!(POSTGRES_MIGRATIONS, &pool);
         Ok(Self::Postgres(pool))
     }
 

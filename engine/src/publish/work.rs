@@ -178,6 +178,7 @@ impl Engine {
         let mut progress = ready.row.publication.progress.clone();
         for _ in 0..PREPARE_STEPS_MAX {
             let now = self.now();
+            failpoint::hit("prepare");
             match self
                 .publisher
                 .prepare(&ready.work, progress.clone(), now)
