@@ -72,7 +72,7 @@ impl Engine {
         self.reload_rules().await?;
         // The database was away and is back: what the networks confirmed is stored.
         crate::publish::replay_spill(self).await?;
-        Ok(())
+        self.put_owed_back().await
     }
 
     /// Prolongs the leases of what is being worked on here; frees what nobody works on.

@@ -19,6 +19,8 @@ use crate::{
 const POLL: Duration = Duration::from_millis(500);
 /// Rows claimed in one transaction.
 const CLAIM_MAX: usize = 64;
+/// Jobs remembered while the database cannot take them back; the leases of further ones free them.
+const OWED_MAX: usize = 10_000;
 /// Longest sleep before a database that is away is tried again.
 const AWAY: Duration = Duration::from_secs(1);
 
@@ -197,7 +199,37 @@ impl Engine {
                 tracing::warn!(job.id = %job.id, job.kind = %job.kind, %error, "a job is put back");
                 let text = error.to_string();
                 if let Err(error) = self.put_back(&job, &text).await {
-                    tracing::warn!(job.id = %job.id, %error, "a job could not be put back; its lease frees it");
+                    self.owe(&job, text, &error);
+                }
+            }
+        }
+    }
+
+    /// The database is away: the job is put back as soon as it answers, not when the lease ends.
+    fn owe(&self, job: &jobs::Job, problem: String, error: &StoreError) {
+        if matches!(error, StoreError::Stale { .. }) {
+            return;
+        }
+        let mut owed = crate::engine::lock(&self.owed);
+        let is_kept = owed.len() < OWED_MAX;
+        if is_kept {
+            owed.push((job.clone(), problem));
+        }
+        tracing::warn!(job.id = %job.id, is_kept, %error, "a job could not be put back yet");
+    }
+
+    /// Puts back what the database could not take when it failed.
+    pub(super) async fn put_owed_back(&self) -> Result<(), StoreError> {
+        loop {
+            let Some((job, problem)) = crate::engine::lock(&self.owed).pop() else {
+                return Ok(());
+            };
+            match self.put_back(&job, &problem).await {
+                // Freed by the end of its lease meanwhile.
+                Ok(()) | Err(StoreError::Stale { .. }) => self.jobs_changed.notify_one(),
+                Err(error) => {
+                    crate::engine::lock(&self.owed).push((job, problem));
+                    return Err(error);
                 }
             }
         }
@@ -218,10 +250,9 @@ impl Engine {
 
     // A stale step under a lease that still holds would otherwise wait for the lease's end.
     async fn put_back_quietly(&self, job: &jobs::Job) {
-        if let Err(error) = self.put_back(job, "the row was changed meanwhile").await
-            && !matches!(error, StoreError::Stale { .. })
-        {
-            tracing::warn!(job.id = %job.id, %error, "a job could not be put back; its lease frees it");
+        let problem = "the row was changed meanwhile";
+        if let Err(error) = self.put_back(job, problem).await {
+            self.owe(job, problem.to_string(), &error);
         }
     }
 
