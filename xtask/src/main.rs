@@ -9,6 +9,7 @@ mod bench;
 mod commands;
 mod new;
 mod packages;
+mod power;
 mod tidy;
 mod ui;
 
@@ -22,6 +23,7 @@ usage: cargo xtask <task>
   tidy              the house rules that no compiler knows
   ui [--dev]        build the page to where the server embeds it
   bench [ARGS…]     every figure the product is held to, as a table; --help tells more
+  power [ARGS…]     power cuts during a publish: --cuts N, --seed S
   counterparts      install the real servers that tests run against
   new KIND NAME     begin a network, trigger, action, page, endpoint or migration";
 
@@ -36,6 +38,7 @@ fn main() -> anyhow::Result<()> {
         ["ui"] => ui::build(true),
         ["ui", "--dev"] => ui::build(false),
         ["bench", rest @ ..] => bench::run(rest),
+        ["power", rest @ ..] => power::run(rest),
         ["counterparts"] => commands::counterparts(),
         ["new", kind, name] => new::run(kind, name),
         _ => bail!("{USAGE}"),

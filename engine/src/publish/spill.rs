@@ -175,6 +175,7 @@ async fn store(engine: &Engine, outcome: &Outcome) -> Result<bool, StoreError> {
             return Ok(false);
         }
     };
+    failpoint::hit("spill.replay.commit");
     tx.commit().await?;
     engine.hand_over_all(admissions);
     Ok(true)
