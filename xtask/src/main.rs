@@ -10,6 +10,7 @@ mod commands;
 mod new;
 mod packages;
 mod power;
+mod simulate;
 mod tidy;
 mod ui;
 
@@ -23,6 +24,7 @@ usage: cargo xtask <task>
   tidy              the house rules that no compiler knows
   ui [--dev]        build the page to where the server embeds it
   bench [ARGS…]     every figure the product is held to, as a table; --help tells more
+  simulate [ARGS…]  simulated days from seeds: --seed S, or --seeds N --from S
   power [ARGS…]     power cuts during a publish: --cuts N, --seed S
   counterparts      install the real servers that tests run against
   new KIND NAME     begin a network, trigger, action, page, endpoint or migration";
@@ -38,6 +40,7 @@ fn main() -> anyhow::Result<()> {
         ["ui"] => ui::build(true),
         ["ui", "--dev"] => ui::build(false),
         ["bench", rest @ ..] => bench::run(rest),
+        ["simulate", rest @ ..] => simulate::run(rest),
         ["power", rest @ ..] => power::run(rest),
         ["counterparts"] => commands::counterparts(),
         ["new", kind, name] => new::run(kind, name),
