@@ -63,6 +63,7 @@ impl ConnectorPort {
     }
 
     async fn renewed<'a>(&self, mut opened: Opened<'a>) -> Result<Opened<'a>, ConnectorError> {
+        so_engine::failpoint::hit("port.renew");
         let seen = opened.token.clone();
         opened.token = self
             .access
@@ -123,6 +124,7 @@ impl PublishPort for ConnectorPort {
     ) -> Result<Prepare, PortError> {
         let opened = self.open(work).await.map_err(port_error)?;
         let cx = self.access.cx();
+        so_engine::failpoint::hit("port.prepare");
         let first = opened
             .connector
             .prepare(&opened.publish_cx(&cx), progress.clone())
@@ -169,6 +171,7 @@ impl PublishPort for ConnectorPort {
             Err(error) => return Commit::Refused(port_error(error)),
         };
         let cx = self.access.cx();
+        so_engine::failpoint::hit("port.commit");
         let first = opened
             .connector
             .commit(&opened.publish_cx(&cx), progress, attempt)
@@ -181,6 +184,7 @@ impl PublishPort for ConnectorPort {
                     Err(error) => return Commit::Refused(port_error(error)),
                 };
                 let cx = self.access.cx();
+                so_engine::failpoint::hit("port.commit.renewed");
                 outcome(
                     opened
                         .connector
@@ -202,6 +206,7 @@ impl PublishPort for ConnectorPort {
         let ask = async {
             let opened = self.open(work).await?;
             let cx = self.access.cx();
+            so_engine::failpoint::hit("port.find");
             let found = opened
                 .connector
                 .find_published(&opened.publish_cx(&cx), progress, attempt, bound)
@@ -321,6 +326,7 @@ where
     F: Future<Output = Result<T, ConnectorError>>,
 {
     let token = access.token(store, connector, account).await?;
+    so_engine::failpoint::hit("port.call");
     match with(token.clone()).await {
         Err(error) if error.class == ErrorClass::Expired => {
             with(access.renew(store, connector, account, &token).await?).await

@@ -7,7 +7,7 @@
 use async_trait::async_trait;
 use serde_json::Value;
 use so_connectors::{ConnectorError, ErrorClass, SecretValue, oauth::TokenVault};
-use so_engine::clock::Ids;
+use so_engine::{clock::Ids, failpoint};
 use so_model::{IdSource as _, Timestamp, account::Account, time::MINUTE};
 use so_store::{Sql, Store, StoreError, Tx, accounts, secrets, vault::Vault};
 
@@ -98,6 +98,7 @@ impl Keeper {
             now,
         )
         .await?;
+        failpoint::hit("token.claim.commit");
         tx.commit().await?;
         Ok(true)
     }
@@ -108,6 +109,8 @@ impl Keeper {
         token: &SecretValue,
         expires_at: Option<Timestamp>,
     ) -> Result<(), StoreError> {
+        // The network has answered, and may have ended the old token with it.
+        failpoint::hit("K17");
         let now = self.ids.now();
         let mut tx = self.store.begin().await?;
         put_token(&mut tx, &self.vault, account, token, now).await?;
@@ -125,6 +128,7 @@ impl Keeper {
             stored.updated_at = now;
             accounts::update(&mut tx, &stored).await?;
         }
+        failpoint::hit("token.store.commit");
         tx.commit().await
     }
 
@@ -137,6 +141,7 @@ impl Keeper {
             RENEWAL_SECRET,
         )
         .await?;
+        failpoint::hit("token.release.commit");
         tx.commit().await
     }
 }

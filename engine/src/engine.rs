@@ -80,6 +80,10 @@ pub struct Inner {
     pub counters: crate::loops::Counters,
     /// Held while the spill file is written or set aside.
     pub(crate) spill_lock: Mutex<()>,
+    /// Outcomes that the spill file could not take either.
+    pub(crate) unspilled: Mutex<Vec<crate::publish::Outcome>>,
+    /// Jobs that the database could not take back, and why they failed.
+    pub(crate) owed: Mutex<Vec<(Job, String)>>,
     index: RwLock<Arc<RuleIndex>>,
     index_stamp: Mutex<(i64, i64)>,
     index_read_at: std::sync::atomic::AtomicI64,
@@ -139,6 +143,8 @@ impl Engine {
             pulse: crate::loops::Pulse::default(),
             counters: crate::loops::Counters::default(),
             spill_lock: Mutex::new(()),
+            unspilled: Mutex::default(),
+            owed: Mutex::default(),
             index: RwLock::new(Arc::new(RuleIndex::default())),
             index_stamp: Mutex::new((-1, -1)),
             index_read_at: std::sync::atomic::AtomicI64::new(i64::MIN),

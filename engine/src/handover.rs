@@ -133,6 +133,11 @@ impl HandedReceiver {
         }
     }
 
+    /// Nothing waits.
+    pub fn is_empty(&self) -> bool {
+        lock(&self.0.lanes).count == 0
+    }
+
     /// What `recv` would give at once.
     pub fn try_recv(&mut self) -> Option<Handed> {
         lock(&self.0.lanes).next()

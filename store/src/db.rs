@@ -17,6 +17,7 @@ use crate::{
     seam::Seam,
     sqlite::{SqliteTx, Writer},
     value::{Args, Row, Value},
+    wal,
 };
 
 static SQLITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite");
@@ -28,6 +29,28 @@ const SQLITE_READERS: u32 = 8;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a caller waits for a connection before the database counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Brings a schema up to date: `migrate!(the built-in migrations, connection)`.
+macro_rules! migrate {
+    ($built_in:expr, $connection:expr) => {{
+        let longer = longer_history().await?;
+        let migrations = longer.as_ref().unwrap_or(&$built_in);
+        migrations
+            .run($connection)
+            .await
+            .map_err(StoreError::Migration)?;
+    }};
+}
+
+/// For the crash drill: the migrations of a later version, from a folder.
+async fn longer_history() -> Result<Option<sqlx::migrate::Migrator>> {
+    #[cfg(any(debug_assertions, feature = "failpoints"))]
+    if let Some(folder) = std::env::var_os("SO_DRILL_MIGRATIONS") {
+        let read = sqlx::migrate::Migrator::new(PathBuf::from(folder)).await;
+        return read.map(Some).map_err(StoreError::Migration);
+    }
+    Ok(None)
+}
 
 /// Which database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +88,16 @@ impl StoreOptions {
     }
 }
 
+/// FULL: an intent that was answered must survive a power cut.
+fn durability() -> SqliteSynchronous {
+    // The power-cut drill's control: it must see what less than that loses.
+    #[cfg(any(debug_assertions, feature = "failpoints"))]
+    if std::env::var_os("SO_DRILL_SYNCHRONOUS").is_some_and(|value| value == "normal") {
+        return SqliteSynchronous::Normal;
+    }
+    SqliteSynchronous::Full
+}
+
 /// An open database. Cheap to clone; as `Sql` it reads.
 #[derive(Clone)]
 pub enum Store {
@@ -94,8 +127,7 @@ impl Store {
     /// Opens the database and brings its schema up to date.
     pub async fn open(options: &StoreOptions) -> Result<Self> {
         if let Some(path) = options.url.strip_prefix("sqlite:") {
-            // FULL: an intent that was answered must survive a power cut.
-            Self::open_sqlite(path, SqliteSynchronous::Full, Seam::default()).await
+            Self::open_sqlite(path, durability(), Seam::default()).await
         } else if options.url.starts_with("postgres://") || options.url.starts_with("postgresql://")
         {
             Self::open_postgres(options).await
@@ -126,19 +158,18 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             .pragma("wal_autocheckpoint", "2000")
+            // A log that grew while somebody read for long gives its space back.
+            .pragma("journal_size_limit", wal::KEPT_BYTES.to_string())
             .statement_cache_capacity(300);
         let mut connection = SqliteConnection::connect_with(&options).await?;
-        SQLITE_MIGRATIONS
-            .run(&mut connection)
-            .await
-            .map_err(StoreError::Migration)?;
+        migrate!(SQLITE_MIGRATIONS, &mut connection);
         let readers = SqlitePoolOptions::new()
             .max_connections(SQLITE_READERS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_with(options.read_only(true).create_if_missing(false))
             .await?;
         Ok(Self::Sqlite {
-            writer: Writer::new(connection, seam),
+            writer: Writer::new(connection, seam, &path, BUSY_TIMEOUT),
             readers,
             path,
         })
@@ -162,10 +193,7 @@ impl Store {
             })
             .connect_with(connect)
             .await?;
-        POSTGRES_MIGRATIONS
-            .run(&pool)
-            .await
-            .map_err(StoreError::Migration)?;
+        migrate!(POSTGRES_MIGRATIONS, &pool);
         Ok(Self::Postgres(pool))
     }
 
@@ -261,7 +289,10 @@ impl Tx {
     }
     async fn simple(&mut self, sql: &'static str) -> Result<()> {
         match self {
-            Self::Sqlite(tx) => tx.connection().execute(sql).await.map(|_| ())?,
+            Self::Sqlite(tx) => {
+                let done = tx.connection()?.execute(sql).await;
+                tx.checked(done).map(|_| ())?;
+            }
             Self::Postgres(tx) => tx.execute(sql).await.map(|_| ())?,
         }
         Ok(())
@@ -303,8 +334,8 @@ impl Sql for Tx {
     async fn all(&mut self, sql: &'static str, args: Args) -> Result<Vec<Row>> {
         Ok(match self {
             Self::Sqlite(tx) => {
-                let rows = bind!(sql, args).fetch_all(tx.connection()).await?;
-                rows.into_iter().map(Row::Sqlite).collect()
+                let rows = bind!(sql, args).fetch_all(tx.connection()?).await;
+                tx.checked(rows)?.into_iter().map(Row::Sqlite).collect()
             }
             Self::Postgres(tx) => {
                 let rows = bind!(sql, args).fetch_all(&mut **tx).await?;
@@ -314,10 +345,10 @@ impl Sql for Tx {
     }
     async fn one(&mut self, sql: &'static str, args: Args) -> Result<Option<Row>> {
         Ok(match self {
-            Self::Sqlite(tx) => bind!(sql, args)
-                .fetch_optional(tx.connection())
-                .await?
-                .map(Row::Sqlite),
+            Self::Sqlite(tx) => {
+                let row = bind!(sql, args).fetch_optional(tx.connection()?).await;
+                tx.checked(row)?.map(Row::Sqlite)
+            }
             Self::Postgres(tx) => bind!(sql, args)
                 .fetch_optional(&mut **tx)
                 .await?
@@ -326,10 +357,10 @@ impl Sql for Tx {
     }
     async fn run(&mut self, sql: &'static str, args: Args) -> Result<u64> {
         Ok(match self {
-            Self::Sqlite(tx) => bind!(sql, args)
-                .execute(tx.connection())
-                .await?
-                .rows_affected(),
+            Self::Sqlite(tx) => {
+                let done = bind!(sql, args).execute(tx.connection()?).await;
+                tx.checked(done)?.rows_affected()
+            }
             Self::Postgres(tx) => bind!(sql, args).execute(&mut **tx).await?.rows_affected(),
         })
     }

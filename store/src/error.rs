@@ -13,6 +13,9 @@ pub enum StoreError {
     /// so nobody knows whether it took effect; anything else had none.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
+    /// The disk that the database lies on is full. As with `Unavailable`, of a commit nobody knows more.
+    #[error("the storage is full")]
+    Full(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The state a change expected is no longer there.
     #[error("the {what} was changed by somebody else")]
     Stale {
@@ -58,7 +61,7 @@ impl StoreError {
     }
     /// Trying again later may work.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Full(_))
     }
     /// A unique key was taken.
     pub fn is_conflict(&self) -> bool {
@@ -76,6 +79,7 @@ impl From<sqlx::Error> for StoreError {
                     .unwrap_or(database.message())
                     .to_string(),
             },
+            full if is_disk_full(full) => Self::Full(error.into()),
             sqlx::Error::Database(database) if is_transient(database.code().as_deref()) => {
                 Self::Unavailable(error)
             }
@@ -88,6 +92,14 @@ impl From<sqlx::Error> for StoreError {
             _ => Self::Refused(error),
         }
     }
+}
+
+// PostgreSQL's disk_full; SQLite's SQLITE_FULL, which has no extended codes.
+pub(crate) fn is_disk_full(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(database) = error else {
+        return false;
+    };
+    matches!(database.code().as_deref(), Some("53100" | "13"))
 }
 
 // PostgreSQL: connection (08), serialisation (40), resources (53), operator (57).

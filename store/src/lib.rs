@@ -20,6 +20,7 @@ mod error;
 mod seam;
 mod sqlite;
 mod value;
+mod wal;
 
 pub mod repo;
 pub mod vault;

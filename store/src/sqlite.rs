@@ -8,17 +8,42 @@
 //! Callers may be cancelled at any point. What moves the connection and its
 //! flags together therefore runs in a task of its own, which nobody cancels.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
-use crate::{Result, StoreError, seam::Seam};
+use crate::{Result, StoreError, error::is_disk_full, seam::Seam, wal::WalTender};
 
 /// Transactions that share one sync at the most; bounds how long the first waits.
 const BATCH_MAX: usize = 256;
 
-type Synced = std::result::Result<(), String>;
+type Synced = std::result::Result<(), Failed>;
+
+/// Why a batch came to nothing; everybody in it is told.
+#[derive(Debug, Clone)]
+struct Failed {
+    is_full: bool,
+    reason: String,
+}
+
+impl From<&sqlx::Error> for Failed {
+    fn from(error: &sqlx::Error) -> Self {
+        Self {
+            is_full: is_disk_full(error),
+            reason: error.to_string(),
+        }
+    }
+}
+
+impl From<Failed> for StoreError {
+    fn from(failed: Failed) -> Self {
+        if failed.is_full {
+            return Self::Full(failed.reason.into());
+        }
+        Self::Unavailable(sqlx::Error::Io(std::io::Error::other(failed.reason)))
+    }
+}
 
 /// The writer. Whoever holds a transaction and begins a second one waits for itself.
 #[derive(Clone)]
@@ -32,6 +57,9 @@ struct Shared {
     is_begun: bool,
     is_savepoint_open: bool,
     is_closed: bool,
+    /// The open unit met an error at which SQLite may have undone the whole batch by itself.
+    given_up: Option<Failed>,
+    wal: WalTender,
     waiting: Vec<oneshot::Sender<Synced>>,
 }
 
@@ -42,12 +70,19 @@ pub struct SqliteTx {
 }
 
 impl Writer {
-    pub(crate) fn new(connection: SqliteConnection, seam: Seam) -> Self {
+    pub(crate) fn new(
+        connection: SqliteConnection,
+        seam: Seam,
+        database: &Path,
+        busy: Duration,
+    ) -> Self {
         let shared = Shared {
             connection,
             is_begun: false,
             is_savepoint_open: false,
             is_closed: false,
+            given_up: None,
+            wal: WalTender::new(database, busy),
             waiting: Vec::new(),
         };
         Self {
@@ -109,10 +144,15 @@ impl Shared {
             return;
         }
         self.is_savepoint_open = false;
+        let given_up = self.given_up.take();
         let undone = self.connection.execute("ROLLBACK TO unit; RELEASE unit");
         if let Err(error) = undone.await {
             // SQLite gave up the whole transaction: the disk is full, or worse.
-            self.fail_all(&error.to_string()).await;
+            let failed = given_up.unwrap_or_else(|| Failed::from(&error));
+            self.fail_all(&failed).await;
+        } else if self.waiting.is_empty() {
+            // Nobody will commit this batch soon: other processes get the lock back.
+            self.give_up_batch().await;
         }
     }
 
@@ -127,25 +167,47 @@ impl Shared {
                     // Nobody listens when the caller was cancelled; the data is safe either way.
                     let _ = waiter.send(Ok(()));
                 }
+                self.wal.after_commit(&mut self.connection).await;
             }
-            Err(error) => self.fail_all(&error.to_string()).await,
+            Err(error) => self.fail_all(&Failed::from(&error)).await,
         }
     }
 
-    async fn fail_all(&mut self, reason: &str) {
+    async fn fail_all(&mut self, failed: &Failed) {
+        self.give_up_batch().await;
+        for waiter in self.waiting.drain(..) {
+            let _ = waiter.send(Err(failed.clone()));
+        }
+    }
+
+    async fn give_up_batch(&mut self) {
+        // Fails where SQLite has done so by itself; the connection is outside a transaction either way.
         if let Err(error) = self.connection.execute("ROLLBACK").await {
-            tracing::warn!(%error, "could not roll back a failed batch");
+            tracing::debug!(%error, "there was nothing to roll back");
         }
         self.is_begun = false;
-        for waiter in self.waiting.drain(..) {
-            let _ = waiter.send(Err(reason.to_string()));
-        }
     }
 }
 
 impl SqliteTx {
-    pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
-        &mut self.guard.connection
+    /// The connection, unless an earlier statement of this unit failed for good.
+    ///
+    /// After such an error SQLite may have ended the transaction: a further statement would be a commit of its own.
+    pub(crate) fn connection(&mut self) -> Result<&mut SqliteConnection> {
+        match &self.guard.given_up {
+            Some(failed) => Err(failed.clone().into()),
+            None => Ok(&mut self.guard.connection),
+        }
+    }
+
+    /// Notes an error after which this unit may not go on.
+    pub(crate) fn checked<T>(&mut self, done: std::result::Result<T, sqlx::Error>) -> Result<T> {
+        done.map_err(|error| {
+            if may_end_transaction(&error) {
+                self.guard.given_up = Some(Failed::from(&error));
+            }
+            error.into()
+        })
     }
 
     pub(crate) async fn commit(self) -> Result<()> {
@@ -156,6 +218,10 @@ impl SqliteTx {
     }
 
     async fn join_batch(mut self) -> Result<()> {
+        if let Some(failed) = self.guard.given_up.clone() {
+            self.guard.clear_abandoned().await;
+            return Err(failed.into());
+        }
         self.guard.connection.execute("RELEASE unit").await?;
         self.guard.is_savepoint_open = false;
         let (sender, mut synced) = oneshot::channel();
@@ -187,6 +253,17 @@ impl SqliteTx {
     }
 }
 
+// SQLite: out of memory, interrupted, an I/O error, a full disk; or the connection itself is lost.
+fn may_end_transaction(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(database) => database
+            .code()
+            .and_then(|code| code.parse::<u32>().ok())
+            .is_some_and(|code| matches!(code & 0xff, 7 | 9 | 10 | 13)),
+        other => !matches!(other, sqlx::Error::RowNotFound),
+    }
+}
+
 async fn to_its_end<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
@@ -198,9 +275,7 @@ async fn to_its_end<T: Send + 'static>(
 fn read_answer(answer: std::result::Result<Synced, oneshot::error::RecvError>) -> Result<()> {
     match answer {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(reason)) => Err(StoreError::Unavailable(sqlx::Error::Io(
-            std::io::Error::other(reason),
-        ))),
+        Ok(Err(failed)) => Err(failed.into()),
         Err(_) => Err(StoreError::Unavailable(sqlx::Error::WorkerCrashed)),
     }
 }

@@ -1,5 +1,5 @@
 //! What the tests of the other crates stand on: real counterparts, a private PostgreSQL, the product as a
-//! process and a browser to look at its page with.
+//! process, a browser to look at its page with, and what benchmarks share.
 //!
 //! Used only from tests; nothing here is part of the product.
 //! Invariant: what cannot be had on a machine is skipped loudly, never silently.
@@ -7,6 +7,7 @@
 
 pub mod browser;
 pub mod counterpart;
+pub mod figures;
 pub mod postgres;
 pub mod power;
 pub mod product;

@@ -1,4 +1,4 @@
-//! `serve`, `test`, `bench`: what a newcomer and CI type.
+//! `serve`, `test`: what a newcomer and CI type.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,7 +17,8 @@ pub fn root() -> PathBuf {
         .map_or_else(PathBuf::new, Path::to_path_buf)
 }
 
-fn cargo() -> Command {
+/// The cargo that runs this.
+pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
     command
@@ -144,20 +145,4 @@ fn installer() -> Command {
 /// Installs the real servers that tests run against.
 pub fn counterparts() -> anyhow::Result<()> {
     step("counterparts", &mut installer())
-}
-
-/// Prints the workload's table for both databases.
-pub fn bench(rest: &[&str]) -> anyhow::Result<()> {
-    let mut command = cargo();
-    command
-        .args([
-            "bench",
-            "--package",
-            "so-server",
-            "--bench",
-            "workload",
-            "--",
-        ])
-        .args(rest);
-    step("bench", &mut command)
 }

@@ -5,9 +5,12 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod bench;
 mod commands;
 mod new;
 mod packages;
+mod power;
+mod simulate;
 mod tidy;
 mod ui;
 
@@ -20,7 +23,9 @@ usage: cargo xtask <task>
   test [--fast]     formats, clippy, tidy, every test; --fast leaves out page and counterparts
   tidy              the house rules that no compiler knows
   ui [--dev]        build the page to where the server embeds it
-  bench             the workload of QUALITY on both databases, as a table
+  bench [ARGS…]     every figure the product is held to, as a table; --help tells more
+  simulate [ARGS…]  simulated days from seeds: --seed S, or --seeds N --from S
+  power [ARGS…]     power cuts during a publish: --cuts N, --seed S
   counterparts      install the real servers that tests run against
   new KIND NAME     begin a network, trigger, action, page, endpoint or migration";
 
@@ -34,7 +39,9 @@ fn main() -> anyhow::Result<()> {
         ["tidy"] => tidy::run(),
         ["ui"] => ui::build(true),
         ["ui", "--dev"] => ui::build(false),
-        ["bench", rest @ ..] => commands::bench(rest),
+        ["bench", rest @ ..] => bench::run(rest),
+        ["simulate", rest @ ..] => simulate::run(rest),
+        ["power", rest @ ..] => power::run(rest),
         ["counterparts"] => commands::counterparts(),
         ["new", kind, name] => new::run(kind, name),
         _ => bail!("{USAGE}"),

@@ -180,6 +180,7 @@ impl WebhookSend {
             }
             let mut tx = cx.store.begin().await?;
             endpoints::record_success(&mut tx, cx.workspace, endpoint.id).await?;
+            so_engine::failpoint::hit("endpoint.success.commit");
             return tx.commit().await;
         };
         let mut tx = cx.store.begin().await?;
@@ -198,6 +199,7 @@ impl WebhookSend {
             )
             .await?;
         }
+        so_engine::failpoint::hit("endpoint.failure.commit");
         tx.commit().await
     }
 

@@ -102,7 +102,7 @@ impl Engine {
         for along in kept {
             along.store(&mut tx).await?;
         }
-        crate::failpoint::hit("K16.before");
+        crate::failpoint::hit("ingest.commit");
         tx.commit().await?;
         crate::failpoint::hit("K16");
         let results = admissions.iter().map(|one| one.result.clone()).collect();

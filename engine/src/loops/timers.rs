@@ -112,6 +112,7 @@ impl Engine {
         }
         failpoint::hit("timer.commit");
         tx.commit().await?;
+        failpoint::hit("K16");
         self.counters
             .timers
             .fetch_add(due.len() as u64, Ordering::Relaxed);

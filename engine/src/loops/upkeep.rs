@@ -49,6 +49,7 @@ impl Engine {
         if self.config.is_alone {
             let mut tx = self.store.begin().await?;
             let freed = jobs::rescue_all(&mut tx).await?;
+            crate::failpoint::hit("recover.commit");
             tx.commit().await?;
             if freed > 0 {
                 tracing::info!(freed, "jobs of the process before this one go on");
@@ -71,7 +72,7 @@ impl Engine {
         self.reload_rules().await?;
         // The database was away and is back: what the networks confirmed is stored.
         crate::publish::replay_spill(self).await?;
-        Ok(())
+        self.put_owed_back().await
     }
 
     /// Prolongs the leases of what is being worked on here; frees what nobody works on.
@@ -84,12 +85,14 @@ impl Engine {
             for job in batch {
                 jobs::extend(&mut tx, job, until).await?;
             }
+            crate::failpoint::hit("lease.renew.commit");
             tx.commit().await?;
         }
         let mut tx = self.store.begin().await?;
         if jobs::rescue(&mut tx, now).await? > 0 {
             self.jobs_changed.ring();
         }
+        crate::failpoint::hit("lease.rescue.commit");
         tx.commit().await
     }
 
@@ -110,6 +113,7 @@ impl Engine {
             events::mark_decided(&mut tx, event.id).await?;
             decided += 1;
         }
+        crate::failpoint::hit("left_over.commit");
         tx.commit().await?;
         self.hand_over(handed);
         Ok(decided)
@@ -125,6 +129,7 @@ impl Engine {
             let runs = runs::prune(&mut tx, before, PRUNE_BATCH).await?;
             let events = events::prune(&mut tx, before, PRUNE_BATCH).await?;
             let keys = rule_keys::prune(&mut tx, now).await?;
+            crate::failpoint::hit("prune.commit");
             tx.commit().await?;
             removed += runs + events + keys;
             if runs + events < PRUNE_BATCH as u64 {

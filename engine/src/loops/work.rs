@@ -21,6 +21,8 @@ const POLL: Duration = Duration::from_millis(500);
 const CLAIM_MAX: usize = 64;
 /// How long a look waits while every workspace with due work has its share of places.
 const SHARE_WAIT: Duration = Duration::from_millis(20);
+/// Jobs remembered while the database cannot take them back; the leases of further ones free them.
+const OWED_MAX: usize = 10_000;
 /// Longest sleep before a database that is away is tried again.
 const AWAY: Duration = Duration::from_secs(1);
 
@@ -228,7 +230,7 @@ impl Engine {
         if claimed.is_empty() {
             tx.rollback().await?;
         } else {
-            crate::failpoint::hit("claim.commit");
+            crate::failpoint::hit("job.claim.commit");
             tx.commit().await?;
         }
         Ok(claimed
@@ -295,7 +297,37 @@ impl Engine {
                 tracing::warn!(job.id = %job.id, job.kind = %job.kind, %error, "a job is put back");
                 let text = error.to_string();
                 if let Err(error) = self.put_back(&job, &text).await {
-                    tracing::warn!(job.id = %job.id, %error, "a job could not be put back; its lease frees it");
+                    self.owe(&job, text, &error);
+                }
+            }
+        }
+    }
+
+    /// The database is away: the job is put back as soon as it answers, not when the lease ends.
+    fn owe(&self, job: &jobs::Job, problem: String, error: &StoreError) {
+        if matches!(error, StoreError::Stale { .. }) {
+            return;
+        }
+        let mut owed = crate::engine::lock(&self.owed);
+        let is_kept = owed.len() < OWED_MAX;
+        if is_kept {
+            owed.push((job.clone(), problem));
+        }
+        tracing::warn!(job.id = %job.id, is_kept, %error, "a job could not be put back yet");
+    }
+
+    /// Puts back what the database could not take when it failed.
+    pub(super) async fn put_owed_back(&self) -> Result<(), StoreError> {
+        loop {
+            let Some((job, problem)) = crate::engine::lock(&self.owed).pop() else {
+                return Ok(());
+            };
+            match self.put_back(&job, &problem).await {
+                // Freed by the end of its lease meanwhile.
+                Ok(()) | Err(StoreError::Stale { .. }) => self.jobs_changed.ring(),
+                Err(error) => {
+                    crate::engine::lock(&self.owed).push((job, problem));
+                    return Err(error);
                 }
             }
         }
@@ -310,15 +342,15 @@ impl Engine {
         }
         let mut tx = self.store.begin().await?;
         jobs::put_back(&mut tx, job, self.now().plus(delay), problem).await?;
+        crate::failpoint::hit("job.put_back.commit");
         tx.commit().await
     }
 
     // A stale step under a lease that still holds would otherwise wait for the lease's end.
     async fn put_back_quietly(&self, job: &jobs::Job) {
-        if let Err(error) = self.put_back(job, "the row was changed meanwhile").await
-            && !matches!(error, StoreError::Stale { .. })
-        {
-            tracing::warn!(job.id = %job.id, %error, "a job could not be put back; its lease frees it");
+        let problem = "the row was changed meanwhile";
+        if let Err(error) = self.put_back(job, problem).await {
+            self.owe(job, problem.to_string(), &error);
         }
     }
 
@@ -326,6 +358,7 @@ impl Engine {
         let release = async {
             let mut tx = self.store.begin().await?;
             jobs::put_off(&mut tx, &handed.job, self.now(), None).await?;
+            crate::failpoint::hit("job.release.commit");
             tx.commit().await
         };
         if let Err(error) = release.await {

@@ -136,6 +136,7 @@ pub async fn decide_by_hand(
             engine.after_settled(&mut tx, &publication, now).await?
         }
     };
+    crate::failpoint::hit("decided.commit");
     tx.commit().await?;
     engine.jobs_changed.ring();
     engine.hand_over_all(admissions);

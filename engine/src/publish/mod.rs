@@ -19,6 +19,7 @@ pub use human::{HumanDecision, decide_by_hand};
 pub use port::{
     Commit, Found, ParentRef, PortError, PortErrorClass, Prepare, PublishPort, PublishWork,
 };
+pub(crate) use spill::Outcome;
 pub use spill::replay as replay_spill;
 pub use work::JOB_PUBLICATION;
 

@@ -103,6 +103,7 @@ impl Engine {
     async fn ask_later(&self, job: &Job, at: Timestamp, reason: &str) -> Result<(), StoreError> {
         let mut tx = self.store.begin().await?;
         jobs::put_off(&mut tx, job, at, Some(reason)).await?;
+        failpoint::hit("ask_later.commit");
         tx.commit().await?;
         self.jobs_changed.ring();
         Ok(())
@@ -184,6 +185,7 @@ impl Engine {
                 jobs::put_off(&mut tx, job, first.plus(self.config.absent_gap), Some(note)).await?;
             }
         }
+        failpoint::hit("absent.commit");
         tx.commit().await?;
         self.hand_over_all(admissions);
         self.jobs_changed.ring();

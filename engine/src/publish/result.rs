@@ -113,6 +113,7 @@ impl Engine {
             self.settled_at(&ready.work.account.network, &attempt)
         });
         jobs::put_off(&mut tx, job, at.max(now), Some(note)).await?;
+        crate::failpoint::hit("unknown.commit");
         tx.commit().await?;
         self.jobs_changed.ring();
         self.announce(publication.workspace, "post", publication.post);
@@ -136,7 +137,9 @@ impl Engine {
             .write_confirmed(&mut tx, row, attempt, remote_id, remote_url, extra, now)
             .await?;
         jobs::finish(&mut tx, job).await?;
+        crate::failpoint::hit("confirm.commit");
         tx.commit().await?;
+        crate::failpoint::hit("K11");
         self.hand_over_all(admissions);
         self.announce(row.publication.workspace, "post", row.publication.post);
         Ok(())
@@ -249,8 +252,9 @@ impl Engine {
                 admissions = self.after_settled(&mut tx, &publication, now).await?;
             }
         }
-        crate::failpoint::hit("K13");
+        crate::failpoint::hit("refused.commit");
         tx.commit().await?;
+        crate::failpoint::hit("K13");
         self.hand_over_all(admissions);
         self.announce(publication.workspace, "post", publication.post);
         Ok(())
@@ -315,6 +319,7 @@ impl Engine {
         .await?;
         self.wait_for_account(&mut tx, job, &publication, now)
             .await?;
+        crate::failpoint::hit("hold.commit");
         tx.commit().await?;
         self.announce(publication.workspace, "post", publication.post);
         Ok(())
@@ -383,6 +388,7 @@ impl Engine {
         publications::transition(&mut tx, &publication, from, epoch, reason, now).await?;
         let admissions = self.after_settled(&mut tx, &publication, now).await?;
         jobs::finish(&mut tx, job).await?;
+        crate::failpoint::hit("end.commit");
         tx.commit().await?;
         self.hand_over_all(admissions);
         self.announce(publication.workspace, "post", publication.post);

@@ -288,10 +288,17 @@ async fn an_outcome_kept_in_the_spill_file_is_stored_before_anything_is_asked() 
         .await
         .unwrap()
         .unwrap();
-    // As written when the database was away at the moment of the network's answer; the last line was cut.
-    let line = json!({"workspace": world.workspace, "publication": publication.id, "attempt": open.id,
-        "remote_id": "remote-1", "remote_url": null, "extra": null});
-    std::fs::write(world.spill_file(), format!("{line}\n{{\"workspace\":\"ws")).unwrap();
+    // The database was away at the moment of the network's answer. A line before it was cut short by a full
+    // disk, in the middle of a character.
+    std::fs::write(world.spill_file(), b"{\"workspace\":\"\xc3").unwrap();
+    assert!(super::spill::append(
+        &world.engine,
+        &publication,
+        &open,
+        "remote-1",
+        None,
+        serde_json::Value::Null
+    ));
     *world.network.can_be_asked.lock().unwrap() = false;
     world.crash_and_restart().await;
     assert_eq!(

@@ -79,6 +79,7 @@ impl Engine {
     async fn finish_job(&self, job: &Job) -> Result<(), StoreError> {
         let mut tx = self.store.begin().await?;
         jobs::finish(&mut tx, job).await?;
+        failpoint::hit("job.finish.commit");
         tx.commit().await
     }
 
@@ -177,6 +178,7 @@ impl Engine {
         let mut progress = ready.row.publication.progress.clone();
         for _ in 0..PREPARE_STEPS_MAX {
             let now = self.now();
+            failpoint::hit("prepare");
             match self
                 .publisher
                 .prepare(&ready.work, progress.clone(), now)
@@ -184,25 +186,18 @@ impl Engine {
             {
                 Ok(Prepare::Ready { progress: last }) => {
                     ready.row.publication.progress = last;
-                    failpoint::hit("K5");
                     let attempt = self.commit_intent(job, &mut ready).await?;
-                    failpoint::hit("K6");
                     let outcome = self.call(&ready, &attempt).await?;
-                    failpoint::hit("K10");
                     self.settle_commit(job, ready, attempt, outcome).await?;
-                    failpoint::hit("K11");
                     return Ok(());
                 }
                 Ok(Prepare::Again {
                     progress: next,
                     after,
                 }) => {
-                    // K4: an id that was not stored leaves a harmless orphan at the network.
-                    failpoint::hit("K4");
                     progress = next;
                     ready.row.publication.progress = progress.clone();
                     let is_put_off = self.store_progress(job, &mut ready, after).await?;
-                    failpoint::hit("K3");
                     if is_put_off {
                         return Ok(());
                     }
@@ -259,7 +254,10 @@ impl Engine {
             jobs::put_off(&mut tx, job, now.plus(after), None).await?;
             self.jobs_changed.ring();
         }
+        // K4: an id that was not stored leaves a harmless orphan at the network.
+        failpoint::hit("K4");
         tx.commit().await?;
+        failpoint::hit("K3");
         ready.work.publication = ready.row.publication.clone();
         Ok(after > 0)
     }
@@ -301,6 +299,7 @@ impl Engine {
         )
         .await?;
         attempts::insert_open(&mut tx, &attempt).await?;
+        failpoint::hit("K5");
         tx.commit().await?;
         ready.work.publication = ready.row.publication.clone();
         Ok(attempt)
@@ -318,12 +317,12 @@ impl Engine {
         let call = self
             .publisher
             .commit(&ready.work, &ready.row.publication.progress, attempt);
-        match tokio::time::timeout(limit, call).await {
-            Ok(outcome) => Ok(outcome),
-            Err(_) => Ok(Commit::Unknown {
-                evidence: "no answer before the deadline".into(),
-            }),
-        }
+        failpoint::hit("K6");
+        let answered = tokio::time::timeout(limit, call).await;
+        failpoint::hit("K10");
+        Ok(answered.unwrap_or_else(|_| Commit::Unknown {
+            evidence: "no answer before the deadline".into(),
+        }))
     }
 
     /// When an attempt's outcome may be asked for.

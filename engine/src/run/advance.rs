@@ -106,6 +106,7 @@ impl Engine {
         let Some(mut cx) = self.load_run(&job, fresh).await? else {
             let mut tx = self.store.begin().await?;
             jobs::finish(&mut tx, &job).await?;
+            failpoint::hit("run.gone.commit");
             return tx.commit().await;
         };
         loop {
@@ -181,6 +182,7 @@ impl Engine {
                     .about(run.id)
                     .because(Cause::of(&event, run.id, run.rule));
                 let admission = self.admit(&mut tx, failed).await?;
+                failpoint::hit("run.unreadable.commit");
                 tx.commit().await?;
                 self.hand_over_all(vec![admission]);
                 Ok(None)
@@ -198,6 +200,7 @@ impl Engine {
         // Cancelled meanwhile, by a person or a later start: nothing further is done.
         if !runs::is_active(&mut tx, cx.run.workspace, cx.run.id).await? {
             jobs::finish(&mut tx, job).await?;
+            failpoint::hit("run.cancelled.commit");
             tx.commit().await?;
             return Ok(false);
         }

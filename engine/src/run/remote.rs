@@ -74,6 +74,7 @@ impl Engine {
         {
             let mut tx = self.store.begin().await?;
             jobs::finish(&mut tx, job).await?;
+            failpoint::hit("remote.cancelled.commit");
             tx.commit().await?;
             return Ok(false);
         }
@@ -96,6 +97,7 @@ impl Engine {
             jobs::fence(&mut tx, job).await?;
             self.put(&mut tx, cx, begun(path, step, attempt, now))
                 .await?;
+            failpoint::hit("remote.intent.commit");
             tx.commit().await?;
         }
         failpoint::hit("remote.before");
@@ -135,6 +137,7 @@ impl Engine {
                 let goes_on = self
                     .settle(&mut tx, job, cx, after, now, &mut outbox)
                     .await?;
+                failpoint::hit("remote.done.commit");
                 tx.commit().await?;
                 self.hand_over_all(outbox.admissions);
                 self.announce(cx.run.workspace, "run", cx.run.id);
@@ -239,6 +242,7 @@ impl Engine {
         let goes_on = self
             .settle(&mut tx, job, cx, after, self.now(), &mut outbox)
             .await?;
+        failpoint::hit("remote.failed.commit");
         tx.commit().await?;
         self.hand_over_all(outbox.admissions);
         self.announce(cx.run.workspace, "run", cx.run.id);

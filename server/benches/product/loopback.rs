@@ -1,4 +1,7 @@
-//! The address that the rule calls: notes which id arrived when.
+//! The other side on loopback: what rules call, what posts go to, where feeds lie.
+//!
+//! Owns a small HTTP server that notes when the first byte of each numbered call came. Invariant: a number is
+//! counted once, however often it arrives.
 
 use std::{
     collections::HashMap,
@@ -15,90 +18,162 @@ use tokio::{
     sync::Notify,
 };
 
-/// The running sink.
-pub struct Sink {
-    pub port: u16,
-    seen: Arc<Mutex<HashMap<usize, Instant>>>,
-    count: Arc<AtomicUsize>,
-    arrived: Arc<Notify>,
+/// A call that came.
+pub struct Call {
+    /// `POST /path HTTP/1.1` and the headers, in lower case.
+    pub head: String,
+    /// The body as text.
+    pub body: String,
 }
 
-impl Sink {
-    pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+impl Call {
+    /// The first number in the body; 0 without one.
+    pub fn number(&self) -> usize {
+        let start = self.body.find(|c: char| c.is_ascii_digit());
+        let digits = start.map_or("", |start| &self.body[start..]);
+        let end = digits
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(digits.len());
+        digits[..end].parse().unwrap_or(0)
+    }
+}
+
+/// What is answered, and the number that is noted.
+pub struct Reply {
+    /// Such as `200 OK`.
+    pub status: &'static str,
+    /// More headers, each with its line's end.
+    pub headers: &'static str,
+    /// The body.
+    pub body: String,
+    /// Noted as arrived.
+    pub number: Option<usize>,
+}
+
+/// Answers a call.
+pub type Answer = fn(&Call) -> Reply;
+
+/// The running server.
+pub struct Loopback {
+    pub port: u16,
+    seen: Arc<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    at: Mutex<HashMap<usize, Instant>>,
+    count: AtomicUsize,
+    arrived: Notify,
+}
+
+impl Loopback {
+    /// At every address of the machine's loopback network.
+    pub async fn start(answer: Answer) -> Self {
+        let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let sink = Self {
-            port,
-            seen: Arc::default(),
-            count: Arc::default(),
-            arrived: Arc::default(),
-        };
-        let (seen, count, arrived) = (sink.seen.clone(), sink.count.clone(), sink.arrived.clone());
+        let seen: Arc<Seen> = Arc::default();
+        let noted = seen.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, seen.clone(), count.clone(), arrived.clone()));
+                tokio::spawn(serve(stream, answer, noted.clone()));
             }
         });
-        sink
+        Self { port, seen }
     }
-    /// Ids that arrived, each counted once.
+
+    /// The sink of workload E: takes everything.
+    pub async fn sink() -> Self {
+        Self::start(|call| Reply {
+            status: "200 OK",
+            headers: "",
+            body: "ok".into(),
+            number: Some(call.number()),
+        })
+        .await
+    }
+
+    /// Numbers that arrived, each counted once.
     pub fn count(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
+        self.seen.count.load(Ordering::Relaxed)
     }
-    /// When an id arrived.
-    pub async fn wait_for(&self, id: usize, patience: Duration) -> Option<Instant> {
+
+    /// When a number arrived.
+    pub fn arrival(&self, number: usize) -> Option<Instant> {
+        self.seen.at.lock().unwrap().get(&number).copied()
+    }
+
+    /// When a number arrived, waiting for it.
+    pub async fn wait_for(&self, number: usize, patience: Duration) -> Option<Instant> {
         let end = Instant::now() + patience;
         while Instant::now() < end {
-            let notified = self.arrived.notified();
-            if let Some(at) = self.seen.lock().unwrap().get(&id) {
-                return Some(*at);
+            let notified = self.seen.arrived.notified();
+            if let Some(at) = self.arrival(number) {
+                return Some(at);
             }
             let _ = tokio::time::timeout(Duration::from_millis(50), notified).await;
         }
         None
     }
+
+    /// Waits until so many numbers have arrived; false when they do not.
+    pub async fn wait_for_count(&self, wanted: usize, patience: Duration) -> bool {
+        let end = Instant::now() + patience;
+        while self.count() < wanted {
+            if Instant::now() >= end {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        true
+    }
+
+    /// The first and the last arrival.
+    pub fn span(&self) -> Option<(Instant, Instant)> {
+        let at = self.seen.at.lock().unwrap();
+        Some((*at.values().min()?, *at.values().max()?))
+    }
 }
 
-async fn serve(
-    mut stream: TcpStream,
-    seen: Arc<Mutex<HashMap<usize, Instant>>>,
-    count: Arc<AtomicUsize>,
-    arrived: Arc<Notify>,
-) {
+async fn serve(mut stream: TcpStream, answer: Answer, seen: Arc<Seen>) {
     let _ = stream.set_nodelay(true);
     let mut buffer = Vec::new();
     let mut chunk = [0; 16 * 1024];
+    let mut began = Instant::now();
     loop {
-        while let Some((end, body)) = request(&buffer) {
-            let at = Instant::now();
-            let id = body
-                .chars()
-                .filter(char::is_ascii_digit)
-                .collect::<String>()
-                .parse()
-                .unwrap_or(0);
-            if seen.lock().unwrap().insert(id, at).is_none() {
-                count.fetch_add(1, Ordering::Relaxed);
+        while let Some((end, call)) = request(&buffer) {
+            let reply = answer(&call);
+            if let Some(number) = reply.number {
+                if seen.at.lock().unwrap().insert(number, began).is_none() {
+                    seen.count.fetch_add(1, Ordering::Relaxed);
+                }
+                seen.arrived.notify_waiters();
             }
-            arrived.notify_waiters();
             buffer.drain(..end);
-            if stream
-                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
-                .await
-                .is_err()
-            {
+            let text = format!(
+                "HTTP/1.1 {}\r\n{}content-length: {}\r\n\r\n{}",
+                reply.status,
+                reply.headers,
+                reply.body.len(),
+                reply.body
+            );
+            if stream.write_all(text.as_bytes()).await.is_err() {
                 return;
             }
         }
         match stream.read(&mut chunk).await {
             Ok(0) | Err(_) => return,
-            Ok(length) => buffer.extend_from_slice(&chunk[..length]),
+            Ok(length) => {
+                if buffer.is_empty() {
+                    began = Instant::now();
+                }
+                buffer.extend_from_slice(&chunk[..length]);
+            }
         }
     }
 }
 
-// End of the first whole request, and its body.
-fn request(buffer: &[u8]) -> Option<(usize, String)> {
+// End of the first whole request, and its parts.
+fn request(buffer: &[u8]) -> Option<(usize, Call)> {
     let head = buffer.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(&buffer[..head])
         .ok()?
@@ -109,9 +184,7 @@ fn request(buffer: &[u8]) -> Option<(usize, String)> {
         .map_or(0, |value| value.trim().parse().unwrap_or(0));
     let end = head + length;
     (buffer.len() >= end).then(|| {
-        (
-            end,
-            String::from_utf8_lossy(&buffer[head..end]).into_owned(),
-        )
+        let body = String::from_utf8_lossy(&buffer[head..end]).into_owned();
+        (end, Call { head: text, body })
     })
 }

@@ -1,28 +1,6 @@
-//! What the machine costs, so that durable figures can be compared.
+//! What the machine says of a process and a folder.
 
-use std::{
-    io::Write as _,
-    time::{Duration, Instant},
-};
-
-/// Syncs measured.
-const SYNCS: usize = 200;
-
-/// Median time of writing 4 KiB and syncing it.
-pub fn fsync_median() -> Duration {
-    let folder = tempfile::tempdir().unwrap();
-    let mut file = std::fs::File::create(folder.path().join("probe")).unwrap();
-    let mut times: Vec<Duration> = (0..SYNCS)
-        .map(|_| {
-            let began = Instant::now();
-            file.write_all(&[7; 4096]).unwrap();
-            file.sync_data().unwrap();
-            began.elapsed()
-        })
-        .collect();
-    times.sort();
-    times[SYNCS / 2]
-}
+use std::{path::Path, time::Duration};
 
 /// Processor time of a process, from `/proc`.
 pub fn cpu(pid: u32) -> Duration {
@@ -38,13 +16,34 @@ pub fn cpu(pid: u32) -> Duration {
     Duration::from_millis((field(11) + field(12)) * 10)
 }
 
-/// A line of `/proc/PID/status` in bytes.
-pub fn status_bytes(pid: u32, name: &str) -> u64 {
+/// A line of `/proc/PID/status` in megabytes.
+pub fn status_megabytes(pid: u32, name: &str) -> f64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    text.lines()
+    let kilobytes: u64 = text
+        .lines()
         .find_map(|line| line.strip_prefix(name))
         .and_then(|rest| rest.split_whitespace().next())
-        .and_then(|number| number.parse::<u64>().ok())
-        .unwrap_or(0)
-        * 1024
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0);
+    kilobytes as f64 * 1024.0 / 1e6
+}
+
+/// Makes the peak start at what is used now; what the start of the process took is another figure.
+pub fn forget_peak(pid: u32) {
+    let _ = std::fs::write(format!("/proc/{pid}/clear_refs"), "5");
+}
+
+/// Bytes of a folder's files.
+pub fn folder_bytes(folder: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return 0;
+    };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(meta) if meta.is_dir() => folder_bytes(&entry.path()),
+            Ok(meta) => meta.len(),
+            Err(_) => 0,
+        })
+        .sum()
 }

@@ -2,14 +2,16 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 
-use crate::{client::Client, machine};
+use crate::{client::Client, ground::Ground, machine};
+
+/// A server that was asked to end has ended after this.
+const END: Duration = Duration::from_secs(40);
 
 /// A running server.
 pub struct Product {
@@ -18,17 +20,26 @@ pub struct Product {
     child: Child,
 }
 
+/// Somebody who is signed in.
+#[derive(Clone)]
+pub struct Desk {
+    pub token: String,
+    pub workspace: String,
+}
+
 impl Product {
-    pub async fn start(folder: &Path, database: Option<String>, sink: u16) -> Self {
+    /// Starts the server; `port` is where the other side listens.
+    pub async fn start(ground: &Ground, port: u16) -> Self {
         let began = Instant::now();
         let mut command = Command::new(env!("CARGO_BIN_EXE_social-orchestrator"));
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(folder.join("data"))
-            .env("SO_OUTBOUND_ALLOW", format!("127.0.0.1:{sink}"))
+            .arg(ground.data())
+            .env("SO_OUTBOUND_ALLOW", format!("127.0.0.0/8:{port}"))
+            .env("SO_NETWORKS_MASTODON_ALLOW_HTTP", "true")
             .env("SO_SERVER_LOG_FILTER", "warn")
             .stdout(Stdio::piped());
-        if let Some(url) = database {
+        if let Some(url) = ground.database_url() {
             command.args(["--database-url", &url]);
         }
         let mut child = command.spawn().unwrap();
@@ -52,28 +63,39 @@ impl Product {
         }
     }
 
-    /// Registers, makes the hook and the rule; answers the hook's path.
-    pub async fn prepare(&self, sink: u16) -> String {
-        let mut client = Client::connect(self.port).await;
+    /// Registers the person of the measurement.
+    pub async fn register(&self) -> Desk {
         let person = json!({"name": "Bench", "email": "bench@example.com", "password": "a long sentence to type"});
-        let (status, body) = client
-            .call("POST", "/api/v1/auth/register", None, &person.to_string())
-            .await;
+        self.sign_in("register", &person).await
+    }
+
+    /// Signs that person in again.
+    pub async fn log_in(&self) -> Desk {
+        let person = json!({"email": "bench@example.com", "password": "a long sentence to type"});
+        self.sign_in("login", &person).await
+    }
+
+    async fn sign_in(&self, how: &str, person: &Value) -> Desk {
+        let mut client = Client::connect(self.port).await;
+        let path = format!("/api/v1/auth/{how}");
+        let (status, body) = client.call("POST", &path, None, &person.to_string()).await;
         assert!(status < 300, "{status} {body}");
         let person: Value = serde_json::from_str(&body).unwrap();
-        let token = person["access_token"].as_str().unwrap().to_string();
-        let workspace = person["workspaces"][0]["workspace"]["id"].as_str().unwrap();
-        let base = format!("/api/v1/workspaces/{workspace}");
-        let (status, body) = client
-            .call(
-                "POST",
-                &format!("{base}/hooks"),
-                Some(&token),
-                &json!({"name": "bench"}).to_string(),
-            )
+        Desk {
+            token: person["access_token"].as_str().unwrap().to_string(),
+            workspace: person["workspaces"][0]["workspace"]["id"]
+                .as_str()
+                .unwrap()
+                .to_string(),
+        }
+    }
+
+    /// Makes the hook and the rule of workload E; answers the hook's path.
+    pub async fn workload(&self, desk: &Desk, sink: u16) -> String {
+        let mut client = Client::connect(self.port).await;
+        let hook = desk
+            .post(&mut client, "hooks", &json!({"name": "bench"}))
             .await;
-        assert!(status < 300, "{status} {body}");
-        let hook: Value = serde_json::from_str(&body).unwrap();
         let rule = json!({
             "version": 1, "name": "Bench",
             "triggers": [{"id": "call", "kind": "webhook.received", "with": {"hook": hook["id"]}}],
@@ -84,15 +106,8 @@ impl Product {
                 "method": "POST", "url": format!("http://127.0.0.1:{sink}/sink"),
                 "json": {"id": "{{ event.data.body.id }}"}, "repeat": true}}]
         });
-        let (status, body) = client
-            .call(
-                "POST",
-                &format!("{base}/rules"),
-                Some(&token),
-                &json!({"document": rule}).to_string(),
-            )
+        desk.post(&mut client, "rules", &json!({"document": rule}))
             .await;
-        assert!(status < 300, "{status} {body}");
         let url = hook["url"].as_str().unwrap();
         url[url.find("/in/").unwrap()..].to_string()
     }
@@ -100,11 +115,58 @@ impl Product {
     pub fn cpu(&self) -> Duration {
         machine::cpu(self.child.id())
     }
-    pub fn memory(&self) -> u64 {
-        machine::status_bytes(self.child.id(), "VmRSS:")
+    /// Memory in use, in megabytes.
+    pub fn memory(&self) -> f64 {
+        machine::status_megabytes(self.child.id(), "VmRSS:")
     }
-    pub fn peak_memory(&self) -> u64 {
-        machine::status_bytes(self.child.id(), "VmHWM:")
+    /// Most memory in use since [`Self::forget_peak`], in megabytes.
+    pub fn peak_memory(&self) -> f64 {
+        machine::status_megabytes(self.child.id(), "VmHWM:")
+    }
+    pub fn forget_peak(&self) {
+        machine::forget_peak(self.child.id());
+    }
+
+    /// Asks the server to end and waits for it.
+    pub async fn end(mut self) {
+        let pid = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(asked.is_ok_and(|status| status.success()));
+        let began = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(began.elapsed() < END, "the server does not end");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Desk {
+    /// Path of something in the workspace.
+    pub fn path(&self, rest: &str) -> String {
+        format!("/api/v1/workspaces/{}/{rest}", self.workspace)
+    }
+
+    /// Sends something that must be accepted.
+    pub async fn post(&self, client: &mut Client, rest: &str, body: &Value) -> Value {
+        let (status, answer) = client
+            .call(
+                "POST",
+                &self.path(rest),
+                Some(&self.token),
+                &body.to_string(),
+            )
+            .await;
+        assert!(status < 300, "{rest}: {status} {answer}");
+        serde_json::from_str(&answer).unwrap_or(Value::Null)
+    }
+
+    /// Reads something that must be there.
+    pub async fn get(&self, client: &mut Client, rest: &str) -> String {
+        let (status, answer) = client
+            .call("GET", &self.path(rest), Some(&self.token), "")
+            .await;
+        assert_eq!(status, 200, "{rest}: {answer}");
+        answer
     }
 }
 

@@ -9,6 +9,9 @@ use so_store::StoreError;
 /// Seconds after which a client may try again when the database did not answer.
 const UNAVAILABLE_RETRY_SECS: i64 = 2;
 
+/// Seconds after which a client may try again when the disk is full: somebody must come and free space.
+const STORAGE_FULL_RETRY_SECS: i64 = 30;
+
 /// An error with what the client must know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -118,6 +121,12 @@ impl From<StoreError> for Failure {
                 Self::new(409, "request.conflict", "This exists already")
                     .next_step("Choose another name, or change the one that is there.")
             }
+            error @ StoreError::Full(_) => {
+                tracing::error!(error = %chain(error), "a request found the storage full");
+                Self::new(507, "server.storage_full", "The server's storage is full")
+                    .next_step("Nothing was changed. Whoever runs the server must free space; then try again.")
+                    .retry_after(STORAGE_FULL_RETRY_SECS)
+            }
             error if error.is_transient() => {
                 tracing::error!(error = %chain(error), "the database did not answer a request");
                 Self::new(503, "server.unavailable", "The database does not answer")
@@ -156,10 +165,19 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_is_told_apart_from_a_database_that_is_away() {
+        let failure = Failure::from(StoreError::Full("database or disk is full".into()));
+        assert_eq!(failure.problem.status, 507);
+        assert_eq!(failure.problem.code, "server.storage_full");
+        assert!(failure.retry_after.is_some());
+    }
+
+    #[test]
     fn every_failure_names_a_next_step() {
         for failure in [
             Failure::from(StoreError::LastOwner),
             Failure::from(StoreError::Stale { what: "post" }),
+            Failure::from(StoreError::Full("full".into())),
             Failure::from(StoreError::Conflict {
                 constraint: "x".into(),
             }),

@@ -91,5 +91,6 @@ async fn flag(app: &App, account: &Account, reason: &str) -> Result<(), Failure>
         )
         .await?;
     change.touch("account", account.id);
+    so_engine::failpoint::hit("reconnect.commit");
     change.commit().await
 }

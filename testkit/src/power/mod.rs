@@ -20,7 +20,7 @@ use std::{
 };
 
 pub use disk::SmallDisk;
-pub use replay::{Cut, Lost};
+pub use replay::{Cut, Dice, Lost};
 
 use crate::counterpart::Unavailable;
 
@@ -109,10 +109,5 @@ impl Watch {
     /// The power fails: takes back what was not synced. The process must have ended.
     pub fn cut(&self, lost: Lost) -> io::Result<Cut> {
         replay::cut(&self.folder, &self.journal, lost)
-    }
-
-    /// The process ended in good order and the machine went on: forgets what was noted.
-    pub fn forget(&self) -> io::Result<()> {
-        replay::clear(&self.journal)
     }
 }

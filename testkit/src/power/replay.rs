@@ -107,7 +107,7 @@ pub(super) fn cut(folder: &Path, journal: &Path, lost: Lost) -> io::Result<Cut> 
     redo.reverse();
     told.lost = match lost {
         Lost::All => unsynced.len(),
-        Lost::Some { seed } => files.redo_some(&unsynced, &redo, &mut Dice(seed))?,
+        Lost::Some { seed } => files.redo_some(&unsynced, &redo, &mut Dice::new(seed))?,
     };
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -120,7 +120,7 @@ pub(super) fn cut(folder: &Path, journal: &Path, lost: Lost) -> io::Result<Cut> 
 }
 
 /// Removes the journal and what is kept beside it.
-pub(super) fn clear(journal: &Path) -> io::Result<()> {
+fn clear(journal: &Path) -> io::Result<()> {
     for path in beside(journal)? {
         fs::remove_file(path)?;
     }
@@ -396,10 +396,16 @@ impl Change {
 }
 
 /// SplitMix64: the same seed gives the same cut everywhere.
-struct Dice(u64);
+#[derive(Debug, Clone)]
+pub struct Dice(u64);
 
 impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
+    /// Dice that fall as this seed wants.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+    /// The next number below a bound.
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut word = self.0;
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

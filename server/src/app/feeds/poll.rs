@@ -58,6 +58,7 @@ pub async fn poll_due_feeds(app: &App) -> Result<usize, StoreError> {
         tx.rollback().await?;
         return Ok(0);
     }
+    so_engine::failpoint::hit("feed.claim.commit");
     tx.commit().await?;
     let count = claimed.len();
     let mut hosts: BTreeMap<String, Vec<Feed>> = BTreeMap::new();
@@ -96,6 +97,7 @@ async fn put_off(app: &App, feed: &Feed, until: Timestamp) -> Result<(), StoreEr
         now.next_poll_at = until;
         feeds::update(&mut tx, &now).await?;
     }
+    so_engine::failpoint::hit("feed.put_off.commit");
     tx.commit().await
 }
 

@@ -60,7 +60,9 @@ pub(super) async fn read(
         Announce::Newest(0)
     };
     let (found, admissions) = items(app, &mut tx, &feed, parsed, announce, now).await?;
+    so_engine::failpoint::hit("feed.read.commit");
     tx.commit().await?;
+    so_engine::failpoint::hit("K16");
     app.engine.hand_over_all(admissions);
     app.engine.announce(feed.workspace, "feed", feed.id);
     Ok(Some(found))
@@ -77,6 +79,7 @@ pub(super) async fn unchanged(
     if !is_held(feeds::record_success(&mut tx, claimed, answer, now).await)? {
         return Ok(None);
     }
+    so_engine::failpoint::hit("feed.unchanged.commit");
     tx.commit().await?;
     Ok(Some(Found::default()))
 }
@@ -104,6 +107,7 @@ pub(super) async fn failed(
             .about(claimed.id);
         admissions.push(app.engine.admit(&mut tx, event).await?);
     }
+    so_engine::failpoint::hit("feed.failed.commit");
     tx.commit().await?;
     app.engine.hand_over_all(admissions);
     app.engine.announce(claimed.workspace, "feed", claimed.id);

@@ -1,0 +1,123 @@
+//! The job engine alone: jobs that do nothing are inserted in batches and drained.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use so_engine::{Engine, loops};
+use so_model::{
+    IdSource as _,
+    event::NewEvent,
+    id::{RuleId, WorkspaceId},
+    rule::RuleDocument,
+    workspace::Workspace,
+};
+use so_store::{jobs, rules, workspaces};
+use so_testkit::figures::{Ask, Goal, Teller, progress};
+
+use crate::world::{self, KIND};
+
+/// Jobs inserted in one transaction.
+const BATCH: usize = 250;
+/// Steps of a run in the second measurement.
+const STEPS: usize = 10;
+/// A drain that takes longer is a defect.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub async fn measure(ask: &Ask, database: &'static str, url: &str) {
+    let teller = Teller::on("jobs", database);
+    let (engine, receiver) = world::engine(url).await;
+    let workspace = engine.ids.new_id();
+    prepare(&engine, workspace).await;
+    let running = loops::start(engine.clone(), receiver).await.unwrap();
+    let jobs = ask.size(20_000, 500);
+    progress(&format!("{database}: {jobs} jobs"));
+    // Once unmeasured: statements are prepared, files have grown.
+    drain(&engine, workspace, "one", jobs / 10).await;
+    let took = drain(&engine, workspace, "one", jobs).await;
+    teller.tell(
+        "runs of one no-op step, inserted and drained per s",
+        jobs as f64 / took.as_secs_f64(),
+        "1/s",
+        Goal::AtLeast(20_000.0),
+    );
+    let took = drain(&engine, workspace, "ten", jobs / STEPS).await;
+    teller.tell(
+        "no-op steps per s in runs of ten",
+        jobs as f64 / took.as_secs_f64(),
+        "1/s",
+        Goal::None,
+    );
+    running.drain(PATIENCE).await;
+    engine.store.close().await.unwrap();
+}
+
+async fn prepare(engine: &Engine, workspace: WorkspaceId) {
+    let now = engine.now();
+    let mut tx = engine.store.begin().await.unwrap();
+    let row = Workspace {
+        id: workspace,
+        name: "Bench".into(),
+        time_zone: "UTC".into(),
+        approval_required: false,
+        created_at: now,
+    };
+    workspaces::insert(&mut tx, &row).await.unwrap();
+    for (hook, steps) in [("one", 1), ("ten", STEPS)] {
+        let steps: Vec<_> = (0..steps)
+            .map(|n| json!({"id": format!("s{n}"), "action": "bench.nothing"}))
+            .collect();
+        let document = json!({
+            "version": 1, "name": hook, "steps": steps,
+            "triggers": [{"id": "call", "kind": KIND, "with": {"hook": hook}}]
+        });
+        let document: RuleDocument = serde_json::from_value(document).unwrap();
+        let id: RuleId = engine.ids.new_id();
+        let rule = rules::RuleRow {
+            id,
+            workspace,
+            name: hook.into(),
+            is_enabled: true,
+            version: 1,
+            generation: 1,
+            starter: None,
+            problem: None,
+            created_at: now,
+            updated_at: now,
+        };
+        let version = rules::RuleVersion {
+            rule: id,
+            version: 1,
+            document,
+            source: String::new(),
+            author: None,
+            created_at: now,
+        };
+        rules::insert(&mut tx, &rule, &version).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    engine.reload_rules().await.unwrap();
+}
+
+/// Inserts runs and waits until none is left.
+async fn drain(engine: &Engine, workspace: WorkspaceId, hook: &str, count: usize) -> Duration {
+    let began = Instant::now();
+    let mut left = count;
+    while left > 0 {
+        let batch = left.min(BATCH);
+        let mut tx = engine.store.begin().await.unwrap();
+        let mut admissions = Vec::with_capacity(batch);
+        for _ in 0..batch {
+            let event = NewEvent::new(workspace, KIND, json!({"hook": hook, "body": {}}));
+            admissions.push(engine.admit(&mut tx, event).await.unwrap());
+        }
+        tx.commit().await.unwrap();
+        engine.hand_over_all(admissions);
+        left -= batch;
+    }
+    let mut reader = engine.store.clone();
+    while !jobs::count_by_state(&mut reader).await.unwrap().is_empty() {
+        assert!(began.elapsed() < PATIENCE, "the jobs are not drained");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    began.elapsed()
+}

@@ -1,0 +1,40 @@
+//! What the engine does alone, without HTTP: deciding, and carrying jobs.
+//!
+//! Prints figures for `cargo xtask bench`; run it by that command.
+
+#![allow(clippy::unwrap_used)]
+
+mod jobs;
+mod rules;
+mod world;
+
+use so_testkit::{
+    figures::{Ask, progress},
+    postgres::PostgresCluster,
+};
+
+fn main() {
+    let ask = Ask::from_args();
+    if ask.wants("rules") {
+        rules::measure(&ask);
+    }
+    if !ask.wants("jobs") {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    if ask.wants_database("sqlite") {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("jobs.db").display());
+        runtime.block_on(jobs::measure(&ask, "sqlite", &url));
+    }
+    if ask.wants_database("postgres") {
+        match PostgresCluster::start() {
+            Ok(cluster) => runtime.block_on(jobs::measure(&ask, "postgres", &cluster.url())),
+            Err(unavailable) => progress(&format!("PostgreSQL is left out: {unavailable}")),
+        }
+    }
+}
