@@ -29,8 +29,9 @@ pub async fn start(
     engine: Engine,
     receiver: HandedReceiver,
 ) -> Result<Loops, so_store::StoreError> {
-    engine.recover().await?;
+    // Rules first: an outcome from the spill file admits events, and events start what they start only once.
     engine.reload_rules().await?;
+    engine.recover().await?;
     let tracker = TaskTracker::new();
     let stop = CancellationToken::new();
     let handles = vec![
