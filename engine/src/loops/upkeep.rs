@@ -82,9 +82,7 @@ impl Engine {
         let until = now.plus(self.config.lease);
         for batch in self.held_jobs().chunks(RENEW_BATCH) {
             let mut tx = self.store.begin().await?;
-            for job in batch {
-                jobs::extend(&mut tx, job, until).await?;
-            }
+            jobs::extend_many(&mut tx, batch, until).await?;
             crate::failpoint::hit("lease.renew.commit");
             tx.commit().await?;
         }

@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
-use so_model::{id::WorkspaceId, time::SECOND};
+use so_model::time::SECOND;
 use so_store::{StoreError, jobs};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::LoopName;
+use super::{LoopName, claim::Turn};
 use crate::{
     admit::JOB_RUN,
     config::JOB_TRIES_MAX,
@@ -145,7 +145,7 @@ impl Crew {
     /// Returns when a row is due. A look costs a read; only then a claim writes.
     async fn wait_for_rows(&self, bell: &mut watch::Receiver<()>, turn: &Turn) {
         let engine = &self.engine;
-        if turn.all_have_their_share {
+        if turn.is_waiting() {
             // Everything due belongs to workspaces that use up their share: a place must be freed first.
             tokio::time::sleep(SHARE_WAIT).await;
         }
@@ -176,102 +176,7 @@ impl Crew {
     }
 }
 
-/// Whose turn it is when more is due than can be claimed.
-#[derive(Debug, Default)]
-pub struct Turn {
-    /// The last workspace of the former claim.
-    after: String,
-    /// Nothing could be claimed although something was due.
-    all_have_their_share: bool,
-}
-
 impl Engine {
-    /// Claims jobs that are due, of every kind.
-    pub async fn claim_jobs(&self, limit: usize) -> Result<Vec<Handed>, StoreError> {
-        let mut claimed = Vec::new();
-        for kind in [JOB_RUN, JOB_PUBLICATION] {
-            let mut turn = Turn::default();
-            claimed.extend(self.claim_in_turn(kind, limit, &mut turn).await?);
-        }
-        Ok(claimed)
-    }
-
-    /// Claims due jobs of a kind. If not all can be had, workspaces take turns.
-    pub(crate) async fn claim_in_turn(
-        &self,
-        kind: &'static str,
-        limit: usize,
-        turn: &mut Turn,
-    ) -> Result<Vec<Handed>, StoreError> {
-        let now = self.now();
-        let limit = i64::try_from(limit).unwrap_or(1);
-        let mut reader = self.store.clone();
-        let due = jobs::count_due(&mut reader, kind, now, limit + 1).await?;
-        turn.all_have_their_share = false;
-        if due == 0 {
-            return Ok(Vec::new());
-        }
-        let until = now.plus(self.config.lease);
-        let owner = &self.config.owner;
-        let mut claimed = Vec::new();
-        let mut tx = self.store.begin().await?;
-        // At least half of the places are free, and all that is due has room in that half.
-        let half = i64::try_from(self.config.workers / 2).unwrap_or(1);
-        if due <= limit.min(half) && limit >= half {
-            claimed = jobs::claim(&mut tx, kind, now, owner, until, limit).await?;
-        } else {
-            for (workspace, share) in self.shares(kind, limit, turn).await? {
-                claimed.extend(
-                    jobs::claim_of(&mut tx, kind, workspace, now, owner, until, share).await?,
-                );
-            }
-            turn.all_have_their_share = claimed.is_empty();
-        }
-        if claimed.is_empty() {
-            tx.rollback().await?;
-        } else {
-            crate::failpoint::hit("job.claim.commit");
-            tx.commit().await?;
-        }
-        Ok(claimed
-            .into_iter()
-            .map(|job| Handed { job, fresh: None })
-            .collect())
-    }
-
-    /// How many jobs of which workspace are to be claimed next.
-    async fn shares(
-        &self,
-        kind: &'static str,
-        limit: i64,
-        turn: &mut Turn,
-    ) -> Result<Vec<(WorkspaceId, i64)>, StoreError> {
-        let now = self.now();
-        let mut reader = self.store.clone();
-        let mut waiting = jobs::workspaces_due(&mut reader, kind, &turn.after, now, limit).await?;
-        if i64::try_from(waiting.len()).unwrap_or(limit) < limit && !turn.after.is_empty() {
-            // The round is over; the rest of this claim belongs to the next one.
-            for workspace in jobs::workspaces_due(&mut reader, kind, "", now, limit).await? {
-                if !waiting.contains(&workspace) {
-                    waiting.push(workspace);
-                }
-            }
-            waiting.truncate(usize::try_from(limit).unwrap_or(1));
-        }
-        turn.after = waiting.last().map_or_else(String::new, ToString::to_string);
-        let count = i64::try_from(waiting.len()).unwrap_or(1).max(1);
-        let each = (limit / count).max(1);
-        let shares = waiting.into_iter().filter_map(|workspace| {
-            let left = match kind {
-                JOB_RUN => self.handed.share_left(workspace),
-                _ => self.config.share(),
-            };
-            let share = each.min(i64::try_from(left).unwrap_or(each));
-            (share > 0).then_some((workspace, share))
-        });
-        Ok(shares.collect())
-    }
-
     /// Carries out one job; an error puts it back.
     pub async fn carry_out(&self, handed: Handed) {
         let job = handed.job.clone();

@@ -3,7 +3,7 @@
 //! Invariant: whoever settles a job names the epoch of its claim; a worker that
 //! lost its lease changes nothing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use so_model::{
     id::{JobId, WorkspaceId},
@@ -230,12 +230,8 @@ const FINISH: Shape = Shape {
 ///
 /// Fences as well: what is not answered was lost or woken, and must be settled by itself.
 pub async fn finish_many(tx: &mut Tx, jobs: &[&Job]) -> Result<HashSet<JobId>> {
-    let mut by_epoch: HashMap<i64, Vec<Args>> = HashMap::new();
-    for job in jobs {
-        by_epoch.entry(job.epoch).or_default().push(args![job.id]);
-    }
     let mut finished = HashSet::new();
-    for (epoch, rows) in by_epoch {
+    for (epoch, rows) in by_epoch(jobs.iter().copied()) {
         for row in FINISH.all(tx, &args![epoch], rows).await? {
             finished.insert(row.id(0)?);
         }
@@ -339,4 +335,28 @@ pub async fn extend(tx: &mut Tx, job: &Job, lease_until: Timestamp) -> Result<u6
         args![job.id, job.epoch, lease_until],
     )
     .await
+}
+
+const EXTEND: Shape = Shape {
+    before: "UPDATE jobs SET lease_until = $1 WHERE epoch = $2 AND state IN ('running', 'rerun') AND id IN (",
+    columns: 1,
+    after: ")",
+    fixed: 2,
+};
+
+/// Prolongs the leases of claims that are being worked on.
+pub async fn extend_many(tx: &mut Tx, jobs: &[Job], lease_until: Timestamp) -> Result<u64> {
+    let mut prolonged = 0;
+    for (epoch, rows) in by_epoch(jobs.iter()) {
+        prolonged += EXTEND.run(tx, &args![lease_until, epoch], rows).await?;
+    }
+    Ok(prolonged)
+}
+
+fn by_epoch<'j>(jobs: impl Iterator<Item = &'j Job>) -> BTreeMap<i64, Vec<Args>> {
+    let mut groups: BTreeMap<i64, Vec<Args>> = BTreeMap::new();
+    for job in jobs {
+        groups.entry(job.epoch).or_default().push(args![job.id]);
+    }
+    groups
 }
