@@ -18,6 +18,8 @@ const WRITERS: usize = 64;
 const HELD: Duration = Duration::from_secs(2);
 const HOLDS: usize = 3;
 const BETWEEN: Duration = Duration::from_millis(500);
+/// Everybody has heard by then that the lock cannot be had.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(40);
 /// What one unit stores; large enough that the log grows past what is kept of it.
 const TEXT_BYTES: usize = 16 << 10;
 /// Units of each writer at least and at the most.
@@ -144,8 +146,36 @@ async fn a_unit_takes_the_lock_when_it_begins_and_gives_it_back() {
     assert!(foreign.try_run("BEGIN IMMEDIATE").await.is_err());
     unit.rollback().await.unwrap();
     foreign.run("BEGIN IMMEDIATE; ROLLBACK").await;
+    // One that is dropped gives it back in a moment, though nobody else begins.
+    drop(store.begin().await.unwrap());
+    foreign.take_lock().await;
+    foreign.run("ROLLBACK").await;
     put(&store, "one", "x").await.unwrap();
     foreign.run("BEGIN IMMEDIATE; ROLLBACK").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_waits_for_the_patience_of_those_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    put(&store, "before", "x").await.unwrap();
+    let mut foreign = Foreign::connect(folder.path()).await;
+    foreign.run("BEGIN IMMEDIATE").await;
+    let mut tasks = JoinSet::new();
+    for writer in 0..WRITERS {
+        let store = store.clone();
+        tasks.spawn(async move { put(&store, &format!("{writer}"), "x").await });
+    }
+    // One after the other they would wait for ten minutes.
+    let all = tokio::time::timeout(QUEUE_PATIENCE, tasks.join_all())
+        .await
+        .unwrap();
+    assert!(
+        all.iter()
+            .all(|done| done.as_ref().is_err_and(|error| error.is_transient()))
+    );
+    foreign.run("ROLLBACK").await;
+    put(&store, "after", "x").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
