@@ -130,8 +130,9 @@ impl Store {
             Self::open_sqlite(path, durability(), Seam::default()).await
         } else if options.url.starts_with("postgres://") || options.url.starts_with("postgresql://")
         {
-            let server =
-                PgServer::open(&options.url, options.connections, &POSTGRES_MIGRATIONS).await?;
+            let longer = longer_history().await?;
+            let migrations = longer.as_ref().unwrap_or(&POSTGRES_MIGRATIONS);
+            let server = PgServer::open(&options.url, options.connections, migrations).await?;
             Ok(Self::Postgres(server))
         } else {
             Err(StoreError::Address(
