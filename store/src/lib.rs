@@ -17,6 +17,7 @@ mod bulk;
 mod db;
 mod dialect;
 mod error;
+mod postgres;
 mod seam;
 mod sqlite;
 mod value;

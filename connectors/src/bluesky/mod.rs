@@ -6,6 +6,8 @@
 //! so every commit of a publication sends the same record.
 
 #[cfg(any(test, feature = "doubles"))]
+pub mod answers;
+#[cfg(any(test, feature = "doubles"))]
 pub mod double;
 mod errors;
 mod facets;

@@ -168,7 +168,7 @@ pub(super) async fn metrics(
     Ok(all)
 }
 
-fn counts(post: &Value) -> BTreeMap<String, i64> {
+pub(super) fn counts(post: &Value) -> BTreeMap<String, i64> {
     [
         ("likes", "likeCount"),
         ("reposts", "repostCount"),

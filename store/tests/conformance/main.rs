@@ -8,6 +8,7 @@
 
 mod engine;
 mod history;
+mod postgres;
 mod publishing;
 mod schema;
 mod support;
