@@ -7,6 +7,7 @@
 //! no new attempt before the network was asked (P2); published is terminal (P3).
 
 mod begin;
+mod gap;
 mod history;
 mod human;
 mod port;

@@ -12,6 +12,7 @@ use so_model::{
 use so_store::{StoreError, attempts, jobs, jobs::Job, publications};
 
 use super::{
+    gap,
     port::Found,
     relation::{self, Absence, Cause, Open},
     step::{Because, absent_since, fenced, set_absent_since},
@@ -35,6 +36,7 @@ impl Engine {
             let because = |by| Because::of(Cause::AttemptGone, by, None);
             return self.to_review(job, ready.row, because, reason).await;
         };
+        let attempt = self.prolonged(attempt, &mut ready);
         let settle = self.settle_of(&ready.work.account.network);
         let settled_at = relation::settled_at(&Open::from(&attempt), settle);
         if now < settled_at {
@@ -96,9 +98,15 @@ impl Engine {
                 let reason = format!("{} posts at the network look like this one", ids.len());
                 self.cannot_tell(job, ready, &attempt, &reason).await
             }
+            // As likely as not nothing was lost; what cannot be asked then goes out as it always would.
+            Found::CannotTell(reason) if gap::is_mere_caution(&attempt) => {
+                self.nothing_lost(job, ready, &attempt, &reason).await
+            }
             Found::CannotTell(reason) => self.cannot_tell(job, ready, &attempt, &reason).await,
             Found::Later(error) => {
-                if now.since(attempt.deadline_at) > self.config.reconcile_window {
+                let since = gap::asked_from(&attempt)
+                    .map_or(attempt.deadline_at, |from| from.max(attempt.deadline_at));
+                if now.since(since) > self.config.reconcile_window {
                     let reason =
                         format!("the network could not be asked in time: {}", error.message);
                     return self.cannot_tell(job, ready, &attempt, &reason).await;
@@ -168,7 +176,8 @@ impl Engine {
         match weighed {
             Absence::Proved => {
                 let first = absent_since(&was);
-                let is_last = publication.attempts >= self.config.publish_tries;
+                let is_last = publication.attempts >= self.config.publish_tries
+                    && !gap::is_presumed(&attempt);
                 publication.state = match is_last {
                     true => PublicationState::Failed,
                     false => PublicationState::RetryWait,

@@ -69,7 +69,10 @@ impl Engine {
             Work::MarkUnknown | Work::Nothing => None,
         };
         match work {
-            Work::Send => self.send(job, ready).await,
+            Work::Send => match self.gap_to_ask(&ready).await? {
+                Some(gap) => self.presume_sent(job, ready, &gap).await,
+                None => self.send(job, ready).await,
+            },
             Work::MarkUnknown => {
                 self.mark_unknown(job, ready, "the server stopped during the call")
                     .await
