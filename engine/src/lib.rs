@@ -24,6 +24,7 @@ pub mod engine;
 pub mod facts;
 pub mod failpoint;
 mod handover;
+mod lanes;
 pub mod loops;
 pub mod plugin;
 pub mod publish;

@@ -31,6 +31,9 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The publish protocol knows no such step: an error of ours, or of whoever changed rows by hand.
+    #[error("a step of a publication is not allowed")]
+    NotAllowed(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A workspace would be left without an owner.
     #[error("the last owner of a workspace was to be removed or demoted")]
     LastOwner,

@@ -42,6 +42,7 @@ pub(super) async fn run(engine: Engine, stop: CancellationToken) {
 impl Engine {
     /// Called once before the loops: a former life's leases and spilled outcomes.
     pub async fn recover(&self) -> Result<(), StoreError> {
+        self.reload_gaps().await?;
         let replayed = crate::publish::replay_spill(self).await?;
         if replayed > 0 {
             tracing::info!(replayed, "outcomes from the spill file were stored");
@@ -70,6 +71,8 @@ impl Engine {
             self.decide_left_over().await?;
         }
         self.reload_rules().await?;
+        self.reload_gaps().await?;
+        self.wake_lanes();
         // The database was away and is back: what the networks confirmed is stored.
         crate::publish::replay_spill(self).await?;
         self.put_owed_back().await

@@ -2,6 +2,8 @@
 //!
 //! Invariant: whoever judges the instance does so under [`lock`], so that one gap is noticed once.
 
+use std::collections::BTreeMap;
+
 use so_model::{id::UserId, time::Timestamp};
 
 use crate::{Backend, Result, Sql, Store, Tx, args};
@@ -143,4 +145,13 @@ pub async fn first_user(sql: &mut dyn Sql) -> Result<Option<UserId>> {
         )
         .await?;
     row.map(|row| row.id(0)).transpose()
+}
+
+/// Every fact, by name.
+pub async fn all(sql: &mut dyn Sql) -> Result<BTreeMap<String, String>> {
+    sql.all("SELECT name, value FROM instance", args![])
+        .await?
+        .iter()
+        .map(|row| Ok((row.text(0)?, row.text(1)?)))
+        .collect()
 }
