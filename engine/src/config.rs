@@ -56,7 +56,7 @@ impl EngineConfig {
     pub fn new(owner: impl Into<String>) -> Self {
         Self {
             owner: owner.into(),
-            workers: 64,
+            workers: 128,
             lease: 3 * MINUTE,
             call_timeout: MINUTE,
             settle_override: None,

@@ -58,9 +58,9 @@ impl Engine {
         let owner = &self.config.owner;
         let mut claimed = Vec::new();
         let mut tx = self.store.begin().await?;
-        // At least half of the places are free, and all that is due has room in that half.
-        let half = i64::try_from(self.config.workers / 2).unwrap_or(1);
-        if due <= limit.min(half) && limit >= half {
+        // A quarter of the places is free, and what is due leaves half of the free ones.
+        let quarter = i64::try_from(self.config.workers / 4).unwrap_or(1);
+        if due <= limit / 2 && limit >= quarter {
             claimed = jobs::claim(&mut tx, kind, now, owner, until, limit).await?;
         } else {
             for (workspace, share) in self.shares(kind, limit, turn).await? {
