@@ -15,6 +15,7 @@ mod manifest;
 mod publish;
 mod read;
 mod record;
+mod search;
 mod session;
 mod sign_in;
 #[cfg(test)]
@@ -140,10 +141,10 @@ impl Connector for Bluesky {
         &self,
         cx: &PublishCx<'_>,
         progress: &Value,
-        _attempt: &Attempt,
-        _bound_remote_ids: &[String],
+        attempt: &Attempt,
+        bound_remote_ids: &[String],
     ) -> Found {
-        read::find(cx, progress).await
+        read::find(cx, progress, attempt, bound_remote_ids).await
     }
 
     async fn delete(
