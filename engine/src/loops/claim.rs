@@ -17,15 +17,6 @@ use crate::{
 pub(crate) struct Turn {
     /// The last workspace of the former claim.
     after: String,
-    /// Nothing could be claimed although something was due.
-    all_have_their_share: bool,
-}
-
-impl Turn {
-    /// A place must be freed before anything can be claimed.
-    pub(super) fn is_waiting(&self) -> bool {
-        self.all_have_their_share
-    }
 }
 
 impl Engine {
@@ -50,7 +41,6 @@ impl Engine {
         let limit = i64::try_from(limit).unwrap_or(1);
         let mut reader = self.store.clone();
         let due = jobs::count_due(&mut reader, kind, now, limit + 1).await?;
-        turn.all_have_their_share = false;
         if due == 0 {
             return Ok(Vec::new());
         }
@@ -68,7 +58,6 @@ impl Engine {
                     jobs::claim_of(&mut tx, kind, workspace, now, owner, until, share).await?,
                 );
             }
-            turn.all_have_their_share = claimed.is_empty();
         }
         if claimed.is_empty() {
             tx.rollback().await?;
@@ -192,7 +181,7 @@ mod tests {
             .collect();
         let mut turn = Turn::default();
         let claimed = world.engine.claim_in_turn(JOB_RUN, 16, &mut turn).await;
-        assert!(claimed.unwrap().is_empty() && turn.is_waiting());
+        assert!(claimed.unwrap().is_empty());
         queue(&world, quiet, 1).await;
         let claimed = world.engine.claim_in_turn(JOB_RUN, 16, &mut turn).await;
         assert_eq!(by_workspace(&claimed.unwrap()), [(quiet, 1)].into());

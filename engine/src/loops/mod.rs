@@ -4,6 +4,7 @@
 //! loop that stops is noticed by `Pulse`, and any loop may be late by any time
 //! without harm, because what is due is computed from rows.
 
+mod astray;
 mod claim;
 mod pulse;
 mod timers;

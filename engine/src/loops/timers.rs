@@ -44,6 +44,8 @@ const PUT_OFF: i64 = so_model::time::HOUR;
 const BATCH: i64 = 100;
 /// Timers are looked at this often even if none is known.
 const POLL: Duration = Duration::from_secs(1);
+/// What is due and cannot be had is being fired by another process; it is done with it in a moment.
+const TAKEN: Duration = Duration::from_millis(50);
 
 pub(super) async fn run(engine: Engine, stop: CancellationToken) {
     while !stop.is_cancelled() {
@@ -59,7 +61,12 @@ pub(super) async fn run(engine: Engine, stop: CancellationToken) {
         let now = engine.now();
         if due.is_some_and(|due| due <= now) {
             match engine.fire_timers().await {
-                Ok(_) => engine.pulse.beat(LoopName::Timers, now),
+                Ok(fired) => {
+                    engine.pulse.beat(LoopName::Timers, now);
+                    if fired == 0 {
+                        wait(&engine, &stop, TAKEN).await;
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(%error, "timers cannot be fired");
                     wait(&engine, &stop, POLL).await;

@@ -19,10 +19,11 @@ use crate::{
 const POLL: Duration = Duration::from_millis(500);
 /// Rows claimed in one transaction.
 const CLAIM_MAX: usize = 64;
-/// How long a look waits while every workspace with due work has its share of places.
-const SHARE_WAIT: Duration = Duration::from_millis(20);
 /// Jobs remembered while the database cannot take them back; the leases of further ones free them.
 const OWED_MAX: usize = 10_000;
+/// What is due and cannot be had is being claimed by another process, or its workspace has its share of places;
+/// both pass in a moment.
+const TAKEN: Duration = Duration::from_millis(50);
 /// Longest sleep before a database that is away is tried again.
 const AWAY: Duration = Duration::from_secs(1);
 
@@ -104,7 +105,7 @@ impl Crew {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                () = self.wait_for_rows(&mut bell, &turn) => {}
+                () = self.wait_for_rows(&mut bell) => {}
             }
             let Some(first) = self.place().await else {
                 return;
@@ -122,6 +123,11 @@ impl Crew {
             {
                 Ok(claimed) => {
                     self.engine.pulse.beat(LoopName::Work, self.engine.now());
+                    if claimed.is_empty() {
+                        drop(places);
+                        tokio::time::sleep(TAKEN).await;
+                        continue;
+                    }
                     let mut places = places.into_iter();
                     for handed in claimed {
                         let place = match places.next() {
@@ -143,12 +149,8 @@ impl Crew {
     }
 
     /// Returns when a row is due. A look costs a read; only then a claim writes.
-    async fn wait_for_rows(&self, bell: &mut watch::Receiver<()>, turn: &Turn) {
+    async fn wait_for_rows(&self, bell: &mut watch::Receiver<()>) {
         let engine = &self.engine;
-        if turn.is_waiting() {
-            // Everything due belongs to workspaces that use up their share: a place must be freed first.
-            tokio::time::sleep(SHARE_WAIT).await;
-        }
         loop {
             bell.borrow_and_update();
             let due = match jobs::next_due(&mut engine.store.clone(), self.kind).await {
