@@ -325,7 +325,9 @@ impl Engine {
                 what: "call's deadline",
             });
         }
-        let limit = Duration::from_micros(attempt.deadline_at.since(now).unsigned_abs());
+        // A clock that was set back in between must not make the call longer than it may be.
+        let left = attempt.deadline_at.since(now).min(self.config.call_timeout);
+        let limit = Duration::from_micros(left.unsigned_abs());
         let call = self
             .publisher
             .commit(&ready.work, &ready.row.publication.progress, attempt);

@@ -33,7 +33,7 @@ use so_store::{Store, StoreError, StoreOptions, jobs, timers};
 
 use crate::{
     cast::{Calls, plugins},
-    network::{Network, Port},
+    network::{CALL, Network, Port},
     people::Wish,
     stage::{OUTSIDE, Parked, START, Stage, Why},
 };
@@ -43,8 +43,6 @@ use items::named;
 
 /// Jobs that one process works on at a time.
 const CREW: usize = 6;
-/// The longest call, as the engine has it.
-const CALL: i64 = MINUTE;
 
 /// What a piece of work comes to.
 enum Out {
@@ -82,6 +80,21 @@ pub struct Process {
     is_ready: bool,
     next_upkeep: i64,
     life: u32,
+}
+
+/// The machine's clock, which is set now and then, and time as it passes.
+struct ProcessClock {
+    shown: ManualClock,
+    stage: Stage,
+}
+
+impl Clock for ProcessClock {
+    fn now(&self) -> Timestamp {
+        self.shown.now()
+    }
+    fn steady(&self) -> i64 {
+        self.stage.scene().at
+    }
 }
 
 enum Choice {
@@ -177,7 +190,10 @@ impl World {
     /// An engine that no process owns, for the set-up.
     pub fn engine(&self, process: usize) -> (Engine, HandedReceiver) {
         let own = &self.processes[process];
-        let clock: Arc<dyn Clock> = Arc::new(own.clock.clone());
+        let clock: Arc<dyn Clock> = Arc::new(ProcessClock {
+            shown: own.clock.clone(),
+            stage: self.stage.clone(),
+        });
         let seed = self.stage.scene().rng.random();
         Engine::new(EngineParts {
             store: self.store.clone(),
@@ -435,6 +451,7 @@ impl World {
                 stage.scene().who = OUTSIDE;
                 let task = self.tasks.remove(index);
                 drop(task.future);
+                self.network.keep(process, &task.what);
                 self.ended(process, task.kind, out).await;
             }
         }

@@ -22,7 +22,7 @@ pub fn all(desk: &Desk, product: &Product, path: &str) -> Vec<Value> {
     let joint = if path.contains('?') { '&' } else { '?' };
     let (mut items, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page = desk.get(product, &format!("{path}{joint}limit=200{cursor}"));
+        let page = desk.get(product, &format!("{path}{joint}limit=50{cursor}"));
         items.extend(page["items"].as_array().unwrap().iter().cloned());
         match page["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),

@@ -2,6 +2,7 @@
 //!
 //! Invariant: what a dead process had in memory is gone; its clients ask again.
 
+use rand::RngExt as _;
 use so_model::{Timestamp, time::SECOND};
 use so_store::jobs;
 
@@ -10,6 +11,9 @@ use crate::{
     people::{Wish, grant},
     stage::{Harm, OUTSIDE},
 };
+
+/// A call that is accepted after so long is late.
+const LATE: i64 = 36 * SECOND;
 
 /// Something that the seed has in store.
 #[derive(Debug, Clone)]
@@ -20,7 +24,10 @@ pub enum Item {
     Harm(usize, Harm, u32),
     Steal,
     Away(i64),
-    Step(i64),
+    /// The clock is set by so much, after so many looks for a bad moment at the most.
+    Step(i64, u32),
+    /// A clock that was set by so much is set right.
+    SetRight(i64),
     Sleep(i64),
     Round,
 }
@@ -71,20 +78,43 @@ impl World {
                 scene.fault("database away");
                 scene.note(&format!("database away for {span}"));
             }
-            Item::Step(by) => {
-                let mut scene = self.stage.scene();
-                scene.off += by;
-                scene.fault("clock set");
-                scene.note(&format!("clock set by {by}"));
-                drop(scene);
-                self.set_clocks();
+            // Where it hurts most: a call is under way that others may soon take for dead.
+            Item::Step(by, patience) => {
+                let at = self.stage.scene().at;
+                let is_bad = by < 0 || self.network.has_late_call(at + LATE);
+                if !is_bad && patience > 0 {
+                    return self.plan(at + 5 * SECOND, Item::Step(by, patience - 1));
+                }
+                self.set_clock(by);
+                // Somebody notices and sets it right.
+                let later = at + self.stage.scene().seconds(600, 5_400);
+                self.plan(later, Item::SetRight(by));
             }
+            Item::SetRight(by) => self.set_clock(-by),
             Item::Sleep(span) => {
                 self.stage.scene().fault("machine slept");
                 self.pass(span).await;
             }
             Item::Round => self.round().await,
         }
+    }
+
+    fn set_clock(&mut self, by: i64) {
+        let mut scene = self.stage.scene();
+        scene.off += by;
+        scene.fault("clock set");
+        scene.note(&format!("clock set by {by}"));
+        // Loops look every second; here they do so when it matters.
+        let soon: Vec<i64> = self
+            .processes
+            .iter()
+            .map(|_| scene.at + scene.rng.random_range(0..2 * SECOND))
+            .collect();
+        drop(scene);
+        for (process, soon) in self.processes.iter_mut().zip(soon) {
+            process.next_upkeep = soon;
+        }
+        self.set_clocks();
     }
 
     pub(super) async fn begin_wish(&mut self, wish: Wish) {
@@ -139,6 +169,7 @@ impl World {
                 self.wish_again(wish);
             }
         }
+        self.network.forget(process);
         let own = &mut self.processes[process];
         own.running = None;
         own.is_ready = false;
