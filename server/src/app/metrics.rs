@@ -40,6 +40,8 @@ pub struct Metrics {
     pub streams: AtomicI64,
     /// Handlers that panicked.
     pub panics: AtomicU64,
+    /// Histories of publications that the protocol could not have written, counted at every look.
+    pub history_violations: AtomicU64,
 }
 
 impl Metrics {
@@ -99,6 +101,17 @@ impl Metrics {
             out,
             "so_http_panics_total {}",
             self.panics.load(Ordering::Relaxed)
+        );
+        describe(
+            &mut out,
+            "so_publish_history_violations_total",
+            "counter",
+            "Histories of publications that the protocol does not allow, at every look.",
+        );
+        let _ = writeln!(
+            out,
+            "so_publish_history_violations_total {}",
+            self.history_violations.load(Ordering::Relaxed)
         );
         out
     }

@@ -1,9 +1,10 @@
-//! Work that comes back: feeds, retention, tokens.
+//! Work that comes back: feeds, retention, tokens, a look at what publishing wrote.
 //!
 //! Owns when it is looked at; what is due is read from rows every time. Invariants: a wake-up that is missed or
 //! comes twice does no harm; work that is still going on is not begun a second time, except polls, which are
 //! claimed row by row.
 
+mod histories;
 mod tokens;
 
 #[cfg(test)]
@@ -29,6 +30,8 @@ use crate::app::{App, failure::chain, feeds::poll_due_feeds};
 const FEEDS_EVERY: Duration = Duration::from_secs(15);
 /// Tokens are looked at this often; they are renewed well ahead of their end.
 const TOKENS_EVERY: Duration = Duration::from_secs(60);
+/// What publishing wrote is looked at this often: soon enough for a person to act on it, seldom enough to cost nothing.
+const HISTORIES_EVERY: Duration = Duration::from_secs(5 * 60);
 /// Retention, a while after the full hour, when schedules are quiet. Seconds come first.
 const PRUNE_AT: &str = "0 17 * * * *";
 
@@ -60,6 +63,10 @@ pub async fn start(app: &App) -> Result<Housekeeping, JobSchedulerError> {
             Some(Arc::default()),
             tokens,
         )?)
+        .await?;
+    let busy = Some(Arc::default());
+    scheduler
+        .add(every(app, HISTORIES_EVERY, "histories", busy, histories)?)
         .await?;
     let (pruned, busy) = (app.clone(), Arc::<AtomicBool>::default());
     let prune_job = Job::new_async(PRUNE_AT, move |_, _| {
@@ -122,7 +129,7 @@ impl Drop for Freed {
     }
 }
 
-// Polls and pruning may be dropped in the middle: rows say what is left, and leases end. Renewals may not.
+// Polls, looks and pruning may be dropped in the middle: rows say what is left, and leases end. Renewals may not.
 fn feeds(app: App) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
     Box::pin(async move {
         tokio::select! {
@@ -138,6 +145,15 @@ fn tokens(app: App) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> 
             .await
             .map(drop)
             .map_err(|error| chain(&error))
+    })
+}
+
+fn histories(app: App) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+    Box::pin(async move {
+        tokio::select! {
+            () = app.stopping.cancelled() => Ok(()),
+            checked = histories::check(&app) => checked.map(drop).map_err(|error| chain(&error)),
+        }
     })
 }
 

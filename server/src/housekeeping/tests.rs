@@ -1,10 +1,16 @@
 //! Work that comes back, without its scheduler and with it.
 
+use serde_json::json;
 use so_model::{
+    IdSource as _,
     account::{Account, AccountState},
+    content::Content,
+    id::{PostId, PublicationId, VariantId},
+    post::Post,
+    publication::{Publication, PublicationState},
     time::{DAY, HOUR, MINUTE},
 };
-use so_store::{accounts, events};
+use so_store::{accounts, events, posts, publications};
 
 use super::{refresh_tokens, start};
 use crate::testing::{Person, TestApp};
@@ -83,6 +89,61 @@ async fn what_is_older_than_the_retention_goes() {
         .await
         .unwrap();
     assert_eq!(found, None);
+}
+
+/// A post that is due at an account, as the protocol begins it.
+async fn publication(test: &TestApp, account: &Account) -> Publication {
+    let (now, ids) = (test.app.now(), &test.app.ids);
+    let (post, own, variant): (PostId, PublicationId, VariantId) =
+        (ids.new_id(), ids.new_id(), ids.new_id());
+    let post: Post = serde_json::from_value(json!({
+        "id": post, "workspace": account.workspace, "state": "publishing", "revision": 1,
+        "content": Content::status("Only once"), "variants": [], "created_at": now, "updated_at": now
+    }))
+    .unwrap();
+    let due: Publication = serde_json::from_value(json!({
+        "id": own, "workspace": account.workspace, "post": post.id,
+        "variant": variant, "account": account.id, "part": 0, "state": "due", "revision": 1,
+        "epoch": 0, "attempts": 0, "due_at": now
+    }))
+    .unwrap();
+    let mut tx = test.app.store.begin().await.unwrap();
+    posts::insert(&mut tx, &post).await.unwrap();
+    publications::insert_missing(&mut tx, &due, &post.content, None, "", now)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    due
+}
+
+#[tokio::test]
+async fn a_history_that_the_protocol_could_not_have_written_is_counted() {
+    let test = TestApp::new().await;
+    let ada = test.register("ada@x.org").await;
+    let account = account(&test, &ada, "mastodon", HOUR).await;
+    let due = publication(&test, &account).await;
+    let counted = async || {
+        let call = test.call("GET", "/metrics").from("127.0.0.1");
+        let text = call.send().await.expect(200).text;
+        let name = "so_publish_history_violations_total ";
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    super::histories(test.app.clone()).await.unwrap();
+    assert_eq!(counted().await, 0);
+    // Live, and nobody ever called.
+    let live = Publication {
+        state: PublicationState::Published,
+        ..due.clone()
+    };
+    let (from, now) = (due.state, test.app.now());
+    let mut tx = test.app.store.begin().await.unwrap();
+    publications::transition(&mut tx, &live, from, due.epoch, "", now)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    super::histories(test.app.clone()).await.unwrap();
+    assert_eq!(counted().await, 1);
 }
 
 #[tokio::test]
