@@ -79,6 +79,10 @@ pub struct Inner {
     pub(crate) unspilled: Mutex<Vec<crate::publish::Outcome>>,
     /// Jobs that the database could not take back, and why they failed.
     pub(crate) owed: Mutex<Vec<(Job, String)>>,
+    /// Places of calls to one other side.
+    pub(crate) lanes: crate::lanes::Lanes,
+    /// Spans whose history the database lost and that still count.
+    pub(crate) gaps: RwLock<Vec<so_store::instance::Gap>>,
     index: RwLock<Arc<RuleIndex>>,
     index_stamp: Mutex<(i64, i64)>,
     index_read_at: std::sync::atomic::AtomicI64,
@@ -137,6 +141,8 @@ impl Engine {
             spill_lock: Mutex::new(()),
             unspilled: Mutex::default(),
             owed: Mutex::default(),
+            lanes: crate::lanes::Lanes::default(),
+            gaps: RwLock::default(),
             index: RwLock::new(Arc::new(RuleIndex::default())),
             index_stamp: Mutex::new((-1, -1)),
             index_read_at: std::sync::atomic::AtomicI64::new(i64::MIN),
@@ -312,7 +318,9 @@ impl Engine {
 
     /// What is being worked on, or waits in memory for its turn.
     pub(crate) fn held_jobs(&self) -> Vec<Job> {
-        lock(&self.held).values().cloned().collect()
+        let mut all: Vec<Job> = lock(&self.held).values().cloned().collect();
+        all.extend(self.waiting_in_lanes());
+        all
     }
 
     /// As if every worker of this process had been lost.

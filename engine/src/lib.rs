@@ -21,6 +21,7 @@ pub mod decide;
 pub mod engine;
 pub mod facts;
 pub mod failpoint;
+mod lanes;
 pub mod loops;
 pub mod plugin;
 pub mod publish;

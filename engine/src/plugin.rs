@@ -211,6 +211,10 @@ pub trait RemoteAction: Send + Sync {
     fn spec(&self) -> ActionSpec;
     /// Whether a call whose outcome is unknown may be made again.
     fn repeat(&self, params: &Value) -> Repeat;
+    /// Names the other side, so that one which never answers does not hold every worker; none if there are many.
+    fn lane(&self, _params: &Value) -> Option<String> {
+        None
+    }
     /// Does it.
     async fn perform(
         &self,

@@ -179,8 +179,10 @@ fn next_remote_mention(text: &str) -> Option<(usize, usize, usize)> {
 /// resolved by the caller, white space folded, variation selectors dropped,
 /// links reduced to their host (networks wrap and shorten them).
 pub fn normalise(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
+    // First what nobody sees: a link may only be one without it.
+    let seen: String = text.chars().filter(|c| !is_unseen(*c)).collect();
+    let mut out = String::with_capacity(seen.len());
+    let mut rest = seen.as_str();
     while let Some((start, end)) = next_url(rest) {
         push_folded(&mut out, &rest[..start]);
         let url = &rest[start..end];
@@ -204,10 +206,14 @@ fn push_folded(out: &mut String, part: &str) {
             if !out.ends_with(' ') {
                 out.push(' ');
             }
-        } else if !matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{200b}' | '\u{feff}') {
+        } else {
             out.push(c);
         }
     }
+}
+
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{200b}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -221,6 +227,18 @@ mod tests {
             bytes_max: None,
             url_length: Some(23),
             short_mentions: true,
+        }
+    }
+
+    #[test]
+    fn normal_text_stays_as_it_is() {
+        for text in [
+            "https:/\u{200b}/a.example/x y",
+            "ht\u{fe0f}tp://b",
+            "a \u{feff} b",
+        ] {
+            let once = normalise(text);
+            assert_eq!(normalise(&once), once, "{text:?}");
         }
     }
 

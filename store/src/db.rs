@@ -3,17 +3,17 @@
 //! Owns opening, migrating, reading and the unit of work. Invariant: writes go
 //! through a `Tx` only; a network call is never made while one is open.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use sqlx::{
-    Connection as _, Executor as _, PgPool, Postgres, SqliteConnection, SqlitePool, Transaction,
-    postgres::PgPoolOptions,
+    Connection as _, Executor as _, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use crate::{
     Result, StoreError,
+    postgres::{PgServer, PgTx},
     seam::Seam,
     sqlite::{SqliteTx, Writer},
     value::{Args, Row, Value},
@@ -27,7 +27,7 @@ static POSTGRES_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrati
 const SQLITE_READERS: u32 = 8;
 /// How long a statement waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a caller waits for a connection before the database counts as away.
+/// How long a caller waits for a reader before the database counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Brings a schema up to date: `migrate!(the built-in migrations, connection)`.
@@ -111,7 +111,7 @@ pub enum Store {
         path: PathBuf,
     },
     /// PostgreSQL.
-    Postgres(PgPool),
+    Postgres(PgServer),
 }
 
 impl std::fmt::Debug for Store {
@@ -130,7 +130,10 @@ impl Store {
             Self::open_sqlite(path, durability(), Seam::default()).await
         } else if options.url.starts_with("postgres://") || options.url.starts_with("postgresql://")
         {
-            Self::open_postgres(options).await
+            let longer = longer_history().await?;
+            let migrations = longer.as_ref().unwrap_or(&POSTGRES_MIGRATIONS);
+            let server = PgServer::open(&options.url, options.connections, migrations).await?;
+            Ok(Self::Postgres(server))
         } else {
             Err(StoreError::Address(
                 "expected sqlite:PATH or postgres://user@host/database".into(),
@@ -175,28 +178,6 @@ impl Store {
         })
     }
 
-    async fn open_postgres(options: &StoreOptions) -> Result<Self> {
-        let connect = sqlx::postgres::PgConnectOptions::from_str(&options.url)
-            .map_err(|_| StoreError::Address("the PostgreSQL address cannot be parsed".into()))?
-            .application_name("social-orchestrator");
-        let pool = PgPoolOptions::new()
-            .max_connections(options.connections)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    // Asked for by name: a server's default may be weaker than the promise.
-                    connection
-                        .execute("SET synchronous_commit = on")
-                        .await
-                        .map(|_| ())
-                })
-            })
-            .connect_with(connect)
-            .await?;
-        migrate!(POSTGRES_MIGRATIONS, &pool);
-        Ok(Self::Postgres(pool))
-    }
-
     /// Which database this is.
     pub fn backend(&self) -> Backend {
         match self {
@@ -205,11 +186,19 @@ impl Store {
         }
     }
 
+    /// How often PostgreSQL was found to be away; when this grows, claims may have been lost on the way.
+    pub fn failures(&self) -> u64 {
+        match self {
+            Self::Sqlite { .. } => 0,
+            Self::Postgres(server) => server.failures(),
+        }
+    }
+
     /// Begins a unit of work.
     pub async fn begin(&self) -> Result<Tx> {
         match self {
             Self::Sqlite { writer, .. } => Ok(Tx::Sqlite(writer.begin().await?)),
-            Self::Postgres(pool) => Ok(Tx::Postgres(pool.begin().await?)),
+            Self::Postgres(server) => Ok(Tx::Postgres(server.begin().await?)),
         }
     }
 
@@ -236,8 +225,8 @@ impl Store {
                 readers.close().await;
                 writer.close().await
             }
-            Self::Postgres(pool) => {
-                pool.close().await;
+            Self::Postgres(server) => {
+                server.close().await;
                 Ok(())
             }
         }
@@ -249,7 +238,7 @@ pub enum Tx {
     /// On SQLite's writer.
     Sqlite(SqliteTx),
     /// On a connection to PostgreSQL.
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(PgTx),
 }
 
 impl Tx {
@@ -264,14 +253,14 @@ impl Tx {
     pub async fn commit(self) -> Result<()> {
         match self {
             Self::Sqlite(tx) => tx.commit().await,
-            Self::Postgres(tx) => Ok(tx.commit().await?),
+            Self::Postgres(tx) => tx.commit().await,
         }
     }
     /// Undoes the work.
     pub async fn rollback(self) -> Result<()> {
         match self {
             Self::Sqlite(tx) => tx.rollback().await,
-            Self::Postgres(tx) => Ok(tx.rollback().await?),
+            Self::Postgres(tx) => tx.rollback().await,
         }
     }
     /// Marks a point to go back to: a step that fails leaves nothing half done.
@@ -280,7 +269,11 @@ impl Tx {
     }
     /// Goes back to the last mark and forgets it.
     pub async fn undo_to_savepoint(&mut self) -> Result<()> {
-        self.simple("ROLLBACK TO SAVEPOINT step").await?;
+        const UNDO: &str = "ROLLBACK TO SAVEPOINT step";
+        match self {
+            Self::Sqlite(_) => self.simple(UNDO).await?,
+            Self::Postgres(tx) => tx.undo_to(UNDO).await?,
+        }
         self.simple("RELEASE SAVEPOINT step").await
     }
     /// Forgets the last mark and keeps the work.
@@ -293,7 +286,7 @@ impl Tx {
                 let done = tx.connection()?.execute(sql).await;
                 tx.checked(done).map(|_| ())?;
             }
-            Self::Postgres(tx) => tx.execute(sql).await.map(|_| ())?,
+            Self::Postgres(tx) => tx.simple(sql).await?,
         }
         Ok(())
     }
@@ -338,7 +331,7 @@ impl Sql for Tx {
                 tx.checked(rows)?.into_iter().map(Row::Sqlite).collect()
             }
             Self::Postgres(tx) => {
-                let rows = bind!(sql, args).fetch_all(&mut **tx).await?;
+                let rows = tx.all(bind!(sql, args)).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
@@ -349,10 +342,7 @@ impl Sql for Tx {
                 let row = bind!(sql, args).fetch_optional(tx.connection()?).await;
                 tx.checked(row)?.map(Row::Sqlite)
             }
-            Self::Postgres(tx) => bind!(sql, args)
-                .fetch_optional(&mut **tx)
-                .await?
-                .map(Row::Postgres),
+            Self::Postgres(tx) => tx.one(bind!(sql, args)).await?.map(Row::Postgres),
         })
     }
     async fn run(&mut self, sql: &'static str, args: Args) -> Result<u64> {
@@ -361,7 +351,7 @@ impl Sql for Tx {
                 let done = bind!(sql, args).execute(tx.connection()?).await;
                 tx.checked(done)?.rows_affected()
             }
-            Self::Postgres(tx) => bind!(sql, args).execute(&mut **tx).await?.rows_affected(),
+            Self::Postgres(tx) => tx.run(bind!(sql, args)).await?,
         })
     }
 }
@@ -380,8 +370,8 @@ impl Sql for Store {
                 let rows = bind!(sql, args).fetch_all(&*readers).await?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
-            Self::Postgres(pool) => {
-                let rows = bind!(sql, args).fetch_all(&*pool).await?;
+            Self::Postgres(server) => {
+                let rows = server.connection().await?.all(bind!(sql, args)).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
@@ -397,8 +387,10 @@ impl Sql for Store {
                     .await?
                     .map(Row::Sqlite)
             }
-            Self::Postgres(pool) => bind!(sql, args)
-                .fetch_optional(&*pool)
+            Self::Postgres(server) => server
+                .connection()
+                .await?
+                .one(bind!(sql, args))
                 .await?
                 .map(Row::Postgres),
         })

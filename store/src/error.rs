@@ -31,6 +31,9 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The publish protocol knows no such step: an error of ours, or of whoever changed rows by hand.
+    #[error("a step of a publication is not allowed")]
+    NotAllowed(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A workspace would be left without an owner.
     #[error("the last owner of a workspace was to be removed or demoted")]
     LastOwner,
@@ -102,7 +105,8 @@ pub(crate) fn is_disk_full(error: &sqlx::Error) -> bool {
     matches!(database.code().as_deref(), Some("53100" | "13"))
 }
 
-// PostgreSQL: connection (08), serialisation (40), resources (53), operator (57).
+// PostgreSQL: connection (08), serialisation (40), resources (53), operator (57), a server that takes no
+// writes (25006), a transaction that was silent (25P03), a lock that was not had in time (55P03).
 // SQLite primary codes: 5 busy, 6 locked, 10 I/O, 13 full.
 fn is_transient(code: Option<&str>) -> bool {
     let Some(code) = code else { return false };
@@ -110,7 +114,8 @@ fn is_transient(code: Option<&str>) -> bool {
     if code.len() == 5 {
         return ["08", "40", "53", "57"]
             .iter()
-            .any(|class| code.starts_with(class));
+            .any(|class| code.starts_with(class))
+            || ["25006", "25P03", "55P03"].contains(&code);
     }
     code.parse::<u32>()
         .is_ok_and(|n| matches!(n & 0xff, 5 | 6 | 10 | 13))

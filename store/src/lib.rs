@@ -16,6 +16,7 @@
 mod db;
 mod dialect;
 mod error;
+mod postgres;
 mod seam;
 mod sqlite;
 mod value;

@@ -8,7 +8,11 @@
 //! Callers may be cancelled at any point. What moves the connection and its
 //! flags together therefore runs in a task of its own, which nobody cancels.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
@@ -59,6 +63,8 @@ struct Shared {
     is_closed: bool,
     /// The open unit met an error at which SQLite may have undone the whole batch by itself.
     given_up: Option<Failed>,
+    /// When somebody last waited in vain for another process's lock.
+    refused_at: Option<Instant>,
     wal: WalTender,
     waiting: Vec<oneshot::Sender<Synced>>,
 }
@@ -67,6 +73,21 @@ struct Shared {
 pub struct SqliteTx {
     writer: Writer,
     guard: OwnedMutexGuard<Shared>,
+    // Last, so that the guard is gone when it is dropped.
+    give_back: GiveBack,
+}
+
+/// Undoes a unit that was dropped, so that its lock is not kept until somebody else begins.
+struct GiveBack(Option<Writer>);
+
+impl Drop for GiveBack {
+    fn drop(&mut self) {
+        if let Some(writer) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(async move { writer.shared.lock().await.clear_abandoned().await });
+        }
+    }
 }
 
 impl Writer {
@@ -82,6 +103,7 @@ impl Writer {
             is_savepoint_open: false,
             is_closed: false,
             given_up: None,
+            refused_at: None,
             wal: WalTender::new(database, busy),
             waiting: Vec::new(),
         };
@@ -93,11 +115,17 @@ impl Writer {
 
     pub(crate) async fn begin(&self) -> Result<SqliteTx> {
         self.seam.before_begin().await?;
+        let asked_at = Instant::now();
         let guard = self.shared.clone().lock_owned().await;
         let writer = self.clone();
         to_its_end(async move {
-            let mut tx = SqliteTx { writer, guard };
-            tx.guard.begin().await?;
+            let give_back = GiveBack(Some(writer.clone()));
+            let mut tx = SqliteTx {
+                writer,
+                guard,
+                give_back,
+            };
+            tx.guard.begin(asked_at).await?;
             Ok(tx)
         })
         .await
@@ -121,7 +149,7 @@ impl Writer {
 }
 
 impl Shared {
-    async fn begin(&mut self) -> Result<()> {
+    async fn begin(&mut self, asked_at: Instant) -> Result<()> {
         if self.is_closed {
             return Err(StoreError::Unavailable(sqlx::Error::PoolClosed));
         }
@@ -130,7 +158,14 @@ impl Shared {
             self.sync().await;
         }
         if !self.is_begun {
-            self.connection.execute("BEGIN IMMEDIATE").await?;
+            // Whoever queued behind one that waited in vain has waited as long.
+            if self.refused_at.is_some_and(|at| asked_at < at) {
+                return Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut));
+            }
+            if let Err(error) = self.connection.execute("BEGIN IMMEDIATE").await {
+                self.refused_at = Some(Instant::now());
+                return Err(error.into());
+            }
             self.is_begun = true;
         }
         self.connection.execute("SAVEPOINT unit").await?;
@@ -224,6 +259,7 @@ impl SqliteTx {
         }
         self.guard.connection.execute("RELEASE unit").await?;
         self.guard.is_savepoint_open = false;
+        self.give_back.0 = None;
         let (sender, mut synced) = oneshot::channel();
         self.guard.waiting.push(sender);
         drop(self.guard);
@@ -244,9 +280,12 @@ impl SqliteTx {
         }
     }
 
-    pub(crate) async fn rollback(mut self) -> Result<()> {
+    pub(crate) async fn rollback(self) -> Result<()> {
         to_its_end(async move {
-            self.guard.clear_abandoned().await;
+            // Named as a whole, or only a part of it would move here.
+            let mut tx = self;
+            tx.guard.clear_abandoned().await;
+            tx.give_back.0 = None;
             Ok(())
         })
         .await

@@ -19,9 +19,11 @@ failed() { echo "FAILED $*"; exit 1; }
 last_of_log() { tail -n 5 "$DATA/server.log" 2>/dev/null | tr '\n' ' ' | cut -c1-600; }
 
 SERVER=
+STANDBY=
 DATA=
 cleanup() {
   trap '' TERM INT HUP
+  if [ -n "$STANDBY" ]; then kill -QUIT "$STANDBY" 2>/dev/null; wait "$STANDBY" 2>/dev/null; fi
   if [ -n "$SERVER" ]; then
     # Data is thrown away, so nothing is worth a graceful stop; PostgreSQL takes its children along only on QUIT.
     if [ "$NAME" = postgres ]; then kill -QUIT "$SERVER" 2>/dev/null; else kill -KILL "$SERVER" 2>/dev/null; fi
@@ -97,17 +99,23 @@ run_snac() {
   echo "READY url=http://localhost:$PORT user=$user password=$password"
 }
 
-start_postgres() {
-  # Every commit is on disk before it is answered, as in production; shared memory is kept small for two cores.
-  "${AS_NOBODY[@]}" "$BIN/postgres" -D "$DATA/db" -k "$DATA" -p "$PORT" -c listen_addresses=127.0.0.1 \
+serve_postgres() { # usage: serve_postgres <folder> <port>; the process is $! then
+  "${AS_NOBODY[@]}" "$BIN/postgres" -D "$1" -k "$DATA" -p "$2" -c listen_addresses=127.0.0.1 \
     -c fsync=on -c synchronous_commit=on -c shared_buffers=64MB -c max_connections=200 -c timezone=UTC \
     >>"$DATA/server.log" 2>&1 </dev/null &
+}
+psql_at() { "$BIN/psql" -h 127.0.0.1 -p "$1" -U so -d postgres -qtAc "$2"; } # usage: psql_at <port> <statement>
+
+start_postgres() {
+  # Every commit is on disk before it is answered, as in production; shared memory is kept small for two cores.
+  serve_postgres "$DB" "$PORT"
   SERVER=$!
   wait_until "$BIN/psql" -h 127.0.0.1 -p "$PORT" -U so -d postgres -qtAc 'select 1'
 }
 
 run_postgres() {
   BIN=$(postgres_bin)
+  DB="$DATA/db"
   give_to_nobody
   # The cluster is thrown away, so creating it needs no sync; what is committed later is synced.
   (cd / && "${AS_NOBODY[@]}" "$BIN/initdb" -D "$DATA/db" -U so --auth=trust --encoding=UTF8 --locale=C.UTF-8 --no-sync --no-instructions) \
@@ -126,6 +134,35 @@ restart_postgres() {
   echo "ERROR $REASON"
 }
 
+# A copy that follows the primary; from then on a commit is answered when both have it.
+begin_standby() { # usage: begin_standby <port>
+  [ -z "$STANDBY" ] || { echo "ERROR there is a standby"; return; }
+  STANDBY_PORT=$1
+  STANDBY_DB="$DATA/db-$1"
+  (cd / && "${AS_NOBODY[@]}" "$BIN/pg_basebackup" -h 127.0.0.1 -p "$PORT" -U so -D "$STANDBY_DB" -R -X stream -c fast --no-sync) \
+    >>"$DATA/server.log" 2>&1 </dev/null || { echo "ERROR the copy failed: $(last_of_log)"; return; }
+  serve_postgres "$STANDBY_DB" "$STANDBY_PORT"
+  STANDBY=$!
+  local try
+  for ((try = 0; try < READY_TRIES; try++)); do
+    [ "$(psql_at "$PORT" "select count(*) from pg_stat_replication where state = 'streaming'" 2>/dev/null)" = 1 ] && break
+    sleep "$READY_PAUSE_SECONDS"
+  done
+  psql_at "$PORT" "alter system set synchronous_standby_names = '*'" && psql_at "$PORT" "select pg_reload_conf()" >/dev/null &&
+    echo "OK port=$STANDBY_PORT"
+}
+
+# The standby becomes the primary; the former one must be dead.
+promote_standby() {
+  [ -n "$STANDBY" ] || { echo "ERROR there is no standby"; return; }
+  # The copy was made before, yet a second one copies this: nobody waits for a standby that is not there.
+  psql_at "$STANDBY_PORT" "select pg_promote(true, 60)" >/dev/null 2>"$DATA/psql.err" </dev/null || { echo "ERROR $(tr '\n' ' ' <"$DATA/psql.err")"; return; }
+  psql_at "$STANDBY_PORT" "alter system reset synchronous_standby_names" && psql_at "$STANDBY_PORT" "select pg_reload_conf()" >/dev/null
+  rm -rf "$DB"
+  SERVER=$STANDBY PORT=$STANDBY_PORT DB=$STANDBY_DB STANDBY=
+  echo "OK port=$PORT"
+}
+
 command_postgres() { # usage: command_postgres <command> [argument]
   case "$1" in
     create)
@@ -141,7 +178,25 @@ command_postgres() { # usage: command_postgres <command> [argument]
       wait "$SERVER" 2>/dev/null
       echo "OK crashed=$SERVER"
       ;;
+    crash-all)
+      # SIGKILL to the children as well, which then have no moment to say anything.
+      local children
+      children=$(pgrep -P "$SERVER" | tr '\n' ' ')
+      # shellcheck disable=SC2086
+      kill -KILL "$SERVER" $children 2>/dev/null
+      wait "$SERVER" 2>/dev/null
+      echo "OK crashed=$SERVER"
+      ;;
     start) restart_postgres ;;
+    standby) begin_standby "$2" ;;
+    promote) promote_standby ;;
+    sql)
+      if psql_at "$PORT" "$2" >"$DATA/psql.out" 2>"$DATA/psql.err" </dev/null; then
+        echo "OK rows=$(wc -l <"$DATA/psql.out")"
+      else
+        echo "ERROR $(tr '\n' ' ' <"$DATA/psql.err")"
+      fi
+      ;;
     *) echo "ERROR unknown command $1" ;;
   esac
 }

@@ -4,8 +4,9 @@
 //! names no database driver. Invariant: commits are durable as in production, since the tests of
 //! crashes mean something only then.
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use crate::counterpart::{Process, Unavailable};
 
@@ -16,13 +17,15 @@ const NAME_BYTES_MAX: usize = 63;
 
 /// A running cluster; stops and is removed when dropped or when the process ends.
 pub struct PostgresCluster {
-    /// The port on 127.0.0.1.
+    /// The port on 127.0.0.1 that the cluster began with.
     pub port: u16,
     /// The folder of its socket.
     pub socket_folder: String,
     /// For example `15.13`.
     pub version: String,
     user: String,
+    /// Where the primary listens now.
+    primary: AtomicU16,
     databases_made: AtomicU64,
     process: Process,
 }
@@ -31,11 +34,10 @@ impl PostgresCluster {
     /// Starts a cluster; fails when PostgreSQL's programs are missing or it does not come up.
     pub fn start() -> Result<Self, Unavailable> {
         let (process, mut ready) = Process::start("postgres", 1)?;
-        let port = ready.take("port")?;
+        let port = port_of(&ready.take("port")?)?;
         Ok(Self {
-            port: port
-                .parse()
-                .map_err(|_| Unavailable::new("postgres", format!("{port} is no port")))?,
+            port,
+            primary: AtomicU16::new(port),
             socket_folder: ready.take("socket")?,
             version: ready.take("version")?,
             user: ready.take("user")?,
@@ -90,10 +92,49 @@ impl PostgresCluster {
         self.process.command("start").map(drop)
     }
 
+    /// Kills the server and its children with SIGKILL, as when its machine loses power.
+    pub fn crash_all(&self) -> Result<(), Unavailable> {
+        self.process.command("crash-all").map(drop)
+    }
+
+    /// Starts a standby that follows the primary; from now on commits wait for it as well.
+    ///
+    /// Fails when there is one already or it does not come up.
+    pub fn begin_standby(&self) -> Result<(), Unavailable> {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .and_then(|listener| listener.local_addr())
+            .map_err(|error| Unavailable::new("postgres", format!("no free port: {error}")))?;
+        self.process
+            .command(&format!("standby {}", free.port()))
+            .map(drop)
+    }
+
+    /// Makes the standby the primary, whose port it gives; the former one must be dead.
+    pub fn promote(&self) -> Result<u16, Unavailable> {
+        let port = port_of(&self.process.command("promote")?.take("port")?)?;
+        self.primary.store(port, Ordering::Relaxed);
+        Ok(port)
+    }
+
+    /// Where the primary listens on 127.0.0.1 now.
+    pub fn primary_port(&self) -> u16 {
+        self.primary.load(Ordering::Relaxed)
+    }
+
+    /// Runs a statement as the cluster's owner; fails with what the server said.
+    pub fn run(&self, statement: &str) -> Result<(), Unavailable> {
+        self.process.command(&format!("sql {statement}")).map(drop)
+    }
+
     fn database_url(&self, name: &str) -> String {
-        let Self { user, port, .. } = self;
+        let (user, port) = (&self.user, self.primary_port());
         format!("postgres://{user}@127.0.0.1:{port}/{name}")
     }
+}
+
+fn port_of(text: &str) -> Result<u16, Unavailable> {
+    text.parse()
+        .map_err(|_| Unavailable::new("postgres", format!("{text} is no port")))
 }
 
 #[cfg(test)]
@@ -145,6 +186,26 @@ mod tests {
         assert!(opens(cluster.port, "orders").is_err());
         cluster.restart().unwrap();
         assert!(opens(cluster.port, "orders").unwrap());
+    }
+
+    #[test]
+    fn a_promoted_standby_has_what_the_primary_had() {
+        let test = "a_promoted_standby_has_what_the_primary_had";
+        let Some(cluster) = or_skip(test, PostgresCluster::start()) else {
+            return;
+        };
+        cluster.begin_standby().unwrap();
+        assert!(cluster.begin_standby().is_err());
+        cluster.create_database("orders").unwrap();
+        cluster.crash_all().unwrap();
+        let port = cluster.promote().unwrap();
+        assert_ne!(port, cluster.port);
+        assert!(opens(port, "orders").unwrap());
+        // It takes writes, and can be followed in turn.
+        cluster.create_database("more").unwrap();
+        cluster.begin_standby().unwrap();
+        cluster.run("create table t (a int)").unwrap();
+        assert!(cluster.run("create table t (a int)").is_err());
     }
 
     #[test]

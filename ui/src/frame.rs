@@ -10,6 +10,7 @@ use wasm_bindgen::JsCast;
 
 use crate::app::App;
 use crate::components::{Button, Dialog, Glyph, Icon, Kind, Logo};
+use crate::held;
 use crate::pages;
 use crate::router::{CONTENT_ID, TITLE_ID};
 use crate::routes::Route;
@@ -42,6 +43,7 @@ pub fn Frame() -> View {
             "narrow"
         }
     };
+    held::watch(app);
     let room = create_selector(move || app.router.current().room());
     let workspace = create_selector(move || app.workspace().map(|one| one.workspace.id));
     create_effect(move || {
@@ -232,7 +234,7 @@ pub fn Page(
             div(class="primary") { (primary) }
         }
         (chips)
-        main(id=CONTENT_ID, class="content", tabindex="-1") { (content) }
+        main(id=CONTENT_ID, class="content", tabindex="-1") { (held::notice()) (content) }
     }
 }
 

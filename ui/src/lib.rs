@@ -14,6 +14,7 @@ pub mod app;
 pub mod client;
 pub mod components;
 pub mod frame;
+pub mod held;
 pub mod live;
 pub mod loaded;
 pub mod paged;

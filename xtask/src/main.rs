@@ -7,6 +7,8 @@
 
 mod bench;
 mod commands;
+mod failing;
+mod fuzz;
 mod new;
 mod packages;
 mod power;
@@ -26,6 +28,8 @@ usage: cargo xtask <task>
   bench [ARGS…]     every figure the product is held to, as a table; --help tells more
   simulate [ARGS…]  simulated days from seeds: --seed S, or --seeds N --from S
   power [ARGS…]     power cuts during a publish: --cuts N, --seed S
+  fuzz [ARGS…]      every parser under libFuzzer: --seconds 60, --only NAME
+  failing [ARGS…]   kills of the server and of PostgreSQL under load; one DRILL, or all of them
   counterparts      install the real servers that tests run against
   new KIND NAME     begin a network, trigger, action, page, endpoint or migration";
 
@@ -42,6 +46,8 @@ fn main() -> anyhow::Result<()> {
         ["bench", rest @ ..] => bench::run(rest),
         ["simulate", rest @ ..] => simulate::run(rest),
         ["power", rest @ ..] => power::run(rest),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
+        ["failing", rest @ ..] => failing::run(rest),
         ["counterparts"] => commands::counterparts(),
         ["new", kind, name] => new::run(kind, name),
         _ => bail!("{USAGE}"),

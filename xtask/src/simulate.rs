@@ -14,10 +14,11 @@ const SEEDS_DEFAULT: &str = "1000";
 pub fn run(rest: &[&str]) -> anyhow::Result<()> {
     let words: Vec<&str> = match rest {
         [] => vec!["--seeds", SEEDS_DEFAULT],
-        ["--seed" | "--seeds", _] | ["--seeds", _, "--from", _] | ["--from", _, "--seeds", _] => {
-            rest.to_vec()
-        }
-        _ => bail!("usage: cargo xtask simulate [--seed S | --seeds N [--from S]]"),
+        ["--seed" | "--seeds", _]
+        | ["--seed", _, "--trace", _]
+        | ["--seeds", _, "--from", _]
+        | ["--from", _, "--seeds", _] => rest.to_vec(),
+        _ => bail!("usage: cargo xtask simulate [--seed S [--trace FILE] | --seeds N [--from S]]"),
     };
     let mut command = cargo();
     command

@@ -216,6 +216,11 @@ impl RemoteAction for EmailSend {
         }
     }
 
+    // There is one mail server.
+    fn lane(&self, _: &Value) -> Option<String> {
+        Some("mail".into())
+    }
+
     // A lost alert is worse than one that comes twice, and mailboxes fold equal Message-IDs.
     fn repeat(&self, _: &Value) -> Repeat {
         Repeat::Allowed

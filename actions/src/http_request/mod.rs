@@ -201,6 +201,11 @@ impl RemoteAction for HttpRequest {
         }
     }
 
+    fn lane(&self, params: &Value) -> Option<String> {
+        let url = params.get("url").and_then(Value::as_str)?;
+        Some(crate::webhook_send::place_of(url))
+    }
+
     // GET, HEAD, PUT and DELETE are idempotent by their definition; of others only the author can know.
     fn repeat(&self, params: &Value) -> Repeat {
         match params::read::<Params>(params.clone()) {

@@ -237,6 +237,14 @@ impl RemoteAction for WebhookSend {
         }
     }
 
+    fn lane(&self, params: &Value) -> Option<String> {
+        let text = |name: &str| params.get(name).and_then(Value::as_str);
+        match (text("endpoint"), text("url")) {
+            (Some(endpoint), _) => Some(format!("endpoint/{endpoint}")),
+            (None, url) => url.map(place_of),
+        }
+    }
+
     // Every try has the same webhook-id, by which receivers drop what they have seen.
     fn repeat(&self, _: &Value) -> Repeat {
         Repeat::Allowed

@@ -177,6 +177,10 @@ fn router(double: Double) -> Router {
             routing::get(routes::get_record),
         )
         .route(
+            "/xrpc/com.atproto.repo.listRecords",
+            routing::get(routes::list_records),
+        )
+        .route(
             "/xrpc/com.atproto.repo.deleteRecord",
             routing::post(routes::delete_record),
         )

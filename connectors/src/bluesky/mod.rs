@@ -6,6 +6,8 @@
 //! so every commit of a publication sends the same record.
 
 #[cfg(any(test, feature = "doubles"))]
+pub mod answers;
+#[cfg(any(test, feature = "doubles"))]
 pub mod double;
 mod errors;
 mod facets;
@@ -13,6 +15,7 @@ mod manifest;
 mod publish;
 mod read;
 mod record;
+mod search;
 mod session;
 mod sign_in;
 #[cfg(test)]
@@ -138,10 +141,10 @@ impl Connector for Bluesky {
         &self,
         cx: &PublishCx<'_>,
         progress: &Value,
-        _attempt: &Attempt,
-        _bound_remote_ids: &[String],
+        attempt: &Attempt,
+        bound_remote_ids: &[String],
     ) -> Found {
-        read::find(cx, progress).await
+        read::find(cx, progress, attempt, bound_remote_ids).await
     }
 
     async fn delete(

@@ -242,7 +242,7 @@ pub(super) async fn commit(
     }
 }
 
-fn published(answer: &so_net::OutboundResponse) -> Option<CommitOutcome> {
+pub(super) fn published(answer: &so_net::OutboundResponse) -> Option<CommitOutcome> {
     let answer: Value = answer.json().ok()?;
     let (uri, cid) = (text_of(&answer, "uri")?, text_of(&answer, "cid")?);
     let name = name_of(&uri).ok()?;

@@ -7,13 +7,14 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use so_model::{account::Account, time::SECOND};
+use so_model::{account::Account, publication::Attempt, time::SECOND};
 use so_net::OutboundRequest;
 
 use super::{
     KEY,
     publish::Progress,
     record::COLLECTION,
+    search,
     session::{DIALECT, Repo, pds_of, xrpc},
 };
 use crate::{
@@ -87,19 +88,21 @@ pub(super) async fn get_record(
     }
 }
 
-/// Looks for the post by the name that was fixed before its first commit.
-pub(super) async fn find(cx: &PublishCx<'_>, progress: &Value) -> Found {
+/// Looks for the post by the name that was fixed before its first commit. Where that name was lost with the
+/// history it was fixed in, by what it says.
+pub(super) async fn find(
+    cx: &PublishCx<'_>,
+    progress: &Value,
+    attempt: &Attempt,
+    bound: &[String],
+) -> Found {
     let rkey = Progress::read(progress).rkey;
-    if rkey.is_empty() {
-        return Found::Absent { complete: true };
-    }
-    match get_record(cx, &rkey).await {
-        Ok(Some(record)) => Found::One {
-            remote_url: name_of(&record.uri).ok().map(|name| name.permalink()),
-            extra: json!({ "cid": record.cid }),
-            remote_id: record.uri,
-        },
-        Ok(None) => Found::Absent { complete: true },
+    let found = match rkey.is_empty() {
+        true => search::by_content(cx, attempt, bound).await,
+        false => get_record(cx, &rkey).await.map(by_name),
+    };
+    match found {
+        Ok(found) => found,
         Err(error) => match error.class {
             ErrorClass::Reconnect | ErrorClass::AccountProblem | ErrorClass::Config => {
                 Found::CannotTell {
@@ -110,6 +113,17 @@ pub(super) async fn find(cx: &PublishCx<'_>, progress: &Value) -> Found {
                 after: error.retry_after.unwrap_or(ASK_AGAIN),
             },
         },
+    }
+}
+
+fn by_name(record: Option<Record>) -> Found {
+    match record {
+        Some(record) => Found::One {
+            remote_url: name_of(&record.uri).ok().map(|name| name.permalink()),
+            extra: json!({ "cid": record.cid }),
+            remote_id: record.uri,
+        },
+        None => Found::Absent { complete: true },
     }
 }
 
@@ -168,7 +182,7 @@ pub(super) async fn metrics(
     Ok(all)
 }
 
-fn counts(post: &Value) -> BTreeMap<String, i64> {
+pub(super) fn counts(post: &Value) -> BTreeMap<String, i64> {
     [
         ("likes", "likeCount"),
         ("reposts", "repostCount"),

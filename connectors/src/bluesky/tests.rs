@@ -407,3 +407,40 @@ fn what_only_bluesky_refuses_is_found_before() {
         .insert("labels".into(), json!(["nudity", "odd"]));
     assert_eq!(pointers(&labelled), ["/options/labels/1"]);
 }
+
+#[tokio::test]
+async fn a_post_whose_name_was_lost_is_found_by_what_it_says() {
+    let bed = Bed::start().await;
+    let bench = Bench::open(&bed).await;
+    let told = bench
+        .prepared(1, Content::status("hello"), None)
+        .await
+        .commit()
+        .await;
+    let CommitOutcome::Published { remote_id, .. } = told else {
+        panic!("{told:?}");
+    };
+    let (account, token) = bed.account().await;
+    let (cx, publication) = (bed.cx(), fixture::publication(&account, 2));
+    let find = |text: &str, bound: Vec<String>| {
+        let content = Content::status(text);
+        let attempt = fixture::attempt(&publication, bed.connector.fingerprint(&content, None));
+        let (bed, cx, account, token, publication) = (&bed, &cx, &account, &token, &publication);
+        async move {
+            let part = fixture::part(cx, account, token, &content, publication);
+            bed.connector
+                .find_published(&part, &Value::Null, &attempt, &bound)
+                .await
+        }
+    };
+    assert!(
+        matches!(find("hello", vec![]).await, Found::One { remote_id: id, .. } if id == remote_id)
+    );
+    for (text, bound) in [("hello", vec![remote_id]), ("goodbye", vec![])] {
+        let found = find(text, bound).await;
+        assert!(
+            matches!(found, Found::Absent { complete: true }),
+            "{found:?}"
+        );
+    }
+}

@@ -74,7 +74,7 @@ impl Limits {
             .unwrap_or_default()
     }
 
-    fn of_instance(instance: &Value) -> Self {
+    pub(super) fn of_instance(instance: &Value) -> Self {
         let number = |pointer: &str| {
             instance
                 .pointer(pointer)

@@ -5,6 +5,8 @@
 //! repeated call within the server's hour gives the post that is there.
 
 #[cfg(any(test, feature = "doubles"))]
+pub mod answers;
+#[cfg(any(test, feature = "doubles"))]
 pub mod double;
 mod errors;
 mod html;

@@ -202,7 +202,7 @@ pub(super) async fn metrics(
     Ok(all)
 }
 
-fn counts(status: &Value) -> BTreeMap<String, i64> {
+pub(super) fn counts(status: &Value) -> BTreeMap<String, i64> {
     [
         ("replies", "replies_count"),
         ("reposts", "reblogs_count"),

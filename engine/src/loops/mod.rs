@@ -4,6 +4,7 @@
 //! loop that stops is noticed by `Pulse`, and any loop may be late by any time
 //! without harm, because what is due is computed from rows.
 
+mod astray;
 mod pulse;
 mod timers;
 mod upkeep;
@@ -29,8 +30,9 @@ pub async fn start(
     engine: Engine,
     receiver: HandedReceiver,
 ) -> Result<Loops, so_store::StoreError> {
-    engine.recover().await?;
+    // Rules first: an outcome from the spill file admits events, and events start what they start only once.
     engine.reload_rules().await?;
+    engine.recover().await?;
     let tracker = TaskTracker::new();
     let stop = CancellationToken::new();
     let handles = vec![

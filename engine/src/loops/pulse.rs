@@ -66,6 +66,8 @@ pub struct Counters {
     pub jobs: AtomicU64,
     /// Jobs that ended in an error of the database.
     pub job_errors: AtomicU64,
+    /// Steps of publications that the protocol does not allow; anything but zero is an error of ours.
+    pub refused_steps: AtomicU64,
     /// Timers fired.
     pub timers: AtomicU64,
 }

@@ -36,12 +36,16 @@ pub const TIMER_RECURRENCE: &str = "recurrence";
 pub const TIMER_QUEUE: &str = "queue";
 /// Timers of quiet spells.
 const TIMER_DEBOUNCE: &str = "debounce";
+/// Member of a schedule's timer: when it was fired last.
+const SINCE: &str = "since";
 /// A timer that cannot be fired is tried again after this.
 const PUT_OFF: i64 = so_model::time::HOUR;
 /// Timers fired in one transaction.
 const BATCH: i64 = 100;
 /// Timers are looked at this often even if none is known.
 const POLL: Duration = Duration::from_secs(1);
+/// What is due and cannot be had is being fired by another process; it is done with it in a moment.
+const TAKEN: Duration = Duration::from_millis(50);
 
 pub(super) async fn run(engine: Engine, stop: CancellationToken) {
     while !stop.is_cancelled() {
@@ -57,7 +61,12 @@ pub(super) async fn run(engine: Engine, stop: CancellationToken) {
         let now = engine.now();
         if due.is_some_and(|due| due <= now) {
             match engine.fire_timers().await {
-                Ok(_) => engine.pulse.beat(LoopName::Timers, now),
+                Ok(fired) => {
+                    engine.pulse.beat(LoopName::Timers, now);
+                    if fired == 0 {
+                        wait(&engine, &stop, TAKEN).await;
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(%error, "timers cannot be fired");
                     wait(&engine, &stop, POLL).await;
@@ -192,7 +201,13 @@ impl Engine {
         subject: &str,
         now: Timestamp,
     ) -> Result<Vec<Admission>, StoreError> {
-        let plan = match plan_catch_up(policy, schedule, timer.due_at.micros(), now.micros()) {
+        // A newer time zone database may have moved the occurrence that is waited for to an earlier
+        // moment; it still lies after the last firing.
+        let due = timer.due_at.micros();
+        let from = timer.doc[SINCE]
+            .as_i64()
+            .map_or(due, |since| due.min(since + 1));
+        let plan = match plan_catch_up(policy, schedule, from, now.micros()) {
             Ok(plan) => plan,
             Err(error) => {
                 tracing::error!(timer.id = %timer.id, %error, "a schedule cannot be planned");
@@ -214,6 +229,9 @@ impl Engine {
             Some(next) => {
                 let mut timer = timer.clone();
                 timer.due_at = Timestamp::from_micros(next.at_micros);
+                if let Some(doc) = timer.doc.as_object_mut() {
+                    doc.insert(SINCE.into(), now.micros().into());
+                }
                 timers::put(tx, &timer).await?;
             }
             None => timers::delete(tx, timer.id).await?,

@@ -8,7 +8,7 @@ use so_model::time::SECOND;
 use so_store::{StoreError, events, jobs, rule_keys, runs};
 use tokio_util::sync::CancellationToken;
 
-use super::LoopName;
+use super::{LoopName, astray::Astray};
 use crate::engine::Engine;
 
 /// Leases are renewed and rules are looked at this often.
@@ -26,8 +26,13 @@ const PRUNE_BATCH: i64 = 500;
 
 pub(super) async fn run(engine: Engine, stop: CancellationToken) {
     let mut ticks: u64 = 0;
+    let mut astray = Astray::default();
     loop {
-        match engine.upkeep(ticks).await {
+        let turn = async {
+            engine.upkeep(ticks).await?;
+            astray.look(&engine).await
+        };
+        match turn.await {
             Ok(()) => engine.pulse.beat(LoopName::Upkeep, engine.now()),
             Err(error) => tracing::warn!(%error, "upkeep did not come to its end"),
         }
@@ -42,6 +47,7 @@ pub(super) async fn run(engine: Engine, stop: CancellationToken) {
 impl Engine {
     /// Called once before the loops: a former life's leases and spilled outcomes.
     pub async fn recover(&self) -> Result<(), StoreError> {
+        self.reload_gaps().await?;
         let replayed = crate::publish::replay_spill(self).await?;
         if replayed > 0 {
             tracing::info!(replayed, "outcomes from the spill file were stored");
@@ -70,6 +76,8 @@ impl Engine {
             self.decide_left_over().await?;
         }
         self.reload_rules().await?;
+        self.reload_gaps().await?;
+        self.wake_lanes();
         // The database was away and is back: what the networks confirmed is stored.
         crate::publish::replay_spill(self).await?;
         self.put_owed_back().await

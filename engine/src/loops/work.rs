@@ -21,6 +21,8 @@ const POLL: Duration = Duration::from_millis(500);
 const CLAIM_MAX: usize = 64;
 /// Jobs remembered while the database cannot take them back; the leases of further ones free them.
 const OWED_MAX: usize = 10_000;
+/// What is due and cannot be had is being claimed by another process; it is done with it in a moment.
+const TAKEN: Duration = Duration::from_millis(50);
 /// Longest sleep before a database that is away is tried again.
 const AWAY: Duration = Duration::from_secs(1);
 
@@ -107,6 +109,11 @@ impl Crew {
             match self.engine.claim_jobs(places.len()).await {
                 Ok(claimed) => {
                     self.engine.pulse.beat(LoopName::Work, self.engine.now());
+                    if claimed.is_empty() {
+                        drop(places);
+                        tokio::time::sleep(TAKEN).await;
+                        continue;
+                    }
                     let mut places = places.into_iter();
                     for handed in claimed {
                         let place = match places.next() {

@@ -8,11 +8,15 @@ use so_model::{
     IdSource as _, Timestamp,
     id::{PublicationId, UserId, WorkspaceId},
     post::PostState,
-    publication::{AttemptPhase, Publication, PublicationState},
+    publication::{Publication, PublicationState},
 };
 use so_store::{StoreError, Tx, attempts, jobs, posts, publications};
 
-use super::work::JOB_PUBLICATION;
+use super::{
+    relation::{By, Cause},
+    step::Because,
+    work::JOB_PUBLICATION,
+};
 use crate::engine::Engine;
 
 /// What a person decided about a doubtful publication.
@@ -51,50 +55,34 @@ pub async fn decide_by_hand(
     ) {
         return Ok(false);
     }
-    let mut publication = row.publication.clone();
-    publication.epoch += 1;
+    let was = &row.publication;
+    let mut publication = was.clone();
     let note = format!("decided by {by}");
-    let evidence = json!({"decided_by": by, "at": now});
-    if let Some(open) = attempts::find_open(&mut tx, workspace, id).await? {
-        attempts::close(
-            &mut tx,
-            workspace,
-            open.id,
-            AttemptPhase::Decided,
-            &evidence,
-        )
-        .await?;
-    }
+    let open = attempts::find_open(&mut tx, workspace, id).await?;
+    let because = |cause| {
+        Because::of(cause, By::Person, open.as_ref())
+            .with_evidence(json!({"decided_by": by, "at": now}))
+    };
     let admissions = match decision {
         HumanDecision::IsLive { url } => {
             publication.state = PublicationState::Published;
             publication.remote_url = url;
             publication.published_at = Some(now);
             publication.problem = None;
-            publications::transition(
-                &mut tx,
-                &publication,
-                from,
-                row.publication.epoch,
-                &note,
-                now,
-            )
-            .await?;
+            let because = because(Cause::PersonSawIt);
+            engine
+                .take_step(&mut tx, was, &mut publication, because, &note, now)
+                .await?;
             engine.after_settled(&mut tx, &publication, now).await?
         }
         HumanDecision::NotLive => {
             publication.state = PublicationState::Due;
             publication.problem = None;
-            publications::transition(
-                &mut tx,
-                &publication,
-                from,
-                row.publication.epoch,
-                &note,
-                now,
-            )
-            .await?;
-            reopen_later_parts(&mut tx, &publication, now).await?;
+            let because = because(Cause::PersonAgain);
+            engine
+                .take_step(&mut tx, was, &mut publication, because, &note, now)
+                .await?;
+            reopen_later_parts(engine, &mut tx, &publication, now).await?;
             let states = [
                 PostState::NeedsReview,
                 PostState::Failed,
@@ -124,15 +112,10 @@ pub async fn decide_by_hand(
         }
         HumanDecision::Drop => {
             publication.state = PublicationState::Cancelled;
-            publications::transition(
-                &mut tx,
-                &publication,
-                from,
-                row.publication.epoch,
-                &note,
-                now,
-            )
-            .await?;
+            let because = because(Cause::PersonDrops);
+            engine
+                .take_step(&mut tx, was, &mut publication, because, &note, now)
+                .await?;
             engine.after_settled(&mut tx, &publication, now).await?
         }
     };
@@ -146,21 +129,25 @@ pub async fn decide_by_hand(
 
 /// Parts that were cancelled because this one was not live may go out after it again.
 async fn reopen_later_parts(
+    engine: &Engine,
     tx: &mut Tx,
     first: &Publication,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     for row in publications::list_for_post(tx, first.workspace, first.post).await? {
-        let mut later = row.publication;
+        let was = row.publication;
+        let mut later = was.clone();
         let is_later = later.variant == first.variant && later.part > first.part;
         if !is_later || later.state != PublicationState::Cancelled {
             continue;
         }
-        let epoch = later.epoch;
         later.state = PublicationState::Due;
         later.problem = None;
+        let because = Because::of(Cause::HeadAgain, By::Neighbour, None);
         let note = "the part before it is tried again";
-        publications::transition(tx, &later, PublicationState::Cancelled, epoch, note, now).await?;
+        engine
+            .take_step(tx, &was, &mut later, because, note, now)
+            .await?;
     }
     Ok(())
 }

@@ -7,14 +7,19 @@
 //! no new attempt before the network was asked (P2); published is terminal (P3).
 
 mod begin;
+mod gap;
+mod history;
 mod human;
 mod port;
 mod reconcile;
+pub mod relation;
 mod result;
 mod spill;
+mod step;
 mod work;
 
 pub use begin::{BeginError, NewPublication, begin_publishing};
+pub use history::{Unlawful, check_histories, check_history};
 pub use human::{HumanDecision, decide_by_hand};
 pub use port::{
     Commit, Found, ParentRef, PortError, PortErrorClass, Prepare, PublishPort, PublishWork,

@@ -3,15 +3,21 @@
 //! Invariant: "not listed yet" is not "not published". Absence counts only
 //! after the settle window, seen twice, some time apart, in a complete list.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use so_model::{
     Timestamp,
-    publication::{Attempt, AttemptPhase, PublicationState},
+    publication::{Attempt, PublicationState},
     time::MINUTE,
 };
 use so_store::{StoreError, attempts, jobs, jobs::Job, publications};
 
-use super::{port::Found, work::Ready};
+use super::{
+    gap,
+    port::Found,
+    relation::{self, Absence, Cause, Open},
+    step::{Because, absent_since, fenced, set_absent_since},
+    work::Ready,
+};
 use crate::{engine::Engine, failpoint};
 
 /// Remote ids of other publications that cannot be this one.
@@ -26,24 +32,23 @@ impl Engine {
         let publication = &ready.row.publication;
         let open = attempts::find_open(&mut reader, publication.workspace, publication.id).await?;
         let Some(attempt) = open else {
-            return self
-                .to_review(job, ready, "the attempt in doubt is gone")
-                .await;
+            let reason = "the attempt in doubt is gone";
+            let because = |by| Because::of(Cause::AttemptGone, by, None);
+            return self.to_review(job, ready.row, because, reason).await;
         };
-        let settled_at = self.settled_at(&ready.work.account.network, &attempt);
+        let attempt = self.prolonged(attempt, &mut ready);
+        let settle = self.settle_of(&ready.work.account.network);
+        let settled_at = relation::settled_at(&Open::from(&attempt), settle);
         if now < settled_at {
             return self
                 .ask_later(job, settled_at, "waits until the network has settled")
                 .await;
         }
         if ready.row.publication.state != PublicationState::Reconciling {
-            self.step_to(
-                job,
-                &mut ready,
-                PublicationState::Reconciling,
-                "asks the network",
-            )
-            .await?;
+            let because = |by| Because::of(Cause::Asked, by, Some(&attempt)).settled_within(settle);
+            let (state, note) = (PublicationState::Reconciling, "asks the network");
+            self.step_to(job, &mut ready, state, because, note, now)
+                .await?;
         }
         let bound = publications::bound_remote_ids(
             &mut reader,
@@ -73,21 +78,38 @@ impl Engine {
                     .confirm(job, &ready.row, &attempt, &remote_id, remote_url, extra)
                     .await;
                 match confirmed {
-                    Err(StoreError::Conflict { .. }) => self.bound_elsewhere(job, ready).await,
+                    Err(StoreError::Conflict { .. }) => {
+                        self.bound_elsewhere(job, ready, &attempt).await
+                    }
                     other => other,
                 }
             }
-            Found::Absent => self.seen_absent(job, ready, attempt, now).await,
+            Found::Absent => {
+                if let Some(left) = self.clock_doubt(settle) {
+                    let note =
+                        "the clock was set; waits until the network has settled all the same";
+                    return self.ask_later(job, self.now().plus(left), note).await;
+                }
+                // A look counts from its answer: it may have been on its way for long.
+                let told_at = self.now().max(now);
+                self.seen_absent(job, ready, attempt, now, told_at).await
+            }
             Found::Several(ids) => {
                 let reason = format!("{} posts at the network look like this one", ids.len());
-                self.to_review(job, ready, &reason).await
+                self.cannot_tell(job, ready, &attempt, &reason).await
             }
-            Found::CannotTell(reason) => self.to_review(job, ready, &reason).await,
+            // As likely as not nothing was lost; what cannot be asked then goes out as it always would.
+            Found::CannotTell(reason) if gap::is_mere_caution(&attempt) => {
+                self.nothing_lost(job, ready, &attempt, &reason).await
+            }
+            Found::CannotTell(reason) => self.cannot_tell(job, ready, &attempt, &reason).await,
             Found::Later(error) => {
-                if now.since(attempt.deadline_at) > self.config.reconcile_window {
+                let since = gap::asked_from(&attempt)
+                    .map_or(attempt.deadline_at, |from| from.max(attempt.deadline_at));
+                if now.since(since) > self.config.reconcile_window {
                     let reason =
                         format!("the network could not be asked in time: {}", error.message);
-                    return self.to_review(job, ready, &reason).await;
+                    return self.cannot_tell(job, ready, &attempt, &reason).await;
                 }
                 let at = now.plus(
                     error
@@ -98,6 +120,28 @@ impl Engine {
                 self.ask_later(job, at, &error.message).await
             }
         }
+    }
+
+    async fn cannot_tell(
+        &self,
+        job: &Job,
+        ready: Ready,
+        attempt: &Attempt,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let settle = self.settle_of(&ready.work.account.network);
+        let because = |by| Because::of(Cause::CannotTell, by, Some(attempt)).settled_within(settle);
+        self.to_review(job, ready.row, because, reason).await
+    }
+
+    /// Microseconds during which absence says nothing, because the clock was set.
+    ///
+    /// The deadline of a call and the settle window were reckoned by a clock that was wrong then or is
+    /// wrong now; by one that nobody sets, both are over after this.
+    fn clock_doubt(&self, settle: i64) -> Option<i64> {
+        let passed = self.ids.since_clock_was_set()?;
+        let left = self.config.call_timeout + settle - passed;
+        (left > 0).then_some(left)
     }
 
     async fn ask_later(&self, job: &Job, at: Timestamp, reason: &str) -> Result<(), StoreError> {
@@ -115,23 +159,25 @@ impl Engine {
         mut ready: Ready,
         attempt: Attempt,
         now: Timestamp,
+        told_at: Timestamp,
     ) -> Result<(), StoreError> {
+        let was = ready.row.publication.clone();
         let publication = &mut ready.row.publication;
-        if !publication.progress.is_object() {
-            publication.progress = json!({});
-        }
-        let first = publication.progress["absent_since"]
-            .as_str()
-            .and_then(Timestamp::parse)
-            .filter(|first| *first >= attempt.intent_at);
-        let epoch = publication.epoch;
+        let settle = self.settle_of(&ready.work.account.network);
+        let weighed = relation::absence(
+            absent_since(&was),
+            &Open::from(&attempt),
+            now,
+            self.config.absent_gap,
+        );
         let mut admissions = Vec::new();
         let mut tx = self.store.begin().await?;
-        jobs::fence(&mut tx, job).await?;
-        match first {
-            Some(first) if now.since(first) >= self.config.absent_gap => {
-                publication.progress["absent_since"] = Value::Null;
-                let is_last = publication.attempts >= self.config.publish_tries;
+        let by = fenced(&mut tx, job).await?;
+        match weighed {
+            Absence::Proved => {
+                let first = absent_since(&was);
+                let is_last = publication.attempts >= self.config.publish_tries
+                    && !gap::is_presumed(&attempt);
                 publication.state = match is_last {
                     true => PublicationState::Failed,
                     false => PublicationState::RetryWait,
@@ -143,25 +189,13 @@ impl Engine {
                     );
                     publication.problem = Some(problem);
                 }
+                set_absent_since(publication, None);
                 let note = "the network does not have it: seen twice";
-                publications::transition(
-                    &mut tx,
-                    publication,
-                    PublicationState::Reconciling,
-                    epoch,
-                    note,
-                    now,
-                )
-                .await?;
-                let evidence = json!({"absent_first": first, "absent_again": now});
-                attempts::close(
-                    &mut tx,
-                    attempt.workspace,
-                    attempt.id,
-                    AttemptPhase::Absent,
-                    &evidence,
-                )
-                .await?;
+                let because = Because::of(Cause::NotListedAgain, by, Some(&attempt))
+                    .settled_within(settle)
+                    .with_evidence(json!({"absent_first": first, "absent_again": now}));
+                self.take_step(&mut tx, &was, publication, because, note, now)
+                    .await?;
                 if is_last {
                     jobs::finish(&mut tx, job).await?;
                     admissions = self.after_settled(&mut tx, publication, now).await?;
@@ -169,19 +203,17 @@ impl Engine {
                     jobs::put_off(&mut tx, job, now, Some(note)).await?;
                 }
             }
-            first => {
-                let first = first.unwrap_or(now);
-                publication.progress["absent_since"] = json!(first);
+            Absence::First | Absence::TooSoon(_) => {
+                let first = match weighed {
+                    Absence::TooSoon(first) => first,
+                    _ => told_at,
+                };
+                set_absent_since(publication, Some(first));
                 let note = "the network does not list it; looks again";
-                publications::transition(
-                    &mut tx,
-                    publication,
-                    PublicationState::Reconciling,
-                    epoch,
-                    note,
-                    now,
-                )
-                .await?;
+                let because =
+                    Because::of(Cause::NotListed, by, Some(&attempt)).settled_within(settle);
+                self.take_step(&mut tx, &was, publication, because, note, now)
+                    .await?;
                 jobs::put_off(&mut tx, job, first.plus(self.config.absent_gap), Some(note)).await?;
             }
         }

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use so_model::{
     IdSource as _, Timestamp,
     account::AccountState,
-    event::{Cause, NewEvent, kind},
+    event::{Cause as EventCause, NewEvent, kind},
     id::WorkspaceId,
     post::PostState,
-    publication::{Attempt, AttemptPhase, Publication, PublicationState},
+    publication::{Attempt, Publication, PublicationState},
     rule::Retry,
 };
 use so_store::{
@@ -18,7 +18,9 @@ use so_store::{
 
 use super::{
     port::{Commit, PortError, PortErrorClass},
-    spill,
+    relation::{self, By, Cause},
+    spill::{self, Outcome},
+    step::{Because, fenced},
     work::{JOB_PUBLICATION, Ready},
 };
 use crate::{
@@ -53,22 +55,25 @@ impl Engine {
                     )
                     .await;
                 match confirmed {
-                    Err(StoreError::Conflict { .. }) => self.bound_elsewhere(job, ready).await,
-                    Err(error) if error.is_transient() => {
+                    Err(StoreError::Conflict { .. }) => {
+                        self.bound_elsewhere(job, ready, &attempt).await
+                    }
+                    Ok(()) => Ok(()),
+                    Err(error) => {
+                        let id = ready.row.publication.id;
+                        let outcome = Outcome::new(&attempt, &remote_id, remote_url, extra);
+                        // P3: a yes counts although the lease was lost meanwhile.
+                        if matches!(error, StoreError::Stale { .. })
+                            && let Ok(is_new) = spill::store(self, &outcome).await
+                        {
+                            tracing::warn!(publication.id = %id, is_new, "a confirmed publish came after its lease");
+                            return Err(error);
+                        }
                         // P6: the network said yes; that must outlive a database that is away.
-                        let publication = &ready.row.publication;
-                        let kept = spill::append(
-                            self,
-                            publication,
-                            &attempt,
-                            &remote_id,
-                            remote_url,
-                            extra,
-                        );
-                        tracing::error!(publication.id = %publication.id, kept, %error, "a confirmed publish could not be stored");
+                        let kept = spill::append(self, outcome);
+                        tracing::error!(publication.id = %id, kept, %error, "a confirmed publish could not be stored");
                         Err(error)
                     }
-                    other => other,
                 }
             }
             Commit::Refused(error) => self.settle_refusal(job, ready, Some(attempt), error).await,
@@ -81,9 +86,15 @@ impl Engine {
     }
 
     /// The network named a post that is bound to another publication: only a person can tell.
-    pub(super) async fn bound_elsewhere(&self, job: &Job, ready: Ready) -> Result<(), StoreError> {
+    pub(super) async fn bound_elsewhere(
+        &self,
+        job: &Job,
+        ready: Ready,
+        attempt: &Attempt,
+    ) -> Result<(), StoreError> {
         let reason = "the network answered with the id of another post";
-        self.to_review(job, ready, reason).await
+        let because = |by| Because::of(Cause::NamedAnother, by, Some(attempt));
+        self.to_review(job, ready.row, because, reason).await
     }
 
     /// The outcome is not known: nothing is repeated before the network was asked.
@@ -94,24 +105,22 @@ impl Engine {
         note: &str,
     ) -> Result<(), StoreError> {
         let now = self.now();
-        let mut publication = ready.row.publication.clone();
+        let was = &ready.row.publication;
+        let mut publication = was.clone();
         publication.state = PublicationState::Unknown;
         publication.problem = Some(note.to_string());
         let mut tx = self.store.begin().await?;
-        jobs::fence(&mut tx, job).await?;
-        publications::transition(
-            &mut tx,
-            &publication,
-            PublicationState::Sending,
-            ready.row.publication.epoch,
-            note,
-            now,
-        )
-        .await?;
-        let attempt = attempts::find_open(&mut tx, publication.workspace, publication.id).await?;
-        let at = attempt.map_or(now, |attempt| {
-            self.settled_at(&ready.work.account.network, &attempt)
-        });
+        let by = fenced(&mut tx, job).await?;
+        let Some(attempt) = attempts::find_open(&mut tx, was.workspace, was.id).await? else {
+            tx.rollback().await?;
+            let reason = "the attempt in doubt is gone";
+            let because = |by| Because::of(Cause::AttemptGone, by, None);
+            return self.to_review(job, ready.row, because, reason).await;
+        };
+        let because = Because::of(Cause::Silent, by, Some(&attempt));
+        self.take_step(&mut tx, was, &mut publication, because, note, now)
+            .await?;
+        let at = self.settled_at(&ready.work.account.network, &attempt);
         jobs::put_off(&mut tx, job, at.max(now), Some(note)).await?;
         crate::failpoint::hit("unknown.commit");
         tx.commit().await?;
@@ -132,9 +141,9 @@ impl Engine {
     ) -> Result<(), StoreError> {
         let now = self.now();
         let mut tx = self.store.begin().await?;
-        jobs::fence(&mut tx, job).await?;
+        let by = fenced(&mut tx, job).await?;
         let admissions = self
-            .write_confirmed(&mut tx, row, attempt, remote_id, remote_url, extra, now)
+            .write_confirmed(&mut tx, by, row, attempt, remote_id, remote_url, extra, now)
             .await?;
         jobs::finish(&mut tx, job).await?;
         crate::failpoint::hit("confirm.commit");
@@ -149,6 +158,7 @@ impl Engine {
     pub(super) async fn write_confirmed(
         &self,
         tx: &mut Tx,
+        by: By,
         row: &PublicationRow,
         attempt: &Attempt,
         remote_id: &str,
@@ -156,7 +166,6 @@ impl Engine {
         extra: Value,
         now: Timestamp,
     ) -> Result<Vec<Admission>, StoreError> {
-        let from = row.publication.state;
         let mut publication = row.publication.clone();
         publication.state = PublicationState::Published;
         publication.remote_id = Some(remote_id.to_string());
@@ -167,24 +176,11 @@ impl Engine {
             publication.progress = json!({});
         }
         publication.progress["published"] = extra;
-        publications::transition(
-            tx,
-            &publication,
-            from,
-            row.publication.epoch,
-            "confirmed by the network",
-            now,
-        )
-        .await?;
-        let evidence = json!({"remote_id": remote_id, "at": now});
-        attempts::close(
-            tx,
-            attempt.workspace,
-            attempt.id,
-            AttemptPhase::Confirmed,
-            &evidence,
-        )
-        .await?;
+        let because = Because::of(Cause::Confirmed, by, Some(attempt))
+            .with_evidence(json!({"remote_id": remote_id, "at": now}));
+        let note = "confirmed by the network";
+        self.take_step(tx, &row.publication, &mut publication, because, note, now)
+            .await?;
         self.after_settled(tx, &publication, now).await
     }
 
@@ -197,33 +193,32 @@ impl Engine {
         error: PortError,
     ) -> Result<(), StoreError> {
         let now = self.now();
-        let from = ready.row.publication.state;
-        let epoch = ready.row.publication.epoch;
-        let mut publication = ready.row.publication.clone();
+        let was = &ready.row.publication;
+        let mut publication = was.clone();
         publication.problem = Some(full_text(&error));
-        let mut tx = self.store.begin().await?;
-        jobs::fence(&mut tx, job).await?;
-        if let Some(attempt) = attempt {
-            let evidence = json!({"code": error.code, "message": error.message, "at": now});
-            attempts::close(
-                &mut tx,
-                attempt.workspace,
-                attempt.id,
-                AttemptPhase::Rejected,
-                &evidence,
-            )
-            .await?;
-        } else {
+        let cause = match attempt {
+            Some(_) => Cause::Refused,
+            None => Cause::NotPrepared,
+        };
+        if attempt.is_none() {
             // A failed preparation counts as a try as well, or it would go on for ever.
             publication.attempts += 1;
         }
-        let mut admissions = Vec::new();
         let tries_left = publication.attempts < self.config.publish_tries;
+        publication.state = match error.class {
+            PortErrorClass::Reconnect => PublicationState::Held,
+            PortErrorClass::Transient if tries_left => PublicationState::RetryWait,
+            PortErrorClass::Content | PortErrorClass::Transient => PublicationState::Failed,
+        };
+        let mut tx = self.store.begin().await?;
+        let by = fenced(&mut tx, job).await?;
+        let because = Because::of(cause, by, attempt.as_ref())
+            .with_evidence(json!({"code": error.code, "message": error.message, "at": now}));
+        self.take_step(&mut tx, was, &mut publication, because, &error.message, now)
+            .await?;
+        let mut admissions = Vec::new();
         match error.class {
             PortErrorClass::Reconnect => {
-                publication.state = PublicationState::Held;
-                publications::transition(&mut tx, &publication, from, epoch, &error.message, now)
-                    .await?;
                 admissions.extend(
                     self.require_reconnect(&mut tx, &publication, &error, now)
                         .await?,
@@ -232,9 +227,6 @@ impl Engine {
                     .await?;
             }
             PortErrorClass::Transient if tries_left => {
-                publication.state = PublicationState::RetryWait;
-                publications::transition(&mut tx, &publication, from, epoch, &error.message, now)
-                    .await?;
                 let delay = delay_before(
                     &Retry::default(),
                     publication.attempts,
@@ -245,9 +237,6 @@ impl Engine {
                 self.jobs_changed.notify_one();
             }
             PortErrorClass::Content | PortErrorClass::Transient => {
-                publication.state = PublicationState::Failed;
-                publications::transition(&mut tx, &publication, from, epoch, &error.message, now)
-                    .await?;
                 jobs::finish(&mut tx, job).await?;
                 admissions = self.after_settled(&mut tx, &publication, now).await?;
             }
@@ -302,21 +291,15 @@ impl Engine {
         reason: &str,
     ) -> Result<(), StoreError> {
         let now = self.now();
-        let from = row.publication.state;
-        let mut publication = row.publication.clone();
+        let was = &row.publication;
+        let mut publication = was.clone();
         publication.state = PublicationState::Held;
         publication.problem = Some(reason.to_string());
         let mut tx = self.store.begin().await?;
-        jobs::fence(&mut tx, job).await?;
-        publications::transition(
-            &mut tx,
-            &publication,
-            from,
-            row.publication.epoch,
-            reason,
-            now,
-        )
-        .await?;
+        let by = fenced(&mut tx, job).await?;
+        let because = Because::of(Cause::AccountAway, by, None);
+        self.take_step(&mut tx, was, &mut publication, because, reason, now)
+            .await?;
         self.wait_for_account(&mut tx, job, &publication, now)
             .await?;
         crate::failpoint::hit("hold.commit");
@@ -355,37 +338,53 @@ impl Engine {
         row: PublicationRow,
         reason: &str,
     ) -> Result<(), StoreError> {
-        self.end_as(job, row, PublicationState::Cancelled, reason)
-            .await
+        if !relation::is_in_doubt(row.publication.state) {
+            let because = |by| Because::of(Cause::Orphaned, by, None);
+            let state = PublicationState::Cancelled;
+            return self.end_as(job, row, state, because, reason).await;
+        }
+        // It may be live, and there is no account any more with which the network could be asked.
+        let mut reader = self.store.clone();
+        let (workspace, id) = (row.publication.workspace, row.publication.id);
+        let open = attempts::find_open(&mut reader, workspace, id).await?;
+        let cause = match open {
+            Some(_) => Cause::NobodyToAsk,
+            None => Cause::AttemptGone,
+        };
+        let because = |by| Because::of(cause, by, open.as_ref());
+        self.to_review(job, row, because, reason).await
     }
 
     /// Only a person can tell.
-    pub(super) async fn to_review(
+    pub(super) async fn to_review<'a>(
         &self,
         job: &Job,
-        ready: Ready,
+        row: PublicationRow,
+        because: impl FnOnce(By) -> Because<'a>,
         reason: &str,
     ) -> Result<(), StoreError> {
-        self.end_as(job, ready.row, PublicationState::NeedsReview, reason)
-            .await
+        let state = PublicationState::NeedsReview;
+        self.end_as(job, row, state, because, reason).await
     }
 
     /// No machine will move it on from this state.
-    async fn end_as(
+    async fn end_as<'a>(
         &self,
         job: &Job,
         row: PublicationRow,
         state: PublicationState,
+        because: impl FnOnce(By) -> Because<'a>,
         reason: &str,
     ) -> Result<(), StoreError> {
         let now = self.now();
-        let (from, epoch) = (row.publication.state, row.publication.epoch);
-        let mut publication = row.publication;
+        let was = row.publication;
+        let mut publication = was.clone();
         publication.state = state;
         publication.problem = Some(reason.to_string());
         let mut tx = self.store.begin().await?;
-        jobs::fence(&mut tx, job).await?;
-        publications::transition(&mut tx, &publication, from, epoch, reason, now).await?;
+        let because = because(fenced(&mut tx, job).await?);
+        self.take_step(&mut tx, &was, &mut publication, because, reason, now)
+            .await?;
         let admissions = self.after_settled(&mut tx, &publication, now).await?;
         jobs::finish(&mut tx, job).await?;
         crate::failpoint::hit("end.commit");
@@ -496,17 +495,17 @@ impl Engine {
         tx: &mut Tx,
         workspace: WorkspaceId,
         run: Option<so_model::id::RunId>,
-    ) -> Result<Cause, StoreError> {
+    ) -> Result<EventCause, StoreError> {
         let Some(id) = run else {
-            return Ok(Cause::default());
+            return Ok(EventCause::default());
         };
         let Some(run) = runs::find(tx, workspace, id).await? else {
-            return Ok(Cause::default());
+            return Ok(EventCause::default());
         };
         let Some(event) = events::find(tx, workspace, run.event).await? else {
-            return Ok(Cause::default());
+            return Ok(EventCause::default());
         };
-        Ok(Cause::of(&event, run.id, run.rule))
+        Ok(EventCause::of(&event, run.id, run.rule))
     }
 }
 

@@ -9,14 +9,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use so_model::{
     id::{AttemptId, PublicationId, WorkspaceId},
-    publication::{Attempt, Publication, PublicationState},
+    publication::Attempt,
 };
 use so_store::{StoreError, attempts, publications};
 
+use super::relation::{self, By};
 use crate::{engine::Engine, failpoint};
 
 /// Outcomes kept in memory; beyond it their publications are reconciled.
 const UNSPILLED_MAX: usize = 10_000;
+/// Looks at a publication that others change at the same moment; it has few steps that it could take meanwhile.
+const STORE_TRIES_MAX: u32 = 8;
 
 /// A confirmed outcome.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,25 +32,28 @@ pub(crate) struct Outcome {
     extra: Value,
 }
 
+impl Outcome {
+    pub(super) fn new(
+        attempt: &Attempt,
+        remote_id: &str,
+        remote_url: Option<String>,
+        extra: Value,
+    ) -> Self {
+        Self {
+            workspace: attempt.workspace,
+            publication: attempt.publication,
+            attempt: attempt.id,
+            remote_id: remote_id.to_string(),
+            remote_url,
+            extra,
+        }
+    }
+}
+
 /// Keeps an outcome in the spill file; false when there is none or it cannot be written.
 ///
 /// It is in memory then, for a disk that is full has no room for the spill file either.
-pub(super) fn append(
-    engine: &Engine,
-    publication: &Publication,
-    attempt: &Attempt,
-    remote_id: &str,
-    remote_url: Option<String>,
-    extra: Value,
-) -> bool {
-    let outcome = Outcome {
-        workspace: publication.workspace,
-        publication: publication.id,
-        attempt: attempt.id,
-        remote_id: remote_id.to_string(),
-        remote_url,
-        extra,
-    };
+pub(super) fn append(engine: &Engine, outcome: Outcome) -> bool {
     let is_kept = {
         let _guard = crate::engine::lock(&engine.spill_lock);
         let path = engine.config.spill_file.as_deref();
@@ -132,7 +138,18 @@ async fn replay_file(engine: &Engine) -> Result<usize, StoreError> {
 }
 
 /// True when the outcome is stored now; false when it was, or cannot be.
-async fn store(engine: &Engine, outcome: &Outcome) -> Result<bool, StoreError> {
+pub(super) async fn store(engine: &Engine, outcome: &Outcome) -> Result<bool, StoreError> {
+    let mut tries = 1;
+    loop {
+        match store_once(engine, outcome).await {
+            // Somebody took the publication a step further between our look and our change.
+            Err(StoreError::Stale { .. }) if tries < STORE_TRIES_MAX => tries += 1,
+            stored => return stored,
+        }
+    }
+}
+
+async fn store_once(engine: &Engine, outcome: &Outcome) -> Result<bool, StoreError> {
     let now = engine.now();
     let mut tx = engine.store.begin().await?;
     let row =
@@ -142,14 +159,7 @@ async fn store(engine: &Engine, outcome: &Outcome) -> Result<bool, StoreError> {
         tx.rollback().await?;
         return Ok(false);
     };
-    let is_awaited = open.id == outcome.attempt
-        && matches!(
-            row.publication.state,
-            PublicationState::Sending
-                | PublicationState::Unknown
-                | PublicationState::Reconciling
-                | PublicationState::NeedsReview
-        );
+    let is_awaited = open.id == outcome.attempt && relation::awaits_outcome(row.publication.state);
     if !is_awaited {
         tx.rollback().await?;
         return Ok(false);
@@ -157,6 +167,7 @@ async fn store(engine: &Engine, outcome: &Outcome) -> Result<bool, StoreError> {
     let stored = engine
         .write_confirmed(
             &mut tx,
+            By::Spill,
             &row,
             &open,
             &outcome.remote_id,
@@ -167,7 +178,9 @@ async fn store(engine: &Engine, outcome: &Outcome) -> Result<bool, StoreError> {
         .await;
     let admissions = match stored {
         Ok(admissions) => admissions,
-        Err(error) if error.is_transient() => return Err(error),
+        Err(error) if error.is_transient() || matches!(error, StoreError::Stale { .. }) => {
+            return Err(error);
+        }
         // Such as an id that another publication is bound to by now: reconciliation decides.
         Err(error) => {
             tracing::error!(publication.id = %outcome.publication, %error, "a spilled outcome is skipped");

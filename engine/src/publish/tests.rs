@@ -24,7 +24,10 @@ async fn publish(world: &mut World, content: Content) -> PostId {
     post
 }
 
+/// What was written so far is what the relation could have written.
 async fn parts(world: &World, post: PostId) -> Vec<Publication> {
+    let unlawful = super::check_histories(&world.engine.store, 100).await.unwrap();
+    assert_eq!(unlawful, []);
     publications::list_for_post(&mut world.engine.store.clone(), world.workspace, post)
         .await
         .unwrap()
@@ -134,6 +137,7 @@ async fn a_process_that_dies_during_the_call_asks_before_anything_is_repeated() 
         "UPDATE publications SET state = 'sending', remote_id = NULL, published_at = NULL",
         "UPDATE attempts SET phase = 'open'",
         "UPDATE posts SET state = 'publishing'",
+        "DELETE FROM publication_log WHERE to_state = 'published'",
     ] {
         so_store::Sql::run(&mut tx, sql, vec![]).await.unwrap();
     }
@@ -291,14 +295,8 @@ async fn an_outcome_kept_in_the_spill_file_is_stored_before_anything_is_asked() 
     // The database was away at the moment of the network's answer. A line before it was cut short by a full
     // disk, in the middle of a character.
     std::fs::write(world.spill_file(), b"{\"workspace\":\"\xc3").unwrap();
-    assert!(super::spill::append(
-        &world.engine,
-        &publication,
-        &open,
-        "remote-1",
-        None,
-        serde_json::Value::Null
-    ));
+    let outcome = super::Outcome::new(&open, "remote-1", None, serde_json::Value::Null);
+    assert!(super::spill::append(&world.engine, outcome));
     *world.network.can_be_asked.lock().unwrap() = false;
     world.crash_and_restart().await;
     assert_eq!(

@@ -8,22 +8,22 @@ use so_model::{
     account::AccountState,
     id::PublicationId,
     publication::{Attempt, AttemptPhase, PublicationState},
-    time::SECOND,
 };
 use so_store::{
-    StoreError, accounts, attempts, jobs, jobs::Job, posts, publications,
-    publications::PublicationRow,
+    StoreError, accounts, jobs, jobs::Job, posts, publications, publications::PublicationRow,
 };
 
-use super::port::{Commit, ParentRef, Prepare, PublishWork};
-use crate::{engine::Engine, failpoint};
+use super::{
+    port::{Commit, ParentRef, Prepare, PublishWork},
+    relation::{self, By, Cause, Open, Work},
+    step::{Because, fenced},
+};
+use crate::{engine::Engine, failpoint, lanes::Entered};
 
 /// Kind of the jobs that carry publications.
 pub const JOB_PUBLICATION: &str = "publication";
 /// Private sub-steps done in one go before the job is put back.
 const PREPARE_STEPS_MAX: u32 = 200;
-/// Time between the end of a call's deadline and the end of its lease.
-const LEASE_MARGIN: i64 = 10 * SECOND;
 
 /// A publication ready to be worked on, or why it is not.
 pub(super) enum Loaded {
@@ -53,26 +53,32 @@ impl Engine {
             Loaded::Orphan(row, reason) => return self.give_up(job, *row, reason).await,
             Loaded::Detached(ready) => {
                 let reason = "the part before it is live, but its id at the network is not known";
-                return self.to_review(job, *ready, reason).await;
+                let because = |by| Because::of(Cause::Detached, by, None);
+                return self.to_review(job, ready.row, because, reason).await;
             }
         };
-        match ready.row.publication.state {
-            PublicationState::Due
-            | PublicationState::RetryWait
-            | PublicationState::Preparing
-            | PublicationState::Held => self.send(job, ready).await,
-            // Found in this state the worker was lost during the call: nobody knows.
-            PublicationState::Sending => {
+        let work = relation::work_for(ready.row.publication.state);
+        let _place = match work {
+            Work::Send | Work::Reconcile => {
+                let lane = format!("account/{}", ready.row.publication.account);
+                match self.enter_lane(&lane, job).await? {
+                    Entered::Now(place) => Some(place),
+                    Entered::Waits => return Ok(()),
+                }
+            }
+            Work::MarkUnknown | Work::Nothing => None,
+        };
+        match work {
+            Work::Send => match self.gap_to_ask(&ready).await? {
+                Some(gap) => self.presume_sent(job, ready, &gap).await,
+                None => self.send(job, ready).await,
+            },
+            Work::MarkUnknown => {
                 self.mark_unknown(job, ready, "the server stopped during the call")
                     .await
             }
-            PublicationState::Unknown | PublicationState::Reconciling => {
-                self.reconcile(job, ready).await
-            }
-            PublicationState::Published
-            | PublicationState::Failed
-            | PublicationState::NeedsReview
-            | PublicationState::Cancelled => self.finish_job(job).await,
+            Work::Reconcile => self.reconcile(job, ready).await,
+            Work::Nothing => self.finish_job(job).await,
         }
     }
 
@@ -95,10 +101,7 @@ impl Engine {
         if row.publication.state.is_settled() {
             return Ok(Loaded::Idle);
         }
-        let is_doubtful = matches!(
-            row.publication.state,
-            PublicationState::Sending | PublicationState::Unknown | PublicationState::Reconciling
-        );
+        let is_doubtful = relation::is_in_doubt(row.publication.state);
         let Some(account) =
             accounts::find(&mut reader, job.workspace, row.publication.account).await?
         else {
@@ -164,7 +167,7 @@ impl Engine {
             parent: if part > 0 { reference(part - 1) } else { None },
             root: if part > 0 { reference(0) } else { None },
         };
-        if part > 0 && work.parent.is_none() {
+        if part > 0 && work.parent.is_none() && !is_doubtful {
             // Declared live by a person without its id: an answer to it would stand alone.
             return Ok(Loaded::Detached(Box::new(Ready { row, work })));
         }
@@ -173,8 +176,7 @@ impl Engine {
 
     /// Prepares, commits the intent, makes the call, settles.
     async fn send(&self, job: &Job, mut ready: Ready) -> Result<(), StoreError> {
-        self.step_to(job, &mut ready, PublicationState::Preparing, "claimed")
-            .await?;
+        self.claim(job, &mut ready).await?;
         let mut progress = ready.row.publication.progress.clone();
         for _ in 0..PREPARE_STEPS_MAX {
             let now = self.now();
@@ -215,26 +217,47 @@ impl Engine {
         self.settle_refusal(job, ready, None, error).await
     }
 
+    async fn claim(&self, job: &Job, ready: &mut Ready) -> Result<(), StoreError> {
+        let because = |by| Because::of(Cause::Claimed, by, None);
+        let now = self.now();
+        self.step_to(
+            job,
+            ready,
+            PublicationState::Preparing,
+            because,
+            "claimed",
+            now,
+        )
+        .await
+    }
+
     /// Takes the publication to a state under a new fencing epoch.
-    pub(super) async fn step_to(
+    pub(super) async fn step_to<'a>(
         &self,
         job: &Job,
         ready: &mut Ready,
         state: PublicationState,
+        because: impl FnOnce(By) -> Because<'a>,
         note: &str,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
-        let now = self.now();
-        let from = ready.row.publication.state;
-        let epoch = ready.row.publication.epoch;
+        let was = ready.row.publication.clone();
         ready.row.publication.state = state;
-        ready.row.publication.epoch = epoch + 1;
-        ready.work.publication = ready.row.publication.clone();
         let mut tx = self.store.begin().await?;
-        jobs::fence(&mut tx, job).await?;
-        publications::transition(&mut tx, &ready.row.publication, from, epoch, note, now).await?;
+        let because = because(fenced(&mut tx, job).await?);
+        self.take_step(
+            &mut tx,
+            &was,
+            &mut ready.row.publication,
+            because,
+            note,
+            now,
+        )
+        .await?;
         failpoint::hit("K1");
         tx.commit().await?;
         failpoint::hit("K2");
+        ready.work.publication = ready.row.publication.clone();
         Ok(())
     }
 
@@ -265,11 +288,7 @@ impl Engine {
     /// P1: the attempt is on disk, under a claim that still holds, before the call.
     async fn commit_intent(&self, job: &Job, ready: &mut Ready) -> Result<Attempt, StoreError> {
         let now = self.now();
-        let call = self
-            .config
-            .call_timeout
-            .min(self.config.lease - LEASE_MARGIN)
-            .max(SECOND);
+        let was = ready.row.publication.clone();
         let publication = &mut ready.row.publication;
         publication.state = PublicationState::Sending;
         publication.attempts += 1;
@@ -282,23 +301,16 @@ impl Engine {
             key: publication.id.uuid().to_string(),
             fingerprint: self.publisher.fingerprint(&ready.work),
             intent_at: now,
-            deadline_at: now.plus(call),
+            deadline_at: relation::deadline(now, self.config.call_timeout, self.config.lease),
             phase: AttemptPhase::Open,
             evidence: Value::Null,
         };
         let mut tx = self.store.begin().await?;
-        jobs::fence(&mut tx, job).await?;
+        let by = fenced(&mut tx, job).await?;
         jobs::extend(&mut tx, job, now.plus(self.config.lease)).await?;
-        publications::transition(
-            &mut tx,
-            publication,
-            PublicationState::Preparing,
-            publication.epoch,
-            "intent",
-            now,
-        )
-        .await?;
-        attempts::insert_open(&mut tx, &attempt).await?;
+        let because = Because::of(Cause::Intended, by, Some(&attempt));
+        self.take_step(&mut tx, &was, publication, because, "intent", now)
+            .await?;
         failpoint::hit("K5");
         tx.commit().await?;
         ready.work.publication = ready.row.publication.clone();
@@ -307,13 +319,15 @@ impl Engine {
 
     async fn call(&self, ready: &Ready, attempt: &Attempt) -> Result<Commit, StoreError> {
         // A process that was stopped for a while must not begin a call that others hold for over.
-        let left = attempt.deadline_at.since(self.now());
-        let Ok(left) = u64::try_from(left) else {
+        let now = self.now();
+        if !relation::may_call(&Open::from(attempt), now) {
             return Err(StoreError::Stale {
                 what: "call's deadline",
             });
-        };
-        let limit = Duration::from_micros(left);
+        }
+        // A clock that was set back in between must not make the call longer than it may be.
+        let left = attempt.deadline_at.since(now).min(self.config.call_timeout);
+        let limit = Duration::from_micros(left.unsigned_abs());
         let call = self
             .publisher
             .commit(&ready.work, &ready.row.publication.progress, attempt);
@@ -325,12 +339,15 @@ impl Engine {
         }))
     }
 
+    /// Microseconds within which a network lists what it accepted.
+    pub(super) fn settle_of(&self, network: &str) -> i64 {
+        self.config
+            .settle_override
+            .unwrap_or_else(|| self.publisher.settle(network))
+    }
+
     /// When an attempt's outcome may be asked for.
     pub(super) fn settled_at(&self, network: &str, attempt: &Attempt) -> Timestamp {
-        let settle = self
-            .config
-            .settle_override
-            .unwrap_or_else(|| self.publisher.settle(network));
-        attempt.deadline_at.plus(settle)
+        relation::settled_at(&Open::from(attempt), self.settle_of(network))
     }
 }

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     engine::Engine,
     failpoint,
+    lanes::Entered,
     plugin::{Action, ActionError, RemoteAction, RemoteContext, Repeat, step_key},
 };
 
@@ -72,6 +73,14 @@ impl Engine {
             tx.commit().await?;
             return Ok(false);
         }
+        // Held until the call's end has been stored.
+        let _place = match call.action.lane(&params) {
+            None => None,
+            Some(lane) => match self.enter_lane(&lane, job).await? {
+                Entered::Now(place) => Some(place),
+                Entered::Waits => return Ok(false),
+            },
+        };
         if call.action.repeat(&params) == Repeat::Never {
             let was_begun = cx
                 .memos

@@ -1,214 +1,247 @@
-//! The process that is killed: an engine with its loops, and a port that
-//! speaks to the double.
+//! The process that is killed: an engine with its loops, a port that speaks to the double, and, where it is
+//! told so, the sender of a hook and a person who decides.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use so_engine::{
     Engine, EngineParts,
     clock::Ids,
     config::EngineConfig,
     loops,
-    plugin::{
-        Action, ActionError, LocalAction, LocalContext, LocalEnd, LocalError, Plugins, TriggerKind,
-    },
-    publish::{
-        BeginError, Commit, Found, PortError, PortErrorClass, Prepare, PublishPort, PublishWork,
-        begin_publishing,
-    },
-    rule::catalogue::{ActionSpec, TriggerSpec},
+    publish::{HumanDecision, JOB_PUBLICATION, decide_by_hand},
     script::{ScriptEngine, ScriptLimits},
 };
 use so_model::{
-    Timestamp,
-    publication::{Attempt, Fingerprint, PublicationState},
+    IdSource as _,
+    account::AccountState,
+    event::NewEvent,
+    id::WorkspaceId,
+    post::PostState,
+    publication::{Publication, PublicationState},
+    run::RunState,
     time::SECOND,
 };
-use so_store::{Store, StoreOptions, posts, publications};
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
-    net::TcpStream,
+use so_store::{Store, StoreOptions, accounts, events, jobs, posts, publications, runs, timers};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{
+    acts,
+    network::Class,
+    port::{Port, SETTLE, ask},
 };
 
-/// Short spans: the drill must not last for minutes.
-const SETTLE: i64 = 300_000;
-const ABSENT_GAP: i64 = 200_000;
+/// Two looks that find nothing lie so far apart.
+pub const ABSENT_GAP: i64 = 200_000;
+/// Exit code of a process whose drain ran out.
+pub const CUT_SHORT: i32 = 75;
+/// Longest time that a process told to stop waits for what is under way.
+const DRAIN: Duration = Duration::from_millis(300);
+const LOOK: Duration = Duration::from_millis(30);
 
-pub async fn run(url: &str, port: u16, class: &str) {
-    let store = Store::open(&StoreOptions::at(url)).await.unwrap();
-    let is_alone = url.starts_with("sqlite:");
-    let config = EngineConfig {
-        lease: 3 * SECOND,
-        call_timeout: SECOND,
-        settle_override: Some(SETTLE),
-        absent_gap: ABSENT_GAP,
-        is_alone,
-        ..EngineConfig::new(format!("drill-{}", std::process::id()))
+/// An event that comes from somebody who sends it until it is answered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Sent {
+    pub kind: String,
+    pub data: Value,
+}
+
+impl Sent {
+    fn event(&self, workspace: WorkspaceId) -> NewEvent {
+        let event = NewEvent::new(workspace, &self.kind, self.data.clone());
+        event.from_source("sender", &self.kind)
+    }
+}
+
+/// What the process is to do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Orders {
+    pub url: String,
+    pub port: u16,
+    pub class: Class,
+    pub workspace: WorkspaceId,
+    pub lease_secs: i64,
+    pub call_secs: i64,
+    pub workers: usize,
+    pub spill: Option<PathBuf>,
+    /// Comes at every start.
+    pub sent: Option<Sent>,
+    /// Comes when the process is told to stop, before it stops.
+    pub sent_last: Option<Sent>,
+    /// Is there a person who connects accounts again and ends doubt?
+    pub has_person: bool,
+    pub prunes: bool,
+}
+
+/// What the process found in its database when all was over.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    pub posts: Vec<PostState>,
+    pub remote_ids: Vec<String>,
+    pub runs: Vec<RunState>,
+    pub due: usize,
+    pub published: usize,
+    pub happened: usize,
+    pub run_failed: usize,
+}
+
+/// Works until everything is settled; answers what it found.
+pub async fn run(orders: Orders) -> Report {
+    let mut term = signal(SignalKind::terminate()).unwrap();
+    let options = StoreOptions {
+        connections: 6,
+        ..StoreOptions::at(&orders.url)
     };
-    let triggers: Vec<Arc<dyn TriggerKind>> = vec![Arc::new(PostDue)];
-    let plugins = Plugins::new(triggers, vec![Action::local(Publish)], Vec::new());
+    let store = Store::open(&options).await.unwrap();
     let (engine, receiver) = Engine::new(EngineParts {
         store: store.clone(),
         ids: Ids::system(),
-        config,
-        plugins,
+        config: config(&orders),
+        plugins: acts::plugins(orders.port, orders.class),
         scripts: ScriptEngine::new(ScriptLimits::default()),
-        publisher: Arc::new(Port {
-            port,
-            is_blind: class == "blind",
+        publisher: std::sync::Arc::new(Port {
+            port: orders.port,
+            class: orders.class,
         }),
     });
-    let running = loops::start(engine, receiver).await.unwrap();
-    while !is_settled(&store).await {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    let running = loops::start(engine.clone(), receiver).await.unwrap();
+    if let Some(sent) = &orders.sent {
+        engine.ingest(sent.event(orders.workspace)).await.unwrap();
+    }
+    if orders.prunes {
+        engine.prune().await.unwrap();
+    }
+    while !is_over(&store, &orders).await {
+        if orders.has_person {
+            lend_a_hand(&engine, &orders).await;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = term.recv() => {
+                if let Some(sent) = &orders.sent_last {
+                    engine.ingest(sent.event(orders.workspace)).await.unwrap();
+                }
+                let drained = running.drain(DRAIN).await;
+                std::process::exit(if drained { 0 } else { CUT_SHORT });
+            }
+        }
     }
     running.drain(Duration::from_secs(5)).await;
+    let report = look(&store, orders.workspace).await;
     store.close().await.unwrap();
+    report
 }
 
-async fn is_settled(store: &Store) -> bool {
-    let mut reader = store.clone();
+fn config(orders: &Orders) -> EngineConfig {
+    EngineConfig {
+        lease: orders.lease_secs * SECOND,
+        call_timeout: orders.call_secs * SECOND,
+        workers: orders.workers,
+        settle_override: Some(SETTLE),
+        absent_gap: ABSENT_GAP,
+        spill_file: orders.spill.clone(),
+        is_alone: orders.url.starts_with("sqlite:"),
+        ..EngineConfig::new(format!("drill-{}", std::process::id()))
+    }
+}
+
+async fn all_publications(store: &Store) -> Vec<Publication> {
+    let mut found = Vec::new();
     for state in PublicationState::ALL {
-        let is_open = !state.is_settled();
-        let rows = publications::list_by_state(&mut reader, state, 5)
+        let rows = publications::list_by_state(&mut store.clone(), state, 50).await;
+        found.extend(rows.unwrap());
+    }
+    found
+}
+
+async fn is_over(store: &Store, orders: &Orders) -> bool {
+    let mut reader = store.clone();
+    let filter = runs::RunFilter::default();
+    // Runs first: what they wait for cannot be open once they are over.
+    let runs = runs::list(&mut reader, orders.workspace, &filter, 50).await;
+    let runs = runs.unwrap();
+    if runs.is_empty() || runs.iter().any(|run| !run.state.is_over()) {
+        return false;
+    }
+    if timers::next_due(&mut reader).await.unwrap().is_some() {
+        return false;
+    }
+    let open = |publication: &Publication| {
+        let awaits_person = publication.state == PublicationState::NeedsReview && orders.has_person;
+        !publication.state.is_settled() || awaits_person
+    };
+    !all_publications(store).await.iter().any(open)
+}
+
+/// What people do: they connect an account again, look at the network and say what is there.
+async fn lend_a_hand(engine: &Engine, orders: &Orders) {
+    for publication in all_publications(&engine.store).await {
+        match publication.state {
+            PublicationState::Held => connect_again(engine, &publication).await,
+            PublicationState::NeedsReview => decide(engine, orders, &publication).await,
+            _ => {}
+        }
+    }
+}
+
+async fn connect_again(engine: &Engine, publication: &Publication) {
+    let now = engine.now();
+    let mut tx = engine.store.begin().await.unwrap();
+    let lost = [AccountState::ReconnectRequired];
+    let (workspace, account) = (publication.workspace, publication.account);
+    let active = AccountState::Active;
+    // Stale: done in a former life or look.
+    let done = accounts::set_state(&mut tx, workspace, account, &lost, active, None, now).await;
+    if done.is_ok() {
+        let (job, subject) = (engine.ids.new_id(), publication.id.to_string());
+        jobs::wake(&mut tx, job, workspace, JOB_PUBLICATION, &subject, now)
             .await
             .unwrap();
-        if !rows.is_empty() {
-            return !is_open;
-        }
-    }
-    false
-}
-
-struct PostDue;
-
-impl TriggerKind for PostDue {
-    fn spec(&self) -> TriggerSpec {
-        TriggerSpec {
-            kind: "post.due".into(),
-            title: "Post due".into(),
-            description: "for the drill".into(),
-            event_kinds: vec!["post.due".into()],
-            params_schema: json!({"type": "object"}),
-            sample_data: json!({}),
-            open_data: true,
-            discriminators: Vec::new(),
-        }
+        tx.commit().await.unwrap();
+        engine.jobs_changed.notify_one();
     }
 }
 
-struct Publish;
-
-#[async_trait]
-impl LocalAction for Publish {
-    fn spec(&self) -> ActionSpec {
-        ActionSpec {
-            kind: "post.publish".into(),
-            title: "Publish".into(),
-            description: "for the drill".into(),
-            params_schema: json!({"type": "object"}),
-            is_remote: false,
-            sample_output: json!({}),
-            emits: Vec::new(),
-        }
-    }
-    async fn perform(
-        &self,
-        cx: &mut LocalContext<'_>,
-        params: Value,
-    ) -> Result<LocalEnd, LocalError> {
-        let id = params["post"].as_str().unwrap_or_default().parse().unwrap();
-        let post = posts::find(cx.tx, cx.workspace, id).await?.unwrap();
-        match begin_publishing(cx.tx, cx.ids, &post, cx.run.id, cx.path).await {
-            Ok(_) => Ok(LocalEnd::Wait {
-                reason: "publishing".into(),
-                output: Value::Null,
-            }),
-            Err(BeginError::Store(error)) => Err(error.into()),
-            Err(other) => Err(ActionError::fail("post.refused", other.to_string()).into()),
-        }
-    }
+async fn decide(engine: &Engine, orders: &Orders, publication: &Publication) {
+    let mut reader = engine.store.clone();
+    let row = publications::find_with_content(&mut reader, publication.workspace, publication.id);
+    let words = row.await.unwrap().unwrap().content.text;
+    let call = json!({"account": publication.account, "text": words});
+    let seen = ask(orders.port, "truth", call).await.unwrap();
+    let decision = match seen["found"]
+        .as_array()
+        .is_some_and(|found| !found.is_empty())
+    {
+        true => HumanDecision::IsLive { url: None },
+        false => HumanDecision::NotLive,
+    };
+    let by = engine.ids.new_id();
+    decide_by_hand(engine, orders.workspace, publication.id, decision, by)
+        .await
+        .unwrap();
 }
 
-struct Port {
-    port: u16,
-    is_blind: bool,
-}
-
-impl Port {
-    async fn ask(&self, call: Value) -> std::io::Result<Value> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
-        stream.write_all(format!("{call}\n").as_bytes()).await?;
-        let line = BufReader::new(stream).lines().next_line().await?;
-        let line = line.ok_or(std::io::ErrorKind::UnexpectedEof)?;
-        serde_json::from_str(&line).map_err(std::io::Error::other)
-    }
-}
-
-#[async_trait]
-impl PublishPort for Port {
-    async fn prepare(
-        &self,
-        _: &PublishWork,
-        progress: Value,
-        _: Timestamp,
-    ) -> Result<Prepare, PortError> {
-        Ok(Prepare::Ready { progress })
-    }
-    fn fingerprint(&self, work: &PublishWork) -> Fingerprint {
-        Fingerprint {
-            text: work.content.text.clone(),
-            media: 0,
-            reply_to: None,
-        }
-    }
-    async fn commit(&self, work: &PublishWork, _: &Value, attempt: &Attempt) -> Commit {
-        let call = json!({"op": "commit", "text": work.content.text, "key": attempt.key});
-        match self.ask(call).await {
-            Ok(answer) => Commit::Published {
-                remote_id: answer["id"].as_str().unwrap_or_default().to_string(),
-                remote_url: None,
-                extra: Value::Null,
-            },
-            Err(error) => Commit::Unknown {
-                evidence: error.to_string(),
-            },
-        }
-    }
-    async fn find(&self, work: &PublishWork, _: &Value, _: &Attempt, bound: &[String]) -> Found {
-        if self.is_blind {
-            return Found::CannotTell("this network cannot be asked".into());
-        }
-        let answer = match self
-            .ask(json!({"op": "list", "text": work.content.text}))
-            .await
-        {
-            Ok(answer) => answer,
-            Err(error) => {
-                return Found::Later(PortError {
-                    class: PortErrorClass::Transient,
-                    code: "double.away".into(),
-                    message: error.to_string(),
-                    next_step: String::new(),
-                    retry_after: None,
-                });
-            }
-        };
-        let found: Vec<String> =
-            serde_json::from_value(answer["found"].clone()).unwrap_or_default();
-        let free: Vec<String> = found.into_iter().filter(|id| !bound.contains(id)).collect();
-        match free.as_slice() {
-            [] => Found::Absent,
-            [id] => Found::One {
-                remote_id: id.clone(),
-                remote_url: None,
-                extra: Value::Null,
-            },
-            _ => Found::Several(free),
-        }
-    }
-    fn settle(&self, _: &str) -> i64 {
-        SETTLE
+async fn look(store: &Store, workspace: WorkspaceId) -> Report {
+    let mut reader = store.clone();
+    let filter = posts::PostFilter::default();
+    let posts = posts::list(&mut reader, workspace, &filter, 50).await;
+    let filter = runs::RunFilter::default();
+    let runs = runs::list(&mut reader, workspace, &filter, 50).await;
+    let events = events::list(&mut reader, workspace, "", "", "", 100).await;
+    let events = events.unwrap();
+    let count = |kind: &str| events.iter().filter(|event| event.kind == kind).count();
+    let publications = all_publications(store).await;
+    Report {
+        posts: posts.unwrap().into_iter().map(|post| post.state).collect(),
+        remote_ids: publications
+            .into_iter()
+            .filter_map(|p| p.remote_id)
+            .collect(),
+        runs: runs.unwrap().into_iter().map(|run| run.state).collect(),
+        due: count("post.due"),
+        published: count("post.published"),
+        happened: count("test.happened"),
+        run_failed: count("run.failed"),
     }
 }

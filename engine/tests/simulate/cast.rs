@@ -28,7 +28,10 @@ use so_model::{
 };
 use so_store::{Tx, posts, publications, timers, timers::Timer};
 
-use crate::{network::SKEW_MAX, stage::Stage};
+use crate::{
+    network::SKEW_MAX,
+    stage::{START, Stage},
+};
 
 /// Kinds of events from outside.
 pub const HOOK: &str = "sim.hook";
@@ -404,7 +407,7 @@ impl RemoteAction for Call {
             }
             // Whoever died before it could be stored tries with the same number.
             let early = calls.not_before.get(&key).is_some_and(|(moment, tried)| {
-                cx.attempt > *tried && cx.now.micros() + 2 * SKEW_MAX < *moment
+                cx.attempt > *tried && scene.highest + 2 * SKEW_MAX < *moment
             });
             if early {
                 scene.breach(format!(
@@ -428,7 +431,7 @@ impl RemoteAction for Call {
                 scene.fault("outside fails");
                 if let Some(wait) = wait {
                     // Counted from the answer at the earliest.
-                    let moment = cx.now.micros() + wait;
+                    let moment = cx.now.since(START) + wait;
                     calls.not_before.insert(key, (moment, cx.attempt));
                 }
             }

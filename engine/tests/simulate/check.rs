@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use so_engine::publish::relation::check_log;
 use so_model::{
     event::{Event, kind},
     id::{PostId, RuleId},
@@ -349,6 +350,10 @@ async fn one(world: &World, own: &Publication, entry: Option<&Entry>, figures: &
         );
         world.stage.breach(text);
     };
+    let was_kept = world.network.log().kept.contains(&own.id.to_string());
+    if was_kept && own.state != PublicationState::Published {
+        wrong("P3: the network's yes was heard and is lost");
+    }
     match own.state {
         PublicationState::Published => {
             figures.published += 1;
@@ -441,6 +446,9 @@ async fn log_is_whole(world: &World, own: &Publication) {
     let tried = attempts::list_for_publication(&mut reader, world.workspace, own.id)
         .await
         .unwrap();
+    if let Err(violation) = check_log(own, &log, &tried) {
+        world.stage.breach(format!("{}: {violation}", own.id));
+    }
     let open = tried
         .iter()
         .filter(|attempt| attempt.phase == AttemptPhase::Open)

@@ -32,16 +32,18 @@ pub const DAY: i64 = 24 * HOUR;
 /// After the faults everything must settle within this.
 pub const SETTLES_WITHIN: i64 = 2 * HOUR;
 /// Clocks are set no later, since leases and retries wait by the clock.
-const CLOCK_FAULTS_END: i64 = DAY - 2 * HOUR;
+const CLOCK_FAULTS_END: i64 = DAY - 3 * HOUR;
 
-const HOOKS: usize = 190;
-const ORDERS: usize = 80;
-const POKES: usize = 50;
-const FEEDS: usize = 60;
-const POSTS: usize = 270;
+const HOOKS: usize = 110;
+const ORDERS: usize = 50;
+const POKES: usize = 30;
+const FEEDS: usize = 45;
+const POSTS: usize = 280;
 const HARMS: usize = 90;
 const KILLS: usize = 30;
 const STEALS: usize = 25;
+/// Looks for a bad moment to set the clock: four hours' worth.
+const LOOKS: u32 = 2_880;
 
 /// Accounts, rules, workspace.
 pub async fn set_up(world: &mut World) {
@@ -304,17 +306,14 @@ fn faults(world: &mut World) {
     }
     if chance(world, 40.0) {
         for _ in 0..4 {
-            let at = world.stage.scene().between(HOUR, CLOCK_FAULTS_END);
+            let at = world.stage.scene().between(HOUR, DAY / 2);
             let by = match below(world, 4) {
                 0 => -seconds(world, 1, 120),
                 1 => seconds(world, 1, 120),
                 2 => -HOUR,
                 _ => HOUR,
             };
-            world.plan(at, Item::Step(by));
-            // Somebody notices and sets it right.
-            let later = at + seconds(world, 600, 5_400);
-            world.plan(later.min(CLOCK_FAULTS_END + MINUTE), Item::Step(-by));
+            world.plan(at, Item::Step(by, LOOKS));
         }
     }
 }

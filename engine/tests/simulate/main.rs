@@ -3,8 +3,9 @@
 //!
 //! Invariant: the same seed gives the same day, to the last line of its trace.
 //!
-//! `cargo test -p so-engine --test simulate` plays fifty seeds. `-- --seed 7`
-//! plays one and tells its trace if it fails; `-- --seeds 200 --from 1000` more.
+//! `cargo test -p so-engine --test simulate` plays twenty seeds. `-- --seed 7`
+//! plays one and tells its trace if it fails, or writes all of it with `--trace
+//! FILE`; `-- --seeds 200 --from 1000` plays more.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
@@ -29,7 +30,7 @@ use stage::Stage;
 use world::World;
 
 /// Days in the test command.
-const SEEDS: u64 = 2;
+const SEEDS: u64 = 20;
 /// The first of them.
 const FROM: u64 = 1;
 /// Lines of the trace told when a day fails.
@@ -65,7 +66,7 @@ fn main() {
         && !filter.starts_with('-')
         && !"simulated_days".contains(filter.as_str())
     {
-        // `cargo test some_filter` must not play fifty days.
+        // `cargo test some_filter` must not play all days.
         return;
     }
     if args.iter().any(|arg| arg == "--list") {
@@ -73,9 +74,11 @@ fn main() {
     }
     let is_good = match value("--seed") {
         Some(seed) => {
-            let first = play(seed);
+            let path = args.iter().position(|arg| arg == "--trace");
+            let path = path.and_then(|at| args.get(at + 1)).map(PathBuf::from);
+            let first = play(seed, path.as_deref());
             tell(&first, true);
-            let second = play(seed);
+            let second = play(seed, None);
             is_same(&first, &second) && first.breach.is_none()
         }
         None => play_many(
@@ -114,7 +117,7 @@ fn play_many(from: u64, count: u64) -> bool {
                         if seed >= from + count {
                             return own;
                         }
-                        let day = play(seed);
+                        let day = play(seed, None);
                         tell(&day, false);
                         own.push(day);
                     }
@@ -130,7 +133,7 @@ fn play_many(from: u64, count: u64) -> bool {
     let mut is_good = days.iter().all(|day| day.breach.is_none());
     // The same seed, the same trace.
     if let Some(first) = days.first() {
-        is_good &= is_same(first, &play(first.seed));
+        is_good &= is_same(first, &play(first.seed, None));
     }
     summary(&days, began.elapsed());
     is_good
@@ -196,7 +199,7 @@ fn folder() -> PathBuf {
     }
 }
 
-fn play(seed: u64) -> Day {
+fn play(seed: u64, trace: Option<&Path>) -> Day {
     let began = Instant::now();
     let folder = tempfile::Builder::new()
         .prefix("simulated-day-")
@@ -208,6 +211,10 @@ fn play(seed: u64) -> Day {
         .build()
         .unwrap();
     let stage = Stage::new(seed);
+    if let Some(path) = trace {
+        let file = std::fs::File::create(path).unwrap();
+        stage.scene().file = Some(std::io::BufWriter::new(file));
+    }
     let mut day = runtime.block_on(async {
         // While this blocks, the paused clock does not run ahead of the database's own thread.
         let (end, ended) = std::sync::mpsc::channel::<()>();
@@ -252,6 +259,9 @@ async fn play_day(seed: u64, stage: Stage, folder: PathBuf) -> Day {
         figures = check::check(&mut world).await;
     }
     let mut scene = stage.scene();
+    if let Some(mut file) = scene.file.take() {
+        std::io::Write::flush(&mut file).unwrap();
+    }
     let faults: Vec<_> = scene
         .faults
         .iter()

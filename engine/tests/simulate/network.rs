@@ -6,7 +6,7 @@
 //! window.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -18,7 +18,7 @@ use so_engine::publish::{
 use so_model::{
     Timestamp,
     publication::{Attempt, AttemptPhase, Fingerprint, Publication},
-    time::SECOND,
+    time::{MINUTE, SECOND},
 };
 use so_store::{Store, attempts};
 
@@ -28,6 +28,9 @@ use crate::stage::{START, Stage, Why};
 pub const SKEW_MAX: i64 = SECOND;
 /// What no settle window may be asked to cover wholly.
 const LIST_SLACK: i64 = SECOND / 2;
+
+/// The longest call, as the engine has it.
+pub const CALL: i64 = MINUTE;
 
 /// Kinds of networks: keyed, listing, phased (containers first), blind.
 pub const KINDS: [&str; 4] = ["keyed", "listing", "phased", "blind"];
@@ -66,6 +69,10 @@ pub struct Log {
     under_way: BTreeMap<String, u32>,
     not_before: BTreeMap<String, Asked>,
     made: u64,
+    /// Processes that were told yes and have not stored it yet.
+    told: Vec<(usize, String)>,
+    /// A yes that its process lived to keep.
+    pub kept: BTreeSet<String>,
 }
 
 /// A network asked to be left alone for a while.
@@ -131,6 +138,24 @@ impl Network {
             .chain(coming)
             .find(|entry| entry.publication == publication)
             .cloned()
+    }
+    /// A call that is accepted so late that its caller may have been given up.
+    pub fn has_late_call(&self, at: i64) -> bool {
+        self.log().coming.iter().any(|coming| coming.at > at)
+    }
+    /// What the process was told is stored, or in its spill file.
+    pub fn keep(&self, process: usize, work: &str) {
+        let mut log = self.log();
+        let (own, others) = std::mem::take(&mut log.told)
+            .into_iter()
+            .partition(|(who, id)| *who == process && work.contains(id.as_str()));
+        log.told = others;
+        let own: Vec<(usize, String)> = own;
+        log.kept.extend(own.into_iter().map(|(_, id)| id));
+    }
+    /// What the process was told died with it.
+    pub fn forget(&self, process: usize) {
+        self.log().told.retain(|(who, _)| *who != process);
     }
     fn accept(&self, log: &mut Log, coming: Coming) {
         let Coming { entry, key, .. } = coming;
@@ -273,8 +298,9 @@ impl Port {
     async fn wait_is_over(&self, own: &Publication, tries: i64) {
         let id = own.id.to_string();
         let asked = self.network.log().not_before.get(&id).copied();
-        let Some(asked) = asked.filter(|asked| self.now().micros() + 2 * SKEW_MAX < asked.until)
-        else {
+        // A clock that was set back may show less than the moment that had come.
+        let high = START.plus(self.stage.scene().highest + 2 * SKEW_MAX);
+        let Some(asked) = asked.filter(|asked| high.micros() < asked.until) else {
             return;
         };
         // Whoever died before it could be stored cannot have told the one after.
@@ -405,7 +431,8 @@ impl PublishPort for Port {
         let id = work.publication.id.to_string();
         self.may_call(work, attempt).await;
         let _under_way = self.begin(&id);
-        let left = attempt.deadline_at.since(self.now());
+        // However the clock was set since the intent, no call lasts longer.
+        let left = attempt.deadline_at.since(self.now()).min(CALL);
         let latest = self.stage.scene().at + left - SECOND / 10;
         let plan = self.network.plan(latest);
         let network = work.account.network.as_str();
@@ -434,6 +461,8 @@ impl PublishPort for Port {
         self.network.play();
         match plan.answer {
             Answer::Yes => {
+                let who = self.stage.scene().who;
+                self.network.log().told.push((who, id));
                 let first = key.and_then(|key| self.network.log().by_key.get(&key).cloned());
                 Commit::Published {
                     remote_id: first.unwrap_or_else(|| format!("remote-{number}")),

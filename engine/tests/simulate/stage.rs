@@ -8,6 +8,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     future::Future,
+    io::Write as _,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard,
@@ -79,6 +80,8 @@ pub struct Scene {
     pub breach: Option<String>,
     parked: Option<Parked>,
     lines: VecDeque<String>,
+    /// Where every line goes, if somebody wants them all.
+    pub file: Option<std::io::BufWriter<std::fs::File>>,
     hash: u64,
     count: u64,
 }
@@ -103,6 +106,7 @@ impl Stage {
             breach: None,
             parked: None,
             lines: VecDeque::new(),
+            file: None,
             hash: 0xcbf2_9ce4_8422_2325,
             count: 0,
         })))
@@ -160,6 +164,9 @@ impl Scene {
             self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
         self.count += 1;
+        if let Some(file) = &mut self.file {
+            writeln!(file, "{line}").unwrap();
+        }
         if self.lines.len() == LINES_KEPT {
             self.lines.pop_front();
         }

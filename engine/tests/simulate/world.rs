@@ -3,6 +3,9 @@
 //! Invariant: nothing here waits for real time; what happens next is drawn
 //! from the scene's chance, and time passes only in `advance`.
 
+mod items;
+mod time;
+
 use std::{
     collections::BTreeMap,
     future::Future,
@@ -10,7 +13,6 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, atomic::Ordering},
     task::Poll,
-    time::Duration,
 };
 
 use rand::RngExt as _;
@@ -31,29 +33,16 @@ use so_store::{Store, StoreError, StoreOptions, jobs, timers};
 
 use crate::{
     cast::{Calls, plugins},
-    network::{Network, Port},
-    people::{Wish, grant},
-    stage::{Harm, OUTSIDE, Parked, START, Stage, Why},
+    network::{CALL, Network, Port},
+    people::Wish,
+    stage::{OUTSIDE, Parked, START, Stage, Why},
 };
+
+pub use items::Item;
+use items::named;
 
 /// Jobs that one process works on at a time.
 const CREW: usize = 6;
-/// The longest call, as the engine has it.
-const CALL: i64 = MINUTE;
-
-/// Something that the seed has in store.
-#[derive(Debug, Clone)]
-pub enum Item {
-    Wish(Wish),
-    Boot(usize),
-    Kill(usize),
-    Harm(usize, Harm, u32),
-    Steal,
-    Away(i64),
-    Step(i64),
-    Sleep(i64),
-    Round,
-}
 
 /// What a piece of work comes to.
 enum Out {
@@ -91,6 +80,21 @@ pub struct Process {
     is_ready: bool,
     next_upkeep: i64,
     life: u32,
+}
+
+/// The machine's clock, which is set now and then, and time as it passes.
+struct ProcessClock {
+    shown: ManualClock,
+    stage: Stage,
+}
+
+impl Clock for ProcessClock {
+    fn now(&self) -> Timestamp {
+        self.shown.now()
+    }
+    fn steady(&self) -> i64 {
+        self.stage.scene().at
+    }
 }
 
 enum Choice {
@@ -186,7 +190,10 @@ impl World {
     /// An engine that no process owns, for the set-up.
     pub fn engine(&self, process: usize) -> (Engine, HandedReceiver) {
         let own = &self.processes[process];
-        let clock: Arc<dyn Clock> = Arc::new(own.clock.clone());
+        let clock: Arc<dyn Clock> = Arc::new(ProcessClock {
+            shown: own.clock.clone(),
+            stage: self.stage.clone(),
+        });
         let seed = self.stage.scene().rng.random();
         Engine::new(EngineParts {
             store: self.store.clone(),
@@ -440,6 +447,7 @@ impl World {
                 stage.scene().who = OUTSIDE;
                 let task = self.tasks.remove(index);
                 drop(task.future);
+                self.network.keep(process, &task.what);
                 self.ended(process, task.kind, out).await;
             }
         }
@@ -476,247 +484,5 @@ impl World {
                 self.wish_again(wish);
             }
         }
-    }
-
-    fn wish_again(&mut self, wish: Wish) {
-        // What a person said of a publication holds for what they saw; they look again.
-        if matches!(wish, Wish::Decide(..)) {
-            return;
-        }
-        let at = {
-            let mut scene = self.stage.scene();
-            scene.at + scene.between(SECOND, 20 * SECOND)
-        };
-        self.plan(at, Item::Wish(wish));
-    }
-
-    async fn begin_items(&mut self) {
-        loop {
-            let at = self.stage.scene().at;
-            match self.agenda.first_entry() {
-                Some(first) if first.key().0 <= at => {
-                    let item = first.remove();
-                    self.item(item).await;
-                }
-                _ => return,
-            }
-        }
-    }
-
-    async fn item(&mut self, item: Item) {
-        match item {
-            Item::Wish(wish) => self.begin_wish(wish).await,
-            Item::Boot(process) => self.boot(process).await,
-            Item::Kill(process) => {
-                if self.processes[process].running.is_some() {
-                    self.stage.scene().fault("process killed");
-                    self.kill(process, "between two moments").await;
-                }
-            }
-            Item::Harm(process, harm, after) => {
-                self.stage.scene().harm[process] = Some((harm, after));
-            }
-            Item::Steal => self.steal_leases().await,
-            Item::Away(span) => {
-                let mut scene = self.stage.scene();
-                scene.away_until = scene.at + span;
-                scene.fault("database away");
-                scene.note(&format!("database away for {span}"));
-            }
-            Item::Step(by) => {
-                let mut scene = self.stage.scene();
-                scene.off += by;
-                scene.fault("clock set");
-                scene.note(&format!("clock set by {by}"));
-                drop(scene);
-                self.set_clocks();
-            }
-            Item::Sleep(span) => {
-                self.stage.scene().fault("machine slept");
-                self.pass(span).await;
-            }
-            Item::Round => self.round().await,
-        }
-    }
-
-    async fn begin_wish(&mut self, wish: Wish) {
-        let up: Vec<usize> = (0..self.processes.len())
-            .filter(|number| self.processes[*number].is_ready)
-            .collect();
-        if up.is_empty() {
-            return self.wish_again(wish);
-        }
-        let process = up[self.stage.scene().below(up.len())];
-        let Some((engine, _)) = &self.processes[process].running else {
-            return self.wish_again(wish);
-        };
-        let (engine, workspace, own) = (engine.clone(), self.workspace, wish.clone());
-        let future = Box::pin(async move {
-            let answer = grant(engine, workspace, own.clone()).await;
-            Out::Granted(own, answer)
-        });
-        let what = named(&wish);
-        self.begin(process, Kind::Wish, what, Some(wish), future)
-            .await;
-    }
-
-    async fn boot(&mut self, process: usize) {
-        if self.processes[process].running.is_some() {
-            return;
-        }
-        self.processes[process].life += 1;
-        let (engine, receiver) = self.engine(process);
-        self.processes[process].running = Some((engine.clone(), receiver));
-        let future = Box::pin(async move {
-            let is_up = engine.recover().await.is_ok() && engine.reload_rules().await.is_ok();
-            Out::Booted(is_up)
-        });
-        Box::pin(self.begin(process, Kind::Boot, "boot".into(), None, future)).await;
-    }
-
-    /// The process is gone, with everything it had in memory.
-    async fn kill(&mut self, process: usize, when: &str) {
-        self.stage.note(format!("process {process} dies {when}"));
-        let (dead, alive) = std::mem::take(&mut self.tasks)
-            .into_iter()
-            .partition(|task: &Task| task.process == process);
-        self.tasks = alive;
-        let dead: Vec<Task> = dead;
-        for task in dead {
-            self.stage
-                .note(format!("cut {} {}", task.number, task.what));
-            drop(task.future);
-            // Its client hears nothing and asks again.
-            if let Some(wish) = task.wish {
-                self.wish_again(wish);
-            }
-        }
-        let own = &mut self.processes[process];
-        own.running = None;
-        own.is_ready = false;
-        let at = {
-            let mut scene = self.stage.scene();
-            scene.harm[process] = None;
-            scene.who = OUTSIDE;
-            scene.at + scene.between(SECOND, 90 * SECOND)
-        };
-        self.plan(at, Item::Boot(process));
-    }
-
-    async fn steal_leases(&mut self) {
-        let mut tx = self.store.begin().await.unwrap();
-        let ever = Timestamp::from_micros(i64::MAX / 2);
-        let now = self.outside.now();
-        let stolen = jobs::rescue(&mut tx, ever).await.unwrap();
-        tx.commit().await.unwrap();
-        // Due from the beginning of time would be due; the rescued keep their own moment.
-        let mut scene = self.stage.scene();
-        for _ in 0..stolen {
-            scene.fault("lease stolen");
-        }
-        scene.note(&format!("{stolen} leases stolen at {now}"));
-    }
-
-    fn set_clocks(&mut self) {
-        let mut scene = self.stage.scene();
-        scene.highest = scene.highest.max(scene.at + scene.off);
-        let wall = START.plus(scene.at + scene.off);
-        self.outside.set(wall);
-        for process in &self.processes {
-            process.clock.set(wall.plus(process.skew));
-        }
-    }
-
-    /// Time goes on to the next moment at which something can happen, and now and then beyond.
-    async fn advance(&mut self, until: i64) {
-        if self.stage.scene().is_dirty {
-            self.look_at_rows().await;
-        }
-        let (at, off) = {
-            let scene = self.stage.scene();
-            (scene.at, scene.off)
-        };
-        let mut next = until.max(at);
-        let mut by = |moment: i64| {
-            if moment > at && moment < next {
-                next = moment;
-            }
-        };
-        let skew = self
-            .processes
-            .iter()
-            .map(|process| process.skew)
-            .max()
-            .unwrap_or(0);
-        for moment in [self.next_job, self.next_timer].into_iter().flatten() {
-            by(moment.since(START) - off - skew);
-            by(moment.since(START) - off);
-        }
-        for task in &self.tasks {
-            match &task.parked {
-                Some((Why::Until(Some(moment)), _)) => by(*moment),
-                Some((Why::Until(None), _)) => by((task.since + CALL).max(at + SECOND)),
-                _ => {}
-            }
-        }
-        if let Some(moment) = self.network.next() {
-            by(moment);
-        }
-        if let Some(((moment, _), _)) = self.agenda.first_key_value() {
-            by(*moment);
-        }
-        for process in &self.processes {
-            if process.is_ready {
-                by(process.next_upkeep);
-            }
-        }
-        let more = {
-            let mut scene = self.stage.scene();
-            match scene.below(100) {
-                0..=74 => scene.between(0, 20_000),
-                75..=94 => scene.between(0, 5 * SECOND),
-                _ => scene.between(0, 2 * MINUTE),
-            }
-        };
-        self.pass((next - at + more).max(1_000)).await;
-    }
-
-    async fn pass(&mut self, span: i64) {
-        self.stage.scene().at += span;
-        self.set_clocks();
-        tokio::time::advance(Duration::from_micros(span.unsigned_abs())).await;
-        self.network.play();
-        // Calls whose time ran out notice it.
-        let waiting: Vec<u64> = self
-            .tasks
-            .iter()
-            .filter(|task| matches!(task.parked, Some((Why::Until(_), _))))
-            .map(|task| task.number)
-            .collect();
-        let at = self.stage.scene().at;
-        for number in waiting {
-            let is_due = self.tasks.iter().any(|task| {
-                task.number == number
-                    && matches!(&task.parked, Some((Why::Until(Some(moment)), _)) if *moment <= at)
-            });
-            // Which comes first of an answer and the end of patience, when both are due, is open.
-            if !is_due {
-                self.turn(number, false).await;
-            }
-        }
-    }
-}
-
-fn named(wish: &Wish) -> String {
-    match wish {
-        Wish::Deliver(events) => {
-            let names: Vec<_> = events
-                .iter()
-                .map(|event| event.dedupe.clone().unwrap_or_default())
-                .collect();
-            format!("delivery {}", names.join(" "))
-        }
-        Wish::Schedule(post) => format!("schedule {}", post.id),
-        other => format!("{other:?}"),
     }
 }

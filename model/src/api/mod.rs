@@ -10,6 +10,7 @@ pub mod endpoint;
 pub mod event;
 pub mod feed;
 pub mod hook;
+pub mod instance;
 pub mod label;
 pub mod media;
 pub mod network;

@@ -18,6 +18,7 @@ pub mod media;
 pub mod members;
 pub mod metrics;
 pub mod notifications;
+pub mod overload;
 pub mod password;
 pub mod posts;
 pub mod previews;

@@ -19,12 +19,10 @@ use so_store::{
 };
 
 use crate::{
-    app::{App, AppSetup, rules::Furnish},
+    app::{App, AppSetup, recovery::LOCK_FILE, rules::Furnish},
     config::Config,
 };
 
-/// Holds the lock of the data folder.
-pub(super) const LOCK_FILE: &str = "lock";
 /// Holds the master keys.
 pub(super) const KEY_FILE: &str = "secrets.key";
 /// Holds the SQLite database.

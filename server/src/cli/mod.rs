@@ -6,6 +6,7 @@
 mod backup;
 mod copy;
 mod data;
+mod instance;
 mod restore;
 mod rotate;
 mod rules;
@@ -56,7 +57,7 @@ enum Command {
         /// The address people use.
         #[arg(long, value_name = "URL")]
         public_url: Option<String>,
-        /// Publishes again after a backup was restored.
+        /// Confirms an instance that is held, as its owner may in the page.
         #[arg(long)]
         resume: bool,
     },
@@ -79,6 +80,14 @@ enum Command {
         /// Replaces what the data folder holds; the key file stays.
         #[arg(long)]
         force: bool,
+        /// Says that the server the backup was made of will not run again.
+        #[arg(long)]
+        take_over: bool,
+    },
+    /// Looks at the server's identity: whether it is held, and what its database may have forgotten.
+    Instance {
+        #[command(subcommand)]
+        command: InstanceCommand,
     },
     /// Manages people.
     User {
@@ -103,6 +112,18 @@ enum Command {
 enum ConfigCommand {
     /// Prints every value and where it came from; secrets are not shown.
     Check,
+}
+
+#[derive(Debug, Subcommand)]
+enum InstanceCommand {
+    /// Prints whether it is held, and the gaps that still count.
+    Status,
+    /// Lets a held server work: no other one works with a copy of its database.
+    Confirm,
+    /// Says that the database was put back to an earlier state, as by pg_restore.
+    Restored,
+    /// Ends every gap: nothing is looked for any more before it is sent.
+    Settled,
 }
 
 #[derive(Debug, Subcommand)]
@@ -184,7 +205,15 @@ async fn dispatch(command: Command, loaded: Loaded) -> anyhow::Result<()> {
             command: ConfigCommand::Check,
         } => print(&config::show(&loaded)),
         Command::Backup { destination } => backup::run(&loaded.config, &destination).await,
-        Command::Restore { source, force } => restore::run(&loaded.config, &source, force).await,
+        Command::Restore {
+            source,
+            force,
+            take_over,
+        } => {
+            let said = restore::Said { force, take_over };
+            restore::run(&loaded.config, &source, said).await
+        }
+        Command::Instance { command } => instance::run(loaded.config, &command).await,
         Command::User {
             command:
                 UserCommand::Create {

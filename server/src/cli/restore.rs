@@ -1,13 +1,14 @@
 //! `restore`: puts a backup into the data folder of a stopped server.
 //!
-//! Invariants: a database gets its place only when it is held (see `app::recovery`) and its secrets can be
-//! opened, so that neither a crash nor a wrong key leaves one that publishes what went out already; what was
+//! Invariants: a database gets its place only when it knows that it was restored (see `app::recovery`) and its
+//! secrets can be opened, so that neither a crash nor a wrong key leaves one that publishes what went out
+//! already; it is held unless the life it was copied from is known to be over, or is said to be; what was
 //! there goes only after everything new is whole on the same disk, so that what then remains is renaming.
 
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, bail};
-use so_model::IdSource as _;
+use so_model::{IdSource as _, Timestamp};
 use so_store::{Store, StoreOptions, vault::Vault};
 
 use super::{
@@ -17,7 +18,10 @@ use super::{
 use so_engine::clock::Ids;
 
 use crate::{
-    app::{recovery, secrets::TokenKeys},
+    app::{
+        recovery::{self, Former},
+        secrets::TokenKeys,
+    },
     config::Config,
 };
 
@@ -25,13 +29,31 @@ use crate::{
 const ASIDE: &str = "restoring.db";
 /// Where uploads lie until they are ready.
 const MEDIA_ASIDE: &str = "restoring-media";
+/// Why a restored database is held.
+const HELD_BECAUSE: &str = "a backup was restored, and the server it was made of may run still";
+/// Told when it is known that two would run.
+const GOES_ON: &str = "the server it was made of runs still, so this one publishes nothing until its owner confirms it: in \
+                       the page, with `instance confirm`, or with serve --resume";
+/// Told when nothing is known.
+const UNKNOWN: &str = "nobody can tell from here whether the server it was made of runs still, so this one publishes \
+                       nothing until its owner confirms it: in the page, with `instance confirm`, or with serve --resume; \
+                       restore --take-over says so beforehand";
 /// Results that the former database could not take; they belong to no row of the restored one.
 const SPILL_FILE: &str = "outcomes.spill";
 
-pub(super) async fn run(config: &Config, source: &Path, force: bool) -> anyhow::Result<()> {
+/// What the operator says along with the command.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Said {
+    /// What the data folder holds may go.
+    pub force: bool,
+    /// The server that the backup was made of will not run again.
+    pub take_over: bool,
+}
+
+pub(super) async fn run(config: &Config, source: &Path, said: Said) -> anyhow::Result<()> {
     if config.database.url.is_some() {
         bail!(
-            "only a SQLite database in the data folder is restored; use pg_restore for PostgreSQL"
+            "only a SQLite database in the data folder is restored; use pg_restore for PostgreSQL, and then `instance restored`"
         );
     }
     let manifest = read_manifest(source)?;
@@ -47,7 +69,7 @@ pub(super) async fn run(config: &Config, source: &Path, force: bool) -> anyhow::
     let is_used = [DATABASE_FILE, MEDIA_FOLDER]
         .iter()
         .any(|name| folder.join(name).exists());
-    if is_used && !force {
+    if is_used && !said.force {
         bail!(
             "{} holds data already; --force replaces them",
             folder.display()
@@ -57,7 +79,8 @@ pub(super) async fn run(config: &Config, source: &Path, force: bool) -> anyhow::
     let aside = folder.join(ASIDE);
     remove_database(&aside)?;
     copy_file(&database, &aside)?;
-    prepare(&aside, &vault).await?;
+    let made_at = Timestamp::parse(&manifest.made_at).unwrap_or_else(|| Ids::system().now());
+    let reason = prepare(&aside, &vault, folder, made_at, said.take_over).await?;
     let media_aside = folder.join(MEDIA_ASIDE);
     remove_folder(&media_aside)?;
     let media_files = copy_folder(&source.join(MEDIA_FOLDER), &media_aside)?;
@@ -71,9 +94,13 @@ pub(super) async fn run(config: &Config, source: &Path, force: bool) -> anyhow::
         .context("could not put the database into its place")?;
     super::print(&format!(
         "restored the backup of {} with {media_files} uploads\n\
-         nothing is published until you have looked at what is due and started the server once with \
-         serve --resume: whatever went out after the backup would go out again\n",
-        manifest.made_at
+         {}\n",
+        manifest.made_at,
+        match reason {
+            None =>
+                "what may have gone out after it was made is looked for at the networks before anything is sent",
+            Some(reason) => reason,
+        }
     ))?;
     if media_files != manifest.media_files {
         bail!(
@@ -118,19 +145,35 @@ fn remove(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-async fn prepare(database: &Path, vault: &Vault) -> anyhow::Result<()> {
+// Makes the copy know what it is; answers why it is held, if it is.
+async fn prepare(
+    database: &Path,
+    vault: &Vault,
+    folder: &Path,
+    made_at: Timestamp,
+    take_over: bool,
+) -> anyhow::Result<Option<&'static str>> {
     let options = StoreOptions::at(format!("sqlite:{}", database.display()));
     let store = Store::open(&options)
         .await
         .context("could not open the database of the backup")?;
     let now = Ids::system().now();
     let mut tx = store.begin().await?;
-    recovery::hold(&mut tx, now).await?;
+    let reason = match recovery::former(&mut tx, folder).await? {
+        Former::GoesOn => Some(GOES_ON),
+        Former::Unknown if !take_over => Some(UNKNOWN),
+        Former::Unknown | Former::Over => None,
+    };
+    match reason {
+        Some(_) => recovery::hold(&mut tx, now, HELD_BECAUSE).await?,
+        None => recovery::release(&mut tx, made_at).await?,
+    }
     tx.commit().await?;
     // Told now rather than by the first post that fails.
     let opened = TokenKeys::load_or_create(&store, vault, now).await;
     store.close().await?;
     opened.map(drop).with_context(|| {
         format!("nothing was replaced: the backup needs its own master key; put it into {KEY_FILE} or auth.master_keys")
-    })
+    })?;
+    Ok(reason)
 }

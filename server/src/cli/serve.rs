@@ -7,12 +7,14 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context as _;
 use so_engine::loops::Loops;
-use so_store::StoreError;
 use tokio::{net::TcpListener, signal::unix::SignalKind};
 
 use super::data::{DataFolder, open_app};
 use crate::{
-    app::{App, password, recovery},
+    app::{
+        App, password,
+        recovery::{self, Entry},
+    },
     config::Config,
     housekeeping::{self, Housekeeping},
     http::{listen, router},
@@ -23,6 +25,8 @@ use crate::{
 const DRAIN: Duration = Duration::from_secs(10);
 /// Jobs under way may take so long to end; what is left is freed by its lease.
 const LOOPS_DRAIN: Duration = Duration::from_secs(14);
+/// A held server looks this often whether its owner has confirmed it.
+const OWNER_EVERY: Duration = Duration::from_secs(2);
 /// Tasks may take so long to notice that the server ended.
 const TASKS_DRAIN: Duration = Duration::from_secs(3);
 
@@ -52,42 +56,86 @@ pub(super) async fn run(mut config: Config, resume: bool) -> anyhow::Result<()> 
         .await
         .context("could not prepare password hashing")?;
     end_on_signal(&app)?;
-    let loops = start_engine(&app, resume)
-        .await
-        .context("could not start the engine")?;
-    let housekeeping = start_housekeeping(&app, loops.is_some()).await?;
+    let work = start_work(&app, resume).await?;
+    // A held server answers all the same, so that its owner can confirm it there.
+    let waiting = match work {
+        Some(_) => None,
+        None => Some(app.tasks.spawn(wait_for_owner(app.clone()))),
+    };
     let serving = listen::serve(app.clone(), listener, router(app.clone()), limits);
     super::print(&format!("listening on http://{address}\n"))?;
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "the server has started");
     serving.await;
-    if let Some(housekeeping) = housekeeping {
-        housekeeping.stop().await;
-    }
+    let work = match waiting {
+        Some(waiting) => waiting.await.unwrap_or(None),
+        None => work,
+    };
+    let loops = match work {
+        Some(work) => {
+            work.housekeeping.stop().await;
+            work.loops
+        }
+        None => None,
+    };
     end(&app, loops).await
 }
 
-// A copy that is held must not renew tokens: that would end those of the instance it was made of.
-async fn start_housekeeping(app: &App, is_running: bool) -> anyhow::Result<Option<Housekeeping>> {
-    if !is_running {
-        return Ok(None);
-    }
-    let started = housekeeping::start(app).await;
-    started.map(Some).context("could not start housekeeping")
+/// What a server does by itself.
+struct Work {
+    loops: Option<Loops>,
+    housekeeping: Housekeeping,
 }
 
-async fn start_engine(app: &App, resume: bool) -> Result<Option<Loops>, StoreError> {
-    if resume {
-        let mut tx = app.store.begin().await?;
-        recovery::resume(&mut tx, app.now()).await?;
-        tx.commit().await?;
-    }
-    if recovery::is_held(&mut app.reader()).await? {
+// None when the instance is held. A copy must not even renew tokens: that would end those of the instance it
+// was made of.
+async fn start_work(app: &App, resume: bool) -> anyhow::Result<Option<Work>> {
+    let entry = recovery::enter(app, resume)
+        .await
+        .context("could not judge the instance")?;
+    if entry == Entry::Held {
         tracing::warn!(
-            "a backup was restored: nothing is published until the server is started with --resume"
+            "nothing is published until the owner confirms this instance: in the page, with `instance confirm`, or \
+             with serve --resume"
         );
         return Ok(None);
     }
-    app.start_loops().await
+    let loops = app
+        .start_loops()
+        .await
+        .context("could not start the engine")?;
+    let housekeeping = housekeeping::start(app)
+        .await
+        .context("could not start housekeeping")?;
+    app.tasks.spawn(recovery::keep_beating(app.clone()));
+    Ok(Some(Work {
+        loops,
+        housekeeping,
+    }))
+}
+
+// Begins to work when the owner has confirmed the instance, here or by a command in another process.
+async fn wait_for_owner(app: App) -> Option<Work> {
+    loop {
+        tokio::select! {
+            () = app.stopping.cancelled() => return None,
+            () = tokio::time::sleep(OWNER_EVERY) => {}
+        }
+        if recovery::is_held(&mut app.reader()).await.unwrap_or(true) {
+            continue;
+        }
+        match start_work(&app, false).await {
+            Ok(Some(work)) => {
+                tracing::info!("the owner has confirmed this instance: it works");
+                return Some(work);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(error = %format!("{error:#}"), "a confirmed instance could not begin to work");
+                app.stopping.cancel();
+                return None;
+            }
+        }
+    }
 }
 
 async fn end(app: &App, loops: Option<Loops>) -> anyhow::Result<()> {

@@ -127,6 +127,11 @@ fn engine_metrics(app: &App) -> String {
             &counters.job_errors,
         ),
         ("so_timers_total", "Timers fired.", &counters.timers),
+        (
+            "so_publish_steps_refused_total",
+            "Steps of publications that the protocol does not allow.",
+            &counters.refused_steps,
+        ),
     ] {
         describe(&mut out, name, "counter", help);
         let _ = writeln!(out, "{name} {}", counter.load(Ordering::Relaxed));

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod answer;
+pub mod bodies;
 pub mod cookie;
 pub mod docs;
 pub mod endpoint;

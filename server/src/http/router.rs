@@ -11,7 +11,7 @@ use axum::{
     routing::{any, get},
 };
 
-use super::{Endpoint, access, docs, ground, health, page, v1};
+use super::{Endpoint, access, bodies, docs, ground, health, page, v1};
 use crate::app::{App, failure::Failure};
 
 /// Everything the server answers.
@@ -21,6 +21,11 @@ pub fn router(app: App) -> Router {
 
 /// A router over a table of endpoints.
 pub fn router_of(app: App, endpoints: Vec<Endpoint>) -> Router {
+    router_with(app, endpoints, bodies::Room::default())
+}
+
+/// The same with other room for bodies, for tests.
+pub fn router_with(app: App, endpoints: Vec<Endpoint>, room: bodies::Room) -> Router {
     let mut router: Router<App> = Router::new();
     for endpoint in endpoints {
         let Endpoint {
@@ -30,8 +35,14 @@ pub fn router_of(app: App, endpoints: Vec<Endpoint>) -> Router {
             handler,
             ..
         } = endpoint;
+        let bound = bodies::Bound {
+            bytes_max: body_bytes_max,
+            room: room.clone(),
+        };
+        // From the inside out: whoever may not call sets nothing aside.
         let guarded = handler
             .layer(DefaultBodyLimit::max(body_bytes_max))
+            .layer(from_fn_with_state(bound, bodies::set_aside))
             .layer(from_fn_with_state((app.clone(), access), access::check));
         router = router.route(path, guarded);
     }

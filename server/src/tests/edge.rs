@@ -1,14 +1,20 @@
 //! Odd requests, panics, watching machines.
 
-use axum::{extract::State, http::StatusCode};
+use axum::{body::Bytes, extract::State, http::StatusCode};
 use serde_json::json;
-use so_engine::loops::LoopName;
-use so_model::{event::NewEvent, time::SECOND};
+use so_engine::{engine::Handed, loops::LoopName};
+use so_model::{IdSource as _, event::NewEvent, time::SECOND};
+use so_store::jobs::Job;
+use tokio::sync::Notify;
 
 use crate::{
-    app::{App, failure::Outcome},
+    app::{App, failure::Outcome, feeds::poll_due_feeds},
     config::MetricsAccess,
-    http::{Endpoint, NoContent, Query, router::router_of},
+    http::{
+        Endpoint, NoContent, Query,
+        bodies::Room,
+        router::{router_of, router_with},
+    },
     testing::TestApp,
 };
 
@@ -209,4 +215,78 @@ async fn an_event_that_no_rule_wants_is_kept_and_makes_no_work() {
     let event = NewEvent::new(workspace, "test.happened", json!({}));
     assert!(test.app.engine.ingest(event).await.unwrap().is_new);
     assert_eq!(test.settle().await, 0);
+}
+
+static HELD: Notify = Notify::const_new();
+static LET_GO: Notify = Notify::const_new();
+
+async fn holds(State(_): State<App>, _: Bytes) -> NoContent {
+    HELD.notify_one();
+    LET_GO.notified().await;
+    NoContent
+}
+async fn takes(State(_): State<App>, _: Bytes) -> NoContent {
+    NoContent
+}
+
+#[tokio::test]
+async fn bodies_beyond_what_memory_is_set_aside_for_are_turned_away_before_they_are_read() {
+    let test = TestApp::new().await;
+    let endpoints = vec![
+        Endpoint::post("/api/v1/holds", "odd.holds", holds).for_everybody(),
+        Endpoint::post("/api/v1/takes", "odd.takes", takes).for_everybody(),
+    ];
+    let room = Room::of(1024 * 1024);
+    let router = router_with(test.app.clone(), endpoints, room);
+    let test = test.with_router(router);
+    let send = |path: &str, bytes: usize| {
+        test.call("POST", path)
+            .header("content-length", &bytes.to_string())
+            .raw(vec![b'x'; bytes])
+            .send()
+    };
+    let large = 700 * 1024;
+    let first = send("/api/v1/holds", large);
+    let others = async {
+        HELD.notified().await;
+        let refused = send("/api/v1/takes", large).await.expect(429);
+        assert_eq!(
+            (refused.code(), refused.header("retry-after")),
+            ("request.overloaded", "1")
+        );
+        send("/api/v1/takes", 1024).await.expect(204);
+        LET_GO.notify_one();
+    };
+    let (first, ()) = tokio::join!(first, others);
+    first.expect(204);
+    send("/api/v1/takes", large).await.expect(204);
+}
+
+#[tokio::test]
+async fn a_server_with_more_work_than_it_can_take_takes_no_more() {
+    let test = TestApp::new().await;
+    let ada = test.register("ada@x.org").await;
+    let job = |_| Handed {
+        job: Job {
+            id: test.app.ids.new_id(),
+            workspace: ada.workspace.parse().unwrap(),
+            kind: "nothing".into(),
+            subject: String::new(),
+            epoch: 1,
+            tries: 1,
+        },
+        fresh: None,
+    };
+    let fill = (0..test.app.engine.room()).map(job).collect();
+    test.app.engine.hand_over(fill);
+    let posts = format!("/api/v1/workspaces/{}/posts", ada.workspace);
+    let body = json!({"content": {"kind": "status", "text": "Hello"}});
+    let refused = test.post(&ada, &posts, body).await.expect(429);
+    assert_eq!(
+        (refused.code(), refused.header("retry-after")),
+        ("post.overloaded", "1")
+    );
+    let stored = test.get(&ada, &posts).await.expect(200);
+    assert_eq!(stored.body["items"], json!([]));
+    assert_eq!(poll_due_feeds(&test.app).await.unwrap(), 0);
 }

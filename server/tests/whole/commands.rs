@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 use so_testkit::product::Product;
 
-use crate::desk::{Desk, PASSWORD, PROGRAM};
+use crate::desk::{Desk, HASTY, PASSWORD, PROGRAM};
 
 fn out(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -217,7 +217,7 @@ fn a_backup_of_a_running_server_is_a_server_again_elsewhere() {
 }
 
 #[test]
-fn a_restored_server_publishes_nothing_until_a_person_says_so() {
+fn a_server_restored_beside_the_one_that_runs_publishes_nothing_until_a_person_says_so() {
     let product = Product::start(PROGRAM, &[]);
     let desk = Desk::register(&product, "careful");
     let account = desk.sandbox(&product);
@@ -304,7 +304,7 @@ fn modes(product: &Product, name: &str) -> Vec<u32> {
 
 /// A backup put into a new folder, with the key that is kept elsewhere.
 fn restored(product: &Product, copy: &str) -> Product {
-    let other = Product::prepare(PROGRAM, &[]);
+    let other = Product::prepare(PROGRAM, &HASTY);
     std::fs::create_dir_all(other.data_dir()).unwrap();
     std::fs::copy(
         product.data_dir().join("secrets.key"),

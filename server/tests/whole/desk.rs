@@ -69,6 +69,13 @@ impl Desk {
         product.call(method, &path, Some(&self.token), body)
     }
 
+    /// Sends a request about the server itself, which must be accepted.
+    pub fn ask(&self, product: &Product, method: &str, path: &str) -> Value {
+        let answer = product.call(method, path, Some(&self.token), None);
+        assert!((200..300).contains(&answer.status), "{method} {path}");
+        answer.json().unwrap_or(Value::Null)
+    }
+
     /// Reads something of the workspace.
     pub fn get(&self, product: &Product, path: &str) -> Value {
         json_of(&self.send(product, "GET", path, None), 200, path)

@@ -12,4 +12,5 @@ mod feeds;
 mod many;
 mod networks;
 mod newcomer;
+mod recovery;
 mod site;

@@ -209,6 +209,19 @@ pub async fn rescue_all(tx: &mut Tx) -> Result<u64> {
     .await
 }
 
+/// Claims in the name of `owner`, whoever works on them.
+pub async fn list_owned(sql: &mut dyn Sql, owner: &str, limit: i64) -> Result<Vec<Job>> {
+    sql.all(
+        "SELECT id, workspace_id, kind, ref, epoch, tries FROM jobs \
+         WHERE state IN ('running', 'rerun') AND lease_owner = $1 ORDER BY id LIMIT $2",
+        args![owner, limit],
+    )
+    .await?
+    .iter()
+    .map(read)
+    .collect()
+}
+
 /// When the next job is due, if there is one.
 pub async fn next_due(sql: &mut dyn Sql) -> Result<Option<Timestamp>> {
     let row = sql

@@ -9,6 +9,7 @@
 mod engine;
 mod history;
 mod lists;
+mod postgres;
 mod publishing;
 mod schema;
 mod support;

@@ -18,16 +18,18 @@ const WRITERS: usize = 64;
 const HELD: Duration = Duration::from_secs(2);
 const HOLDS: usize = 3;
 const BETWEEN: Duration = Duration::from_millis(500);
+/// Everybody has heard by then that the lock cannot be had.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(40);
 /// What one unit stores; large enough that the log grows past what is kept of it.
 const TEXT_BYTES: usize = 16 << 10;
 /// Units of each writer at least and at the most.
-const UNITS: std::ops::Range<usize> = 20..60;
+const UNITS: std::ops::Range<usize> = 32..60;
 /// Longest log while a reader stays.
 const LOG_WHILE_READ_MAX: u64 = 256 << 20;
 /// Longest log when nobody stays: what is kept, and what one round of writers adds.
 const LOG_MAX: u64 = 24 << 20;
 /// Longest log while readers come and go without a gap.
-const LOG_WITHOUT_GAP_MAX: u64 = 64 << 20;
+const LOG_WITHOUT_GAP_MAX: u64 = 80 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_storm_of_foreign_locks_reaches_no_caller() {
@@ -144,8 +146,37 @@ async fn a_unit_takes_the_lock_when_it_begins_and_gives_it_back() {
     assert!(foreign.try_run("BEGIN IMMEDIATE").await.is_err());
     unit.rollback().await.unwrap();
     foreign.run("BEGIN IMMEDIATE; ROLLBACK").await;
+    // One that is dropped gives it back in a moment, though nobody else begins.
+    drop(store.begin().await.unwrap());
+    let given_back = tokio::time::timeout(QUEUE_PATIENCE, foreign.take_lock()).await;
+    assert!(given_back.is_ok(), "the lock was kept");
+    foreign.run("ROLLBACK").await;
     put(&store, "one", "x").await.unwrap();
     foreign.run("BEGIN IMMEDIATE; ROLLBACK").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_waits_for_the_patience_of_those_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    put(&store, "before", "x").await.unwrap();
+    let mut foreign = Foreign::connect(folder.path()).await;
+    foreign.run("BEGIN IMMEDIATE").await;
+    let mut tasks = JoinSet::new();
+    for writer in 0..WRITERS {
+        let store = store.clone();
+        tasks.spawn(async move { put(&store, &format!("{writer}"), "x").await });
+    }
+    // One after the other they would wait for ten minutes.
+    let all = tokio::time::timeout(QUEUE_PATIENCE, tasks.join_all())
+        .await
+        .unwrap();
+    assert!(
+        all.iter()
+            .all(|done| done.as_ref().is_err_and(|error| error.is_transient()))
+    );
+    foreign.run("ROLLBACK").await;
+    put(&store, "after", "x").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

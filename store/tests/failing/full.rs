@@ -14,6 +14,8 @@ const MEBIBYTES: u64 = 24;
 const ROUNDS: usize = 5;
 /// Writers side by side.
 const WRITERS: usize = 32;
+/// More than fit onto the disk.
+const TURNS_MAX: usize = 100;
 /// Longest time until a store works again after there is space.
 const RECOVERY: Duration = Duration::from_secs(30);
 
@@ -24,7 +26,7 @@ fn disk(test: &str) -> Option<SmallDisk> {
 /// Writes side by side until somebody is refused; answers what was acknowledged.
 async fn write_until_refused(store: &Store, round: usize) -> (Vec<String>, usize) {
     let (mut answered, mut refused) = (Vec::new(), 0);
-    for turn in 0.. {
+    for turn in 0..TURNS_MAX {
         let mut tasks = JoinSet::new();
         for writer in 0..WRITERS {
             let store = store.clone();

@@ -110,9 +110,4 @@ impl Watch {
     pub fn cut(&self, lost: Lost) -> io::Result<Cut> {
         replay::cut(&self.folder, &self.journal, lost)
     }
-
-    /// The process ended in good order and the machine went on: forgets what was noted.
-    pub fn forget(&self) -> io::Result<()> {
-        replay::clear(&self.journal)
-    }
 }

@@ -120,7 +120,7 @@ pub(super) fn cut(folder: &Path, journal: &Path, lost: Lost) -> io::Result<Cut> 
 }
 
 /// Removes the journal and what is kept beside it.
-pub(super) fn clear(journal: &Path) -> io::Result<()> {
+fn clear(journal: &Path) -> io::Result<()> {
     for path in beside(journal)? {
         fs::remove_file(path)?;
     }

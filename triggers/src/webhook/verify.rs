@@ -105,7 +105,7 @@ pub fn verify<'a>(
             let at: i64 = timestamp
                 .parse()
                 .map_err(|_| VerifyError::BadHeader("webhook-timestamp".into()))?;
-            if (now_s - at).abs() > TOLERANCE_S {
+            if now_s.abs_diff(at) > TOLERANCE_S.unsigned_abs() {
                 return Err(VerifyError::OutOfTime);
             }
             let wanted = sign(secret, id, at, body)?;
@@ -186,6 +186,20 @@ mod tests {
             "webhook-timestamp" => Some("1614265330"),
             "webhook-signature" => Some(signature),
             _ => None,
+        }
+    }
+
+    #[test]
+    fn a_timestamp_at_the_end_of_time_is_out_of_time() {
+        for at in [i64::MIN, i64::MIN + AT, i64::MAX] {
+            let (text, signature) = (at.to_string(), sign(SECRET, ID, at, BODY).unwrap());
+            let header = |name: &str| match name {
+                "webhook-timestamp" => Some(text.as_str()),
+                _ => headers(&signature)(name),
+            };
+            let scheme = Verification::StandardWebhooks {};
+            let checked = verify(&scheme, SECRET, header, BODY, AT);
+            assert_eq!(checked, Err(VerifyError::OutOfTime), "{at}");
         }
     }
 

@@ -309,6 +309,42 @@ fn check_blob(state: &State, blob: &Value, max: usize) -> Result<(), Refusal> {
     }
 }
 
+/// The latest first, a page at a time, as the reference server does by default.
+pub(super) async fn list_records(
+    With(double): With<Double>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
+    let core = double.core.clone();
+    serve(&core, &MANNER, Op::Read, move || {
+        let limit = query
+            .get("limit")
+            .and_then(|limit| limit.parse::<usize>().ok())
+            .unwrap_or(50);
+        let before = query.get("cursor");
+        let state = locked(&double.state);
+        let page: Vec<(&String, &Value)> = state
+            .records
+            .iter()
+            .rev()
+            .filter(|(rkey, _)| before.is_none_or(|before| *rkey < before))
+            .take(limit)
+            .collect();
+        let records: Vec<Value> = page
+            .iter()
+            .map(|(rkey, record)| {
+                json!({ "uri": format!("at://{DID}/{COLLECTION}/{rkey}"),
+                        "cid": cid(record.to_string().as_bytes()), "value": record })
+            })
+            .collect();
+        let mut body = json!({ "records": records });
+        if let Some((last, _)) = page.last() {
+            body["cursor"] = json!(last);
+        }
+        answer(200, body)
+    })
+    .await
+}
+
 pub(super) async fn get_record(
     With(double): With<Double>,
     Query(query): Query<HashMap<String, String>>,

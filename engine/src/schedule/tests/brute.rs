@@ -59,7 +59,7 @@ struct Minute {
     local: NaiveDateTime,
 }
 
-fn local_of(zone: Tz, micros: i64) -> NaiveDateTime {
+pub(super) fn local_of(zone: Tz, micros: i64) -> NaiveDateTime {
     let utc = DateTime::from_timestamp_micros(micros).unwrap().naive_utc();
     let offset = zone.offset_from_utc_datetime(&utc).fix();
     utc + chrono::Duration::seconds(i64::from(offset.local_minus_utc()))

@@ -4,6 +4,9 @@
 
 mod brute;
 mod definitions;
+mod forms;
+mod jumps;
+mod matrix;
 mod random;
 mod rules;
 

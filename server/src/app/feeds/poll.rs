@@ -48,7 +48,8 @@ impl Default for Poller {
 ///
 /// May run while an earlier call still waits for slow hosts: a feed is held by one of them.
 pub async fn poll_due_feeds(app: &App) -> Result<usize, StoreError> {
-    if app.poller.places.available_permits() == 0 {
+    // What feeds bring is put off like what is sent, while there is more work than the server can take.
+    if app.poller.places.available_permits() == 0 || app.engine.room() == 0 {
         return Ok(0);
     }
     let now = app.now();

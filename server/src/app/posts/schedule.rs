@@ -28,6 +28,7 @@ use crate::app::{
     change::Change,
     failure::{Failure, Outcome},
     members::Actor,
+    overload,
 };
 
 /// A moment this long ago is still "now" for somebody who has just typed it.
@@ -69,6 +70,7 @@ pub async fn schedule(
 
 /// Makes a post due now.
 pub async fn publish_now(app: &App, actor: Actor, id: PostId) -> Outcome<Post> {
+    overload::check(app, "post.overloaded")?;
     let mut change = Change::begin(app, actor.workspace).await?;
     let mut post = hold(&mut change.tx, actor.workspace, id).await?;
     if post.state == PostState::PendingApproval {

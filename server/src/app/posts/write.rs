@@ -25,10 +25,12 @@ use crate::app::{
     change::Change,
     failure::{Failure, Outcome},
     members::Actor,
+    overload,
 };
 
 /// Makes a draft.
 pub async fn create(app: &App, actor: Actor, request: CreatePost) -> Outcome<Post> {
+    overload::check(app, "post.overloaded")?;
     let mut change = Change::begin(app, actor.workspace).await?;
     let variants = request
         .variants

@@ -14,6 +14,7 @@ use crate::app::{
     change::limit_of,
     failure::{Failure, Outcome},
     members::Actor,
+    overload,
     runs::Names,
 };
 
@@ -46,6 +47,7 @@ pub async fn press(app: &App, actor: Actor, id: RuleId, request: PressRule) -> O
     }
     let data = json!({"rule": id, "user": actor.user, "input": request.input});
     let event = NewEvent::new(actor.workspace, kind::MANUAL, data).about(id);
+    overload::check(app, "rule.overloaded")?;
     let admitted = app.engine.ingest(event).await?;
     // Read back: a run that waits its turn is not among those that were handed over.
     let event = admitted.event.id.to_string();

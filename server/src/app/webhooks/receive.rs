@@ -18,6 +18,7 @@ use super::{
 use crate::app::{
     App,
     failure::{Failure, Outcome},
+    overload,
     secrets::sha256_hex,
 };
 
@@ -27,21 +28,11 @@ pub const CALL_BYTES_MAX: usize = 1024 * 1024;
 const TOKEN_MAX: usize = 128;
 /// Longest subject kept of a CloudEvent.
 const SUBJECT_MAX: usize = 500;
-/// Seconds after which a sender that was turned away may come again: the work loop frees places all the time.
-const ROOM_RETRY_SECS: i64 = 1;
 
 /// Takes a call; the answer means that its event is on disk.
 pub async fn receive(app: &App, token: &str, call: &Call) -> Outcome<Accepted> {
     let hook = find(app, token).await?;
-    if app.engine.room() == 0 {
-        return Err(Failure::new(
-            429,
-            "hook.overloaded",
-            "The server has more work than it can take",
-        )
-        .next_step("Send the call again in a moment.")
-        .retry_after(ROOM_RETRY_SECS));
-    }
+    overload::check(app, "hook.overloaded")?;
     check_signature(app, &hook, call).await?;
     let payload = call.payload()?;
     let event = event(&hook, call, payload);

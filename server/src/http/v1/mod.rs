@@ -9,6 +9,7 @@ mod endpoints;
 mod events;
 mod feeds;
 mod hooks;
+mod instance;
 mod labels;
 mod live;
 mod me;
@@ -32,6 +33,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     [
         auth::endpoints(),
         me::endpoints(),
+        instance::endpoints(),
         workspaces::endpoints(),
         members::endpoints(),
         live::endpoints(),

@@ -1,0 +1,209 @@
+//! Lanes: how many calls go to one other side at a time.
+//!
+//! A side that never answers holds each call until its time-out. Owns keeping such calls from taking every
+//! worker. Invariant: at least half of the workers are free of any one lane; what waits for a place in its
+//! lane holds no worker, its claim is kept alive, and it is woken by whoever leaves or by the upkeep loop.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Mutex,
+};
+
+use so_model::time::SECOND;
+use so_store::{StoreError, jobs, jobs::Job};
+
+use crate::engine::{Engine, Handed, lock};
+
+/// Claimed jobs that wait in memory for one lane: as many posts as may be due in one second.
+const LANE_WAITS_MAX: usize = 5_000;
+/// Claimed jobs that wait in memory for any lane.
+const WAITS_MAX: usize = 10_000;
+/// Beyond that, rows wait for so long.
+const PUT_OFF: i64 = 5 * SECOND;
+
+/// The lanes in use.
+#[derive(Debug, Default)]
+pub(crate) struct Lanes(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    lanes: HashMap<String, Lane>,
+    waits: usize,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    under_way: usize,
+    waiting: VecDeque<Job>,
+}
+
+impl State {
+    // Jobs of one lane that there are places for.
+    fn take(&mut self, name: &str, places: usize) -> Vec<Job> {
+        let Some(lane) = self.lanes.get_mut(name) else {
+            return Vec::new();
+        };
+        let free = places
+            .saturating_sub(lane.under_way)
+            .min(lane.waiting.len());
+        let taken: Vec<Job> = lane.waiting.drain(..free).collect();
+        self.waits -= taken.len();
+        if lane.under_way == 0 && lane.waiting.is_empty() {
+            self.lanes.remove(name);
+        }
+        taken
+    }
+}
+
+/// Whether a call may be made now.
+pub(crate) enum Entered {
+    /// It may, until this is dropped.
+    Now(LanePlace),
+    /// The job waits in memory or as a row; whoever works on it leaves it.
+    Waits,
+}
+
+/// A place in a lane.
+pub(crate) struct LanePlace {
+    engine: Engine,
+    name: String,
+}
+
+impl Drop for LanePlace {
+    fn drop(&mut self) {
+        let taken = {
+            let mut state = lock(&self.engine.lanes.0);
+            if let Some(lane) = state.lanes.get_mut(&self.name) {
+                lane.under_way = lane.under_way.saturating_sub(1);
+            }
+            state.take(&self.name, self.engine.lane_places())
+        };
+        self.engine.go_on(taken);
+    }
+}
+
+impl Engine {
+    fn lane_places(&self) -> usize {
+        (self.config.workers / 2).max(1)
+    }
+
+    /// Takes a place in a lane for the job, or lets the job wait.
+    pub(crate) async fn enter_lane(&self, name: &str, job: &Job) -> Result<Entered, StoreError> {
+        let places = self.lane_places();
+        let is_kept = {
+            let mut state = lock(&self.lanes.0);
+            let waits = state.waits;
+            let lane = state.lanes.entry(name.to_owned()).or_default();
+            if lane.under_way < places {
+                lane.under_way += 1;
+                return Ok(Entered::Now(LanePlace {
+                    engine: self.clone(),
+                    name: name.to_owned(),
+                }));
+            }
+            let has_room = lane.waiting.len() < LANE_WAITS_MAX && waits < WAITS_MAX;
+            if has_room {
+                lane.waiting.push_back(job.clone());
+                state.waits += 1;
+            }
+            has_room
+        };
+        if !is_kept {
+            let mut tx = self.store.begin().await?;
+            let reason = "many calls to the same place are under way";
+            jobs::put_off(&mut tx, job, self.now().plus(PUT_OFF), Some(reason)).await?;
+            crate::failpoint::hit("lane.put_off.commit");
+            tx.commit().await?;
+        }
+        Ok(Entered::Waits)
+    }
+
+    /// Jobs that wait for a place; their leases are kept alive.
+    pub(crate) fn waiting_in_lanes(&self) -> Vec<Job> {
+        let state = lock(&self.lanes.0);
+        let lanes = state.lanes.values();
+        lanes
+            .flat_map(|lane| lane.waiting.iter().cloned())
+            .collect()
+    }
+
+    /// Wakes what waits although there are places: whoever was woken may have had nothing to call for.
+    pub(crate) fn wake_lanes(&self) {
+        let taken: Vec<Job> = {
+            let mut state = lock(&self.lanes.0);
+            let names: Vec<String> = state.lanes.keys().cloned().collect();
+            let places = self.lane_places();
+            names
+                .iter()
+                .flat_map(|name| state.take(name, places))
+                .collect()
+        };
+        self.go_on(taken);
+    }
+
+    fn go_on(&self, jobs: Vec<Job>) {
+        let handed = |job| Handed { job, fresh: None };
+        self.hand_over(jobs.into_iter().map(handed).collect());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{engine::HandedReceiver, testing::World};
+
+    fn job(world: &World, number: u8) -> Job {
+        Job {
+            id: so_model::IdSource::new_id(&world.engine.ids),
+            workspace: world.workspace,
+            kind: "run".into(),
+            subject: number.to_string(),
+            epoch: 1,
+            tries: 1,
+        }
+    }
+
+    fn handed(receiver: &mut HandedReceiver) -> Vec<String> {
+        std::iter::from_fn(|| receiver.try_recv().ok())
+            .map(|handed| handed.job.subject)
+            .collect()
+    }
+
+    async fn enter(world: &World, lane: &str, job: &Job) -> Option<LanePlace> {
+        match world.engine.enter_lane(lane, job).await.unwrap() {
+            Entered::Now(place) => Some(place),
+            Entered::Waits => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_side_that_never_answers_leaves_half_of_the_workers_to_others() {
+        let mut world = World::new().await;
+        let half = world.engine.config.workers / 2;
+        let mut dead = Vec::new();
+        for _ in 0..half {
+            dead.push(enter(&world, "dead", &job(&world, 0)).await.unwrap());
+        }
+        for number in 1..=3 {
+            assert!(enter(&world, "dead", &job(&world, number)).await.is_none());
+        }
+        assert!(enter(&world, "alive", &job(&world, 9)).await.is_some());
+        assert_eq!(world.engine.waiting_in_lanes().len(), 3);
+        assert_eq!(
+            world.engine.held_jobs().len(),
+            3,
+            "their leases are renewed"
+        );
+        assert!(handed(&mut world.receiver).is_empty());
+
+        dead.pop();
+        assert_eq!(handed(&mut world.receiver), ["1"]);
+        // That one found nothing to call for any more: the others are not forgotten.
+        world.engine.wake_lanes();
+        assert_eq!(handed(&mut world.receiver), ["2"]);
+        drop(dead);
+        assert_eq!(handed(&mut world.receiver), ["3"]);
+        assert!(world.engine.waiting_in_lanes().is_empty());
+        assert!(lock(&world.engine.lanes.0).lanes.is_empty());
+    }
+}

@@ -1,0 +1,10 @@
+-- Spans whose history the database lost: a backup was restored, a standby took over, a copy was confirmed.
+-- What may have been published in one is looked for at the network first; see docs/publishing.md.
+CREATE TABLE gaps (
+    epoch      BIGINT PRIMARY KEY NOT NULL,
+    cause      TEXT NOT NULL,
+    is_certain BIGINT NOT NULL,
+    from_at    BIGINT NOT NULL,
+    until_at   BIGINT NOT NULL,
+    ends_at    BIGINT NOT NULL
+);

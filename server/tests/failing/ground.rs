@@ -1,0 +1,101 @@
+//! What drills stand on: a network's double, a receiver of webhooks, databases, settings.
+//!
+//! Owns the runtime that the outside world runs on; it must not know a drill.
+
+use std::sync::{Arc, OnceLock};
+
+use so_connectors::mastodon::double::MastodonDouble;
+use so_testkit::{counterpart::or_skip, postgres::PostgresCluster, product::Product};
+
+use crate::{
+    desk::{HASTY, PROGRAM},
+    sink::Sink,
+};
+
+/// Base64 of 32 bytes: processes of one database share the keys that seal its secrets.
+const KEYS: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// Which database a drill runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    Sqlite,
+    Postgres,
+}
+
+/// What all drills share.
+pub struct Ground {
+    runtime: tokio::runtime::Runtime,
+    cluster: OnceLock<Option<PostgresCluster>>,
+}
+
+/// The world outside of one drill, which counts what reaches it.
+pub struct World {
+    pub double: MastodonDouble,
+    pub sink: Arc<Sink>,
+    settings: Vec<(String, String)>,
+}
+
+impl Ground {
+    pub fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build();
+        Self {
+            runtime: runtime.unwrap(),
+            cluster: OnceLock::new(),
+        }
+    }
+
+    pub fn runtime(&self) -> &tokio::runtime::Handle {
+        self.runtime.handle()
+    }
+
+    /// A world, and settings by which a server reaches it.
+    pub fn world(&self) -> World {
+        let double = self.runtime.block_on(MastodonDouble::start()).unwrap();
+        let sink = self.runtime.block_on(Sink::start());
+        let bare = |url: &str| url.strip_prefix("http://").unwrap().to_owned();
+        let allowed = format!("{},{}", bare(&double.url()), bare(&sink.url));
+        let mut settings: Vec<(String, String)> = HASTY
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        for (name, value) in [
+            ("SO_OUTBOUND_ALLOW", allowed.as_str()),
+            ("SO_OUTBOUND_ALLOW_HTTP", "true"),
+            ("SO_NETWORKS_MASTODON_ALLOW_HTTP", "true"),
+        ] {
+            settings.push((name.to_owned(), value.to_owned()));
+        }
+        World {
+            double,
+            sink,
+            settings,
+        }
+    }
+
+    /// A fresh database in a cluster that lives as long as this value; none without PostgreSQL.
+    pub fn database(&self, drill: &str) -> Option<String> {
+        let cluster = self
+            .cluster
+            .get_or_init(|| or_skip(drill, PostgresCluster::start()));
+        Some(cluster.as_ref()?.create_fresh_database().unwrap())
+    }
+}
+
+impl World {
+    /// A server of this world that is not started yet.
+    pub fn product(&self, database: Option<&str>) -> Product {
+        let mut settings: Vec<(&str, &str)> = self
+            .settings
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        if let Some(url) = database {
+            settings.push(("SO_DATABASE_URL", url));
+            settings.push(("SO_AUTH_MASTER_KEYS", KEYS));
+        }
+        Product::prepare(PROGRAM, &settings)
+    }
+}
