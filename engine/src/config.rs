@@ -47,11 +47,16 @@ pub struct EngineConfig {
 }
 
 impl EngineConfig {
+    /// Places that one workspace may use at a time; a quarter is kept for the others.
+    pub(crate) fn share(&self) -> usize {
+        (self.workers - self.workers / 4).max(1)
+    }
+
     /// The values that a server starts with.
     pub fn new(owner: impl Into<String>) -> Self {
         Self {
             owner: owner.into(),
-            workers: 64,
+            workers: 128,
             lease: 3 * MINUTE,
             call_timeout: MINUTE,
             settle_override: None,

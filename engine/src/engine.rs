@@ -11,19 +11,24 @@ use std::{
 use lru::LruCache;
 use so_model::{
     IdSource as _, Timestamp,
-    event::{Event, NewEvent},
+    event::Event,
     id::{RuleId, WorkspaceId},
     run::Run,
 };
-use so_store::{Store, StoreError, Tx, jobs::Job, rules, workspaces};
-use tokio::sync::{Notify, broadcast, mpsc};
+use so_store::{Backend, Store, StoreError, Tx, jobs::Job, rules, workspaces};
+use tokio::sync::{Notify, broadcast};
 
+pub use crate::handover::HandedReceiver;
 use crate::{
+    admit::Intake,
+    bell::Bell,
     clock::Ids,
     config::EngineConfig,
     decide::{CompiledRule, RuleIndex, WorkspaceFacts},
+    handover::{self, HandOver},
     plugin::{LiveUpdate, Plugins},
     publish::PublishPort,
+    run::Ends,
     script::ScriptEngine,
 };
 
@@ -44,7 +49,7 @@ pub struct Handed {
     /// The job.
     pub job: Job,
     /// Run and event of a run that has just been made.
-    pub fresh: Option<Box<(Run, Event)>>,
+    pub fresh: Option<Box<(Run, Arc<Event>)>>,
 }
 
 /// The engine. Cheap to clone.
@@ -68,7 +73,7 @@ pub struct Inner {
     /// Wakes the timer loop when an earlier moment was stored.
     pub timers_changed: Notify,
     /// Wakes the work loop when rows became available.
-    pub jobs_changed: Notify,
+    pub jobs_changed: Bell,
     /// Good ticks of each loop.
     pub pulse: crate::loops::Pulse,
     /// Counters.
@@ -89,8 +94,9 @@ pub struct Inner {
     versions: Mutex<LruCache<(RuleId, i64), Arc<CompiledRule>>>,
     workspaces: Mutex<LruCache<WorkspaceId, Arc<WorkspaceFacts>>>,
     rates: Mutex<std::collections::HashMap<RuleId, (i64, i64)>>,
-    handed: mpsc::UnboundedSender<Handed>,
-    queued: std::sync::atomic::AtomicUsize,
+    pub(crate) handed: HandOver,
+    pub(crate) intake: Intake,
+    pub(crate) ends: Ends,
     held: Mutex<std::collections::HashMap<so_model::id::JobId, Job>>,
     live: broadcast::Sender<LiveUpdate>,
 }
@@ -118,14 +124,16 @@ pub struct EngineParts {
     pub publisher: Arc<dyn PublishPort>,
 }
 
-/// The receiving end of the hand-over, for the work loop.
-pub type HandedReceiver = mpsc::UnboundedReceiver<Handed>;
-
 impl Engine {
     /// Builds an engine; call `reload_rules` before the first event.
     pub fn new(parts: EngineParts) -> (Self, HandedReceiver) {
-        // Unbounded, because a committed claim must find its way; `room` is what bounds it.
-        let (handed, receiver) = mpsc::unbounded_channel();
+        // Takes everything, because a committed claim must find its way; `room` is what bounds it.
+        let (handed, receiver) = handover::pair(parts.config.share());
+        // SQLite has one writer; on PostgreSQL the next batch is prepared while one is synced.
+        let lines = match parts.store.backend() {
+            Backend::Sqlite => 1,
+            Backend::Postgres => 2,
+        };
         let (live, _) = broadcast::channel(LIVE_BUFFER);
         let inner = Inner {
             store: parts.store,
@@ -135,7 +143,7 @@ impl Engine {
             scripts: parts.scripts,
             publisher: parts.publisher,
             timers_changed: Notify::new(),
-            jobs_changed: Notify::new(),
+            jobs_changed: Bell::default(),
             pulse: crate::loops::Pulse::default(),
             counters: crate::loops::Counters::default(),
             spill_lock: Mutex::new(()),
@@ -150,7 +158,8 @@ impl Engine {
             workspaces: Mutex::new(LruCache::new(nonzero(WORKSPACES_CACHED))),
             rates: Mutex::default(),
             handed,
-            queued: std::sync::atomic::AtomicUsize::new(0),
+            intake: Intake::new(lines),
+            ends: Ends::new(lines),
             held: Mutex::default(),
             live,
         };
@@ -169,6 +178,9 @@ impl Engine {
 
     /// Tells listeners of a change; nobody needs to listen.
     pub fn announce(&self, workspace: WorkspaceId, what: &'static str, id: impl ToString) {
+        if self.live.receiver_count() == 0 {
+            return;
+        }
         let _ = self.live.send(LiveUpdate {
             workspace,
             what,
@@ -294,17 +306,11 @@ impl Engine {
     /// Gives committed, claimed jobs to the workers of this process.
     pub fn hand_over(&self, jobs: Vec<Handed>) {
         for job in jobs {
-            self.queued.fetch_add(1, Ordering::Relaxed);
             lock(&self.held).insert(job.job.id, job.job.clone());
-            if self.handed.send(job).is_err() {
+            if !self.handed.give(job) {
                 tracing::info!("the server stops; a claimed job waits for its lease to end");
             }
         }
-    }
-
-    /// One handed-over job left the channel.
-    pub(crate) fn taken(&self) {
-        self.queued.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Keeps a job's lease alive until the guard is dropped, also by a panic.
@@ -331,7 +337,12 @@ impl Engine {
 
     /// Room for claimed jobs in memory.
     pub fn room(&self) -> usize {
-        HANDED_MAX.saturating_sub(self.queued.load(Ordering::Relaxed))
+        HANDED_MAX.saturating_sub(self.handed.len())
+    }
+
+    /// So little room that new runs wait as rows instead.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.room() < self.config.workers
     }
 
     /// Counts a start of a rule; false when this hour's budget is used up.
@@ -349,18 +360,7 @@ impl Engine {
         spent.1 <= crate::config::RULE_RUNS_PER_HOUR_MAX
     }
 
-    /// Stores one event and starts what it starts, in a transaction of its own.
-    pub async fn ingest(&self, event: NewEvent) -> Result<crate::admit::Admitted, StoreError> {
-        let mut tx = self.store.begin().await?;
-        let admitted = self.admit(&mut tx, event).await?;
-        crate::failpoint::hit("ingest.commit");
-        tx.commit().await?;
-        crate::failpoint::hit("K16");
-        self.hand_over_admitted(admitted.clone_result(), admitted.jobs);
-        Ok(admitted.result)
-    }
-
-    pub(crate) fn hand_over_admitted(&self, result: crate::admit::Admitted, jobs: Vec<Handed>) {
+    pub(crate) fn hand_over_admitted(&self, result: &crate::admit::Admitted, jobs: Vec<Handed>) {
         if result.is_new {
             self.announce(result.event.workspace, "event", result.event.id);
         }

@@ -164,7 +164,7 @@ mod tests {
     }
 
     fn handed(receiver: &mut HandedReceiver) -> Vec<String> {
-        std::iter::from_fn(|| receiver.try_recv().ok())
+        std::iter::from_fn(|| receiver.try_recv())
             .map(|handed| handed.job.subject)
             .collect()
     }

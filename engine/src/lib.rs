@@ -15,12 +15,15 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod admit;
+mod batch;
+pub mod bell;
 pub mod clock;
 pub mod config;
 pub mod decide;
 pub mod engine;
 pub mod facts;
 pub mod failpoint;
+mod handover;
 mod lanes;
 pub mod loops;
 pub mod plugin;

@@ -442,7 +442,13 @@ impl World {
 
     pub async fn event(&self, kind: &str, data: Value) -> Event {
         let new = NewEvent::new(self.workspace, kind, data);
-        self.engine.ingest(new).await.unwrap().event
+        self.engine
+            .ingest(new)
+            .await
+            .unwrap()
+            .event
+            .as_ref()
+            .clone()
     }
 
     pub async fn post(&self, content: Content, due_at: Option<Timestamp>) -> PostId {

@@ -2,27 +2,37 @@
 
 use crate::Backend;
 
-/// Claims up to `$4` jobs that are due at `$1`, for owner `$2` until `$3`.
-///
-/// On PostgreSQL the inner state check is repeated outside: without it one job
-/// goes to two claimers when a row changes between the two halves. On SQLite
-/// nothing changes in between, and the check would keep it from going by id.
-pub(crate) fn claim_jobs(backend: Backend) -> &'static str {
-    match backend {
-        Backend::Sqlite => {
-            "UPDATE jobs SET state = 'running', lease_owner = $2, lease_until = $3, epoch = epoch + 1, tries = tries + 1 \
-             WHERE id IN (SELECT id FROM jobs WHERE state = 'available' AND run_after <= $1 \
-             ORDER BY run_after, id LIMIT $4) \
-             RETURNING id, workspace_id, kind, ref, epoch, tries"
-        }
-        Backend::Postgres => {
-            "WITH picked AS MATERIALIZED (SELECT id FROM jobs WHERE state = 'available' AND run_after <= $1 \
-             ORDER BY run_after, id LIMIT $4 FOR UPDATE SKIP LOCKED) \
-             UPDATE jobs SET state = 'running', lease_owner = $2, lease_until = $3, epoch = epoch + 1, tries = tries + 1 \
-             WHERE state = 'available' AND id IN (SELECT id FROM picked) \
-             RETURNING id, workspace_id, kind, ref, epoch, tries"
-        }
-    }
+macro_rules! claim {
+    ($($(#[$doc:meta])* $name:ident $and:literal;)*) => {
+        $($(#[$doc])*
+        pub(crate) fn $name(backend: Backend) -> &'static str {
+            match backend {
+                Backend::Sqlite => concat!(
+                    "UPDATE jobs SET state = 'running', lease_owner = $3, lease_until = $4, epoch = epoch + 1, tries = tries + 1 \
+                     WHERE id IN (SELECT id FROM jobs WHERE state = 'available' AND kind = $1 AND run_after <= $2",
+                    $and,
+                    " ORDER BY run_after, id LIMIT $5) RETURNING id, workspace_id, kind, ref, epoch, tries"
+                ),
+                Backend::Postgres => concat!(
+                    "WITH picked AS MATERIALIZED (SELECT id FROM jobs WHERE state = 'available' AND kind = $1 AND run_after <= $2",
+                    $and,
+                    " ORDER BY run_after, id LIMIT $5 FOR UPDATE SKIP LOCKED) \
+                     UPDATE jobs SET state = 'running', lease_owner = $3, lease_until = $4, epoch = epoch + 1, tries = tries + 1 \
+                     WHERE state = 'available' AND id IN (SELECT id FROM picked) \
+                     RETURNING id, workspace_id, kind, ref, epoch, tries"
+                ),
+            }
+        })*
+    };
+}
+
+// On PostgreSQL the inner state check is repeated outside: without it one job goes to two claimers when a row
+// changes between the two halves. On SQLite nothing changes in between, and the check would keep it from going by id.
+claim! {
+    /// Claims up to `$5` jobs of kind `$1` that are due at `$2`, for owner `$3` until `$4`.
+    claim_jobs "";
+    /// The same of workspace `$6` alone.
+    claim_jobs_of " AND workspace_id = $6";
 }
 
 /// Timers due at `$1`, at most `$2`, locked against other processes.

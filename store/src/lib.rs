@@ -13,6 +13,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod bulk;
 mod db;
 mod dialect;
 mod error;

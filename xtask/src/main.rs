@@ -7,6 +7,7 @@
 
 mod bench;
 mod commands;
+mod crash;
 mod failing;
 mod fuzz;
 mod new;
@@ -30,6 +31,8 @@ usage: cargo xtask <task>
   power [ARGS…]     power cuts during a publish: --cuts N, --seed S
   fuzz [ARGS…]      every parser under libFuzzer: --seconds 60, --only NAME
   failing [ARGS…]   kills of the server and of PostgreSQL under load; one DRILL, or all of them
+  crash [ARGS…]     every crash point, network class and database: --repeats N, --only K6,
+                    --database sqlite|postgres
   counterparts      install the real servers that tests run against
   new KIND NAME     begin a network, trigger, action, page, endpoint or migration";
 
@@ -48,6 +51,7 @@ fn main() -> anyhow::Result<()> {
         ["power", rest @ ..] => power::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["failing", rest @ ..] => failing::run(rest),
+        ["crash", rest @ ..] => crash::run(rest),
         ["counterparts"] => commands::counterparts(),
         ["new", kind, name] => new::run(kind, name),
         _ => bail!("{USAGE}"),

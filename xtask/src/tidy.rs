@@ -1,8 +1,8 @@
 //! The house rules that no compiler knows.
 //!
 //! Arrows between crates, plugin folders that nobody lists, migrations that
-//! differ, SQL outside the store, files that grew too long, words that must
-//! not be committed.
+//! differ, SQL outside the store, commits and calls without a crash point,
+//! files that grew too long, words that must not be committed.
 
 use std::{
     collections::BTreeSet,
@@ -14,6 +14,8 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use crate::commands::root;
+
+mod crash_points;
 
 /// Which crate may use which; the picture is in ARCHITECTURE.md.
 const ARROWS: [(&str, &[&str]); 10] = [
@@ -148,6 +150,7 @@ fn migrations(root: &Path, breaches: &mut Vec<String>) -> anyhow::Result<()> {
 }
 
 fn sources(root: &Path, breaches: &mut Vec<String>) -> anyhow::Result<()> {
+    let mut rust_files = Vec::new();
     for path in tracked(root)? {
         let name = path.to_string_lossy().replace('\\', "/");
         let Ok(text) = fs::read_to_string(root.join(&path)) else {
@@ -156,8 +159,10 @@ fn sources(root: &Path, breaches: &mut Vec<String>) -> anyhow::Result<()> {
         words(&name, &text, breaches);
         if name.ends_with(".rs") {
             rust(&name, &text, breaches);
+            rust_files.push((name, text));
         }
     }
+    crash_points::check(&rust_files, breaches);
     Ok(())
 }
 

@@ -120,7 +120,7 @@ fn check_one(case: &Case, rule: &Arc<CompiledRule>, catalogue: &Catalogue) -> Re
     let run = run(rule, &event, &told, now);
     let mut cx = RunContext {
         run,
-        event: event.clone(),
+        event: Arc::new(event.clone()),
         rule: rule.clone(),
         workspace,
         memos: Memos::default(),

@@ -55,7 +55,7 @@ impl Astray {
         self.suspects.clear();
         if freed > 0 {
             tracing::info!(freed, "jobs claimed while the database failed go on");
-            engine.jobs_changed.notify_one();
+            engine.jobs_changed.ring();
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! without harm, because what is due is computed from rows.
 
 mod astray;
+mod claim;
 mod pulse;
 mod timers;
 mod upkeep;
@@ -53,10 +54,8 @@ pub async fn start(
 }
 
 /// The next job handed over in memory, for whoever drives an engine turn by turn.
-pub fn next_handed(engine: &Engine, receiver: &mut HandedReceiver) -> Option<Handed> {
-    let handed = receiver.try_recv().ok()?;
-    engine.taken();
-    Some(handed)
+pub fn next_handed(_: &Engine, receiver: &mut HandedReceiver) -> Option<Handed> {
+    receiver.try_recv()
 }
 
 impl Loops {

@@ -355,6 +355,7 @@ impl Engine {
         let Some(event) = events::find(tx, timer.workspace, event).await? else {
             return Ok(Vec::new());
         };
+        let event = std::sync::Arc::new(event);
         if !row.is_enabled {
             return Ok(Vec::new());
         }

@@ -90,15 +90,13 @@ impl Engine {
         let until = now.plus(self.config.lease);
         for batch in self.held_jobs().chunks(RENEW_BATCH) {
             let mut tx = self.store.begin().await?;
-            for job in batch {
-                jobs::extend(&mut tx, job, until).await?;
-            }
+            jobs::extend_many(&mut tx, batch, until).await?;
             crate::failpoint::hit("lease.renew.commit");
             tx.commit().await?;
         }
         let mut tx = self.store.begin().await?;
         if jobs::rescue(&mut tx, now).await? > 0 {
-            self.jobs_changed.notify_one();
+            self.jobs_changed.ring();
         }
         crate::failpoint::hit("lease.rescue.commit");
         tx.commit().await
@@ -115,14 +113,16 @@ impl Engine {
             return Ok(0);
         }
         let mut handed = Vec::new();
-        for event in &left {
-            handed.extend(self.decide_all(&mut tx, event, now).await?);
+        let mut decided = 0;
+        for event in left.into_iter().map(std::sync::Arc::new) {
+            handed.extend(self.decide_all(&mut tx, &event, now).await?);
             events::mark_decided(&mut tx, event.id).await?;
+            decided += 1;
         }
         crate::failpoint::hit("left_over.commit");
         tx.commit().await?;
         self.hand_over(handed);
-        Ok(left.len())
+        Ok(decided)
     }
 
     /// Removes what is older than the retention, a batch at a time.
@@ -154,8 +154,7 @@ impl Engine {
         let mut done = 0;
         for _ in 0..10_000 {
             let mut moved = self.fire_timers().await? > 0;
-            while let Ok(handed) = receiver.try_recv() {
-                self.taken();
+            while let Some(handed) = receiver.try_recv() {
                 self.carry_out(handed).await;
                 done += 1;
                 moved = true;

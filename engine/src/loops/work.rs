@@ -4,10 +4,10 @@ use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use so_model::time::SECOND;
 use so_store::{StoreError, jobs};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::LoopName;
+use super::{LoopName, claim::Turn};
 use crate::{
     admit::JOB_RUN,
     config::JOB_TRIES_MAX,
@@ -21,28 +21,37 @@ const POLL: Duration = Duration::from_millis(500);
 const CLAIM_MAX: usize = 64;
 /// Jobs remembered while the database cannot take them back; the leases of further ones free them.
 const OWED_MAX: usize = 10_000;
-/// What is due and cannot be had is being claimed by another process; it is done with it in a moment.
+/// What is due and cannot be had is being claimed by another process, or its workspace has its share of places;
+/// both pass in a moment.
 const TAKEN: Duration = Duration::from_millis(50);
 /// Longest sleep before a database that is away is tried again.
 const AWAY: Duration = Duration::from_secs(1);
 
-/// Both sources side by side: a stream of fresh work must not starve retries and delays.
+/// All sources side by side: a stream of fresh work must not starve retries and delays, nor runs the publishing.
 pub(super) async fn run(
     engine: Engine,
     receiver: HandedReceiver,
     tracker: TaskTracker,
     stop: CancellationToken,
 ) {
-    let crew = Crew {
+    let crew = |kind| Crew {
+        kind,
         places: Arc::new(Semaphore::new(engine.config.workers)),
-        engine,
-        tracker,
-        stop,
+        engine: engine.clone(),
+        tracker: tracker.clone(),
+        stop: stop.clone(),
     };
-    tokio::join!(crew.work_handed(receiver), crew.work_rows());
+    let (runs, publishing) = (crew(JOB_RUN), crew(JOB_PUBLICATION));
+    tokio::join!(
+        runs.work_handed(receiver),
+        runs.work_rows(),
+        publishing.work_rows()
+    );
 }
 
+/// Who works on one kind of jobs, with places of its own.
 struct Crew {
+    kind: &'static str,
     engine: Engine,
     places: Arc<Semaphore>,
     tracker: TaskTracker,
@@ -61,9 +70,11 @@ impl Crew {
 
     fn begin(&self, handed: Handed, place: OwnedSemaphorePermit) {
         let engine = self.engine.clone();
+        // Publishing has places of its own and counts no share of the runs'.
+        let share = (self.kind == JOB_RUN).then(|| engine.handed.occupy(handed.job.workspace));
         self.tracker.spawn(async move {
             engine.carry_out(handed).await;
-            drop(place);
+            drop((place, share));
         });
     }
 
@@ -76,26 +87,25 @@ impl Crew {
                 handed = receiver.recv() => handed,
             };
             let Some(handed) = handed else { break };
-            self.engine.taken();
             match self.place().await {
                 Some(place) => self.begin(handed, place),
                 None => self.engine.release(&handed).await,
             }
         }
         // Claimed at birth but not begun: still leased rows, freed for the next process.
-        receiver.close();
-        while let Some(handed) = receiver.recv().await {
-            self.engine.taken();
+        for handed in receiver.close() {
             self.engine.release(&handed).await;
         }
     }
 
     async fn work_rows(&self) {
+        let mut bell = self.engine.jobs_changed.listen();
+        let mut turn = Turn::default();
         loop {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                () = wait_for_rows(&self.engine) => {}
+                () = self.wait_for_rows(&mut bell) => {}
             }
             let Some(first) = self.place().await else {
                 return;
@@ -106,7 +116,11 @@ impl Crew {
             {
                 places.push(place);
             }
-            match self.engine.claim_jobs(places.len()).await {
+            match self
+                .engine
+                .claim_in_turn(self.kind, places.len(), &mut turn)
+                .await
+            {
                 Ok(claimed) => {
                     self.engine.pulse.beat(LoopName::Work, self.engine.now());
                     if claimed.is_empty() {
@@ -133,54 +147,38 @@ impl Crew {
             }
         }
     }
-}
 
-/// Returns when a row is due. A look costs a read; only then a claim writes.
-async fn wait_for_rows(engine: &Engine) {
-    loop {
-        let due = match jobs::next_due(&mut engine.store.clone()).await {
-            Ok(due) => due,
-            Err(error) => {
-                tracing::warn!(%error, "jobs cannot be read");
-                tokio::time::sleep(AWAY).await;
-                continue;
+    /// Returns when a row is due. A look costs a read; only then a claim writes.
+    async fn wait_for_rows(&self, bell: &mut watch::Receiver<()>) {
+        let engine = &self.engine;
+        loop {
+            bell.borrow_and_update();
+            let due = match jobs::next_due(&mut engine.store.clone(), self.kind).await {
+                Ok(due) => due,
+                Err(error) => {
+                    tracing::warn!(%error, "jobs cannot be read");
+                    tokio::time::sleep(AWAY).await;
+                    continue;
+                }
+            };
+            let now = engine.now();
+            if due.is_some_and(|due| due <= now) {
+                return;
             }
-        };
-        let now = engine.now();
-        if due.is_some_and(|due| due <= now) {
-            return;
-        }
-        engine.pulse.beat(LoopName::Work, now);
-        let sleep = due.map_or(POLL, |due| {
-            Duration::from_micros(u64::try_from(due.since(now)).unwrap_or(0)).min(POLL)
-        });
-        tokio::select! {
-            () = engine.jobs_changed.notified() => {}
-            () = tokio::time::sleep(sleep) => {}
+            engine.pulse.beat(LoopName::Work, now);
+            let sleep = due.map_or(POLL, |due| {
+                Duration::from_micros(u64::try_from(due.since(now)).unwrap_or(0)).min(POLL)
+            });
+            tokio::select! {
+                // The sender lives as long as the engine.
+                _ = bell.changed() => {}
+                () = tokio::time::sleep(sleep) => {}
+            }
         }
     }
 }
 
 impl Engine {
-    /// Claims jobs that are due.
-    pub async fn claim_jobs(&self, limit: usize) -> Result<Vec<Handed>, StoreError> {
-        let now = self.now();
-        let until = now.plus(self.config.lease);
-        let mut tx = self.store.begin().await?;
-        let limit = i64::try_from(limit).unwrap_or(1);
-        let claimed = jobs::claim(&mut tx, now, &self.config.owner, until, limit).await?;
-        if claimed.is_empty() {
-            tx.rollback().await?;
-        } else {
-            crate::failpoint::hit("job.claim.commit");
-            tx.commit().await?;
-        }
-        Ok(claimed
-            .into_iter()
-            .map(|job| Handed { job, fresh: None })
-            .collect())
-    }
-
     /// Carries out one job; an error puts it back.
     pub async fn carry_out(&self, handed: Handed) {
         let job = handed.job.clone();
@@ -233,7 +231,7 @@ impl Engine {
             };
             match self.put_back(&job, &problem).await {
                 // Freed by the end of its lease meanwhile.
-                Ok(()) | Err(StoreError::Stale { .. }) => self.jobs_changed.notify_one(),
+                Ok(()) | Err(StoreError::Stale { .. }) => self.jobs_changed.ring(),
                 Err(error) => {
                     crate::engine::lock(&self.owed).push((job, problem));
                     return Err(error);

@@ -146,7 +146,7 @@ impl Engine {
         jobs::put_off(&mut tx, job, at, Some(&note)).await?;
         failpoint::hit("presumed.commit");
         tx.commit().await?;
-        self.jobs_changed.notify_one();
+        self.jobs_changed.ring();
         self.announce(publication.workspace, "post", publication.post);
         Ok(())
     }
@@ -178,7 +178,7 @@ impl Engine {
         jobs::put_off(&mut tx, job, now, Some(note)).await?;
         failpoint::hit("nothing_lost.commit");
         tx.commit().await?;
-        self.jobs_changed.notify_one();
+        self.jobs_changed.ring();
         Ok(())
     }
 

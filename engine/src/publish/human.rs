@@ -121,7 +121,7 @@ pub async fn decide_by_hand(
     };
     crate::failpoint::hit("decided.commit");
     tx.commit().await?;
-    engine.jobs_changed.notify_one();
+    engine.jobs_changed.ring();
     engine.hand_over_all(admissions);
     engine.announce(workspace, "post", publication.post);
     Ok(true)

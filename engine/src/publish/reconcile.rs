@@ -149,7 +149,7 @@ impl Engine {
         jobs::put_off(&mut tx, job, at, Some(reason)).await?;
         failpoint::hit("ask_later.commit");
         tx.commit().await?;
-        self.jobs_changed.notify_one();
+        self.jobs_changed.ring();
         Ok(())
     }
 
@@ -220,7 +220,7 @@ impl Engine {
         failpoint::hit("absent.commit");
         tx.commit().await?;
         self.hand_over_all(admissions);
-        self.jobs_changed.notify_one();
+        self.jobs_changed.ring();
         Ok(())
     }
 }

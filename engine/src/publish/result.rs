@@ -124,7 +124,7 @@ impl Engine {
         jobs::put_off(&mut tx, job, at.max(now), Some(note)).await?;
         crate::failpoint::hit("unknown.commit");
         tx.commit().await?;
-        self.jobs_changed.notify_one();
+        self.jobs_changed.ring();
         self.announce(publication.workspace, "post", publication.post);
         Ok(())
     }
@@ -234,7 +234,7 @@ impl Engine {
                     error.retry_after,
                 );
                 jobs::put_off(&mut tx, job, now.plus(delay), Some(&error.message)).await?;
-                self.jobs_changed.notify_one();
+                self.jobs_changed.ring();
             }
             PortErrorClass::Content | PortErrorClass::Transient => {
                 jobs::finish(&mut tx, job).await?;
@@ -325,7 +325,7 @@ impl Engine {
                 jobs::finish(tx, job).await
             }
             Some(AccountState::Active | AccountState::Removed) | None => {
-                self.jobs_changed.notify_one();
+                self.jobs_changed.ring();
                 jobs::put_off(tx, job, now, None).await
             }
         }
@@ -425,7 +425,7 @@ impl Engine {
                 now,
             )
             .await?;
-            self.jobs_changed.notify_one();
+            self.jobs_changed.ring();
         }
         let is_open = |other: &Publication| !other.state.is_settled();
         let waits_behind_doubt = |other: &Publication| {

@@ -26,7 +26,9 @@ async fn publish(world: &mut World, content: Content) -> PostId {
 
 /// What was written so far is what the relation could have written.
 async fn parts(world: &World, post: PostId) -> Vec<Publication> {
-    let unlawful = super::check_histories(&world.engine.store, 100).await.unwrap();
+    let unlawful = super::check_histories(&world.engine.store, 100)
+        .await
+        .unwrap();
     assert_eq!(unlawful, []);
     publications::list_for_post(&mut world.engine.store.clone(), world.workspace, post)
         .await

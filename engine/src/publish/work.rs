@@ -275,7 +275,7 @@ impl Engine {
         publications::save_progress(&mut tx, publication, publication.epoch, now).await?;
         if after > 0 {
             jobs::put_off(&mut tx, job, now.plus(after), None).await?;
-            self.jobs_changed.notify_one();
+            self.jobs_changed.ring();
         }
         // K4: an id that was not stored leaves a harmless orphan at the network.
         failpoint::hit("K4");

@@ -4,6 +4,8 @@
 //! worker that lost it changes nothing. Steps on our own database share one
 //! transaction; a call to the outside is made with none open.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use so_model::{
     IdSource as _, Timestamp,
@@ -62,7 +64,7 @@ pub async fn wake_run(
         at,
     )
     .await?;
-    engine.jobs_changed.notify_one();
+    engine.jobs_changed.ring();
     Ok(())
 }
 
@@ -126,7 +128,7 @@ impl Engine {
     async fn load_run(
         &self,
         job: &Job,
-        fresh: Option<Box<(so_model::run::Run, so_model::event::Event)>>,
+        fresh: Option<Box<(so_model::run::Run, Arc<so_model::event::Event>)>>,
     ) -> Result<Option<RunContext>, StoreError> {
         let mut reader = self.store.clone();
         let (run, event, memos) = match fresh {
@@ -145,7 +147,7 @@ impl Engine {
                     return Ok(None);
                 };
                 let memos = runs::list_memos(&mut reader, job.workspace, id).await?;
-                (run, event, memos)
+                (run, Arc::new(event), memos)
             }
         };
         let workspace = self.workspace(run.workspace).await?;
@@ -224,7 +226,7 @@ impl Engine {
         tx.commit().await?;
         // A step may have stored an earlier moment, such as a post's due time, or work, such as publications.
         self.timers_changed.notify_one();
-        self.jobs_changed.notify_one();
+        self.jobs_changed.ring();
         self.hand_over_all(outbox.admissions);
         self.announce(cx.run.workspace, "run", cx.run.id);
         Ok(goes_on)
@@ -246,7 +248,7 @@ impl Engine {
             After::Until(at, reason) => {
                 runs::set_state(tx, workspace, id, RunState::Waiting, Some(&reason), now).await?;
                 jobs::put_off(tx, job, at, None).await?;
-                self.jobs_changed.notify_one();
+                self.jobs_changed.ring();
                 Ok(false)
             }
             After::Sleep(reason) => {
@@ -478,17 +480,7 @@ impl Engine {
         output: Value,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut memo = match cx.memos.get(path) {
-            Some(memo) if memo.finished_at.is_none() => memo.clone(),
-            Some(memo) => begun(path, step, memo.attempt + 1, now),
-            None => begun(path, step, 1, now),
-        };
-        memo.outcome = StepOutcome::Done;
-        if !input.is_null() {
-            memo.input = shorten(input);
-        }
-        memo.output = output;
-        memo.finished_at = Some(now);
+        let memo = done_memo(cx, path, step, input, output, now);
         self.put(tx, cx, memo).await
     }
 
@@ -531,6 +523,29 @@ impl Engine {
         }
         Ok(None)
     }
+}
+
+/// The memo of a step that came to its end.
+pub(super) fn done_memo(
+    cx: &RunContext,
+    path: &str,
+    step: &Step,
+    input: Value,
+    output: Value,
+    now: Timestamp,
+) -> Memo {
+    let mut memo = match cx.memos.get(path) {
+        Some(memo) if memo.finished_at.is_none() => memo.clone(),
+        Some(memo) => begun(path, step, memo.attempt + 1, now),
+        None => begun(path, step, 1, now),
+    };
+    memo.outcome = StepOutcome::Done;
+    if !input.is_null() {
+        memo.input = shorten(input);
+    }
+    memo.output = output;
+    memo.finished_at = Some(now);
+    memo
 }
 
 /// A memo of a try that begins now.

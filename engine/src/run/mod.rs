@@ -5,6 +5,7 @@
 //! walk is a pure function of the document and the memos.
 
 mod advance;
+mod ends;
 mod local;
 mod remote;
 mod retry;
@@ -12,6 +13,7 @@ mod state;
 mod walk;
 
 pub use advance::{start_next_queued, wake_run};
+pub use ends::Ends;
 pub use retry::delay_before;
 pub use state::RunContext;
 pub use walk::{Memos, Next, next_step};

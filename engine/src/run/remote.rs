@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use so_model::{
-    rule::{ActionStep, Step, StepBody},
+    rule::{ActionStep, ModeKind, Step, StepBody},
     run::StepOutcome,
 };
 use so_store::{StoreError, jobs, jobs::Job};
 
 use super::{
-    advance::{After, Outbox, begun},
+    advance::{After, Outbox, begun, done_memo},
+    ends::End,
     local::next_attempt,
     state::RunContext,
 };
@@ -23,6 +24,9 @@ use crate::{
     lanes::Entered,
     plugin::{Action, ActionError, RemoteAction, RemoteContext, Repeat, step_key},
 };
+
+/// A run younger than this is not looked up again before its first call.
+const JUST_NOW: i64 = so_model::time::SECOND;
 
 /// A call that is about to be made.
 pub(super) struct RemoteCall {
@@ -66,7 +70,9 @@ impl Engine {
         let attempt = next_attempt(cx, path);
         // A run that was cancelled meanwhile calls nobody any more; the stretch of local steps settles it.
         let mut reader = self.store.clone();
-        if !so_store::runs::is_active(&mut reader, cx.run.workspace, cx.run.id).await? {
+        if !self.was_just_made(cx, now)
+            && !so_store::runs::is_active(&mut reader, cx.run.workspace, cx.run.id).await?
+        {
             let mut tx = self.store.begin().await?;
             jobs::finish(&mut tx, job).await?;
             failpoint::hit("remote.cancelled.commit");
@@ -109,6 +115,22 @@ impl Engine {
         match result {
             Ok(end) => {
                 let now = self.now();
+                if end.events.is_empty() {
+                    let memo = done_memo(cx, path, step, params.clone(), end.output.clone(), now);
+                    cx.memos.put(memo.clone());
+                    if self.is_at_end(cx) && self.nobody_waits_for(cx) {
+                        let end = End {
+                            job: job.clone(),
+                            workspace: cx.run.workspace,
+                            run: cx.run.id,
+                            memo,
+                        };
+                        if self.settle_end(end).await {
+                            self.announce(cx.run.workspace, "run", cx.run.id);
+                            return Ok(false);
+                        }
+                    }
+                }
                 let mut outbox = Outbox::default();
                 let mut tx = self.store.begin().await?;
                 jobs::fence(&mut tx, job).await?;
@@ -168,6 +190,26 @@ impl Engine {
             )
             .next_step("look at the other side, then run the rule again if it is missing")),
         }
+    }
+
+    /// A run that began a moment ago, of a mode that cancels nothing.
+    ///
+    /// A person's cancellation in the same moment is as if it came after the call.
+    fn was_just_made(&self, cx: &RunContext, now: so_model::Timestamp) -> bool {
+        cx.memos.is_empty()
+            && cx.rule.document.mode.kind == ModeKind::Parallel
+            && now.since(cx.run.created_at) < JUST_NOW
+    }
+
+    /// No run is in a queue behind this one.
+    fn nobody_waits_for(&self, cx: &RunContext) -> bool {
+        let is_queue =
+            |rule: &crate::decide::CompiledRule| rule.document.mode.kind == ModeKind::Queued;
+        !is_queue(&cx.rule)
+            && !self
+                .index()
+                .get(cx.run.rule)
+                .is_some_and(|rule| is_queue(rule))
     }
 
     // Saves a second transaction when the call was the last step.

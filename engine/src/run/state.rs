@@ -25,7 +25,7 @@ pub struct RunContext {
     /// The run.
     pub run: Run,
     /// What started it.
-    pub event: Event,
+    pub event: Arc<Event>,
     /// The pinned version of the rule.
     pub rule: Arc<CompiledRule>,
     /// The tenant's settings.

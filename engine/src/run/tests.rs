@@ -494,7 +494,7 @@ async fn claimed_work_that_nobody_does_is_freed_though_the_server_lives() {
     let mut tx = world.engine.store.begin().await.unwrap();
     let until = world.engine.now().plus(world.engine.config.lease);
     so_store::jobs::rescue_all(&mut tx).await.unwrap();
-    let lost = so_store::jobs::claim(&mut tx, world.engine.now(), "test", until, 9)
+    let lost = so_store::jobs::claim(&mut tx, "run", world.engine.now(), "test", until, 9)
         .await
         .unwrap();
     assert_eq!(lost.len(), 1);

@@ -29,6 +29,10 @@ impl Memos {
             }
         }
     }
+    /// No step was tried yet.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
     /// The latest try of a step.
     pub fn get(&self, path: &str) -> Option<&Memo> {
         self.0.get(path)

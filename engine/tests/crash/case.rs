@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A process that does not end within this is stuck.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// A kill that did not happen proves nothing: the case is tried again so often.
 const TRIES: usize = 3;
 /// The write-ahead log is longer than this only within the endless migration.
@@ -212,14 +212,20 @@ struct Stage<'a> {
 impl Stage<'_> {
     fn command(&self, is_last: bool) -> Command {
         let point = &self.case.point;
+        // Whoever dies must free its work soon. Whoever lives must not call it doubt that the machine is busy,
+        // least of all where nobody can be asked.
+        let (lease_secs, call_secs) = match (is_last, self.case.class) {
+            (false, _) => (2, 1),
+            (true, Class::F) => (40, 30),
+            (true, _) => (14, 4),
+        };
         let orders = Orders {
             url: self.ground.url.clone(),
             port: self.network.port,
             class: self.case.class,
             workspace: self.ground.workspace,
-            // Whoever dies must free its work soon; whoever lives must not hurry on a busy machine.
-            lease_secs: if is_last { 14 } else { 2 },
-            call_secs: if is_last { 4 } else { 1 },
+            lease_secs,
+            call_secs,
             workers: point.workers,
             spill: Some(self.room.join("outcomes.spill")),
             sent: self.ground.sent.clone(),

@@ -199,7 +199,7 @@ async fn connect_again(engine: &Engine, publication: &Publication) {
             .await
             .unwrap();
         tx.commit().await.unwrap();
-        engine.jobs_changed.notify_one();
+        engine.jobs_changed.ring();
     }
 }
 

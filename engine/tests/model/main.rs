@@ -8,6 +8,8 @@
 
 mod bugs;
 mod protocol;
+mod state;
+mod worker;
 
 use std::{
     collections::HashMap,
@@ -18,7 +20,8 @@ use so_model::publication::PublicationState;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use bugs::Bug;
-use protocol::{Action, Budget, Class, Protocol, State};
+use protocol::Protocol;
+use state::{Action, Budget, Class, State};
 
 const CAN_PUBLISH: &str = "it can be published";
 const CAN_REVIEW: &str = "it can come to review";

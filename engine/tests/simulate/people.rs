@@ -186,7 +186,7 @@ async fn set_account(
         }
     }
     tx.commit().await?;
-    engine.jobs_changed.notify_one();
+    engine.jobs_changed.ring();
     Ok(true)
 }
 

@@ -251,7 +251,11 @@ impl World {
     }
 
     async fn look_at_rows(&mut self) {
-        self.next_job = jobs::next_due(&mut self.truth).await.unwrap();
+        let runs = jobs::next_due(&mut self.truth, "run").await.unwrap();
+        let publishing = jobs::next_due(&mut self.truth, "publication")
+            .await
+            .unwrap();
+        self.next_job = runs.into_iter().chain(publishing).min();
         self.next_timer = timers::next_due(&mut self.truth).await.unwrap();
         self.stage.scene().is_dirty = false;
     }

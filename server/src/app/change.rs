@@ -89,7 +89,7 @@ impl Change {
         engine.hand_over_all(admissions);
         // Timers and jobs may have been stored; looking in vain costs one query each.
         engine.timers_changed.notify_one();
-        engine.jobs_changed.notify_one();
+        engine.jobs_changed.ring();
         for (what, id) in touched {
             engine.announce(workspace, what, id);
         }

@@ -104,6 +104,8 @@ pub struct Parts {
     pub stopping: CancellationToken,
     /// Every task that outlives a request.
     pub tasks: TaskTracker,
+    /// Hooks as calls meet them.
+    pub doors: webhooks::Doors,
     /// What polls of feeds share.
     pub poller: feeds::Poller,
     /// Where scripts and rules are tried, a few at a time.
@@ -184,6 +186,7 @@ impl App {
             workspace_hook,
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            doors: webhooks::Doors::default(),
             poller: feeds::Poller::default(),
             bench: previews::Bench::default(),
             handed: Mutex::new(Some(built.receiver)),

@@ -27,7 +27,7 @@ pub struct PublishConfig {
 impl Default for PublishConfig {
     fn default() -> Self {
         Self {
-            workers: 64,
+            workers: 128,
             lease_secs: 180,
             call_timeout_secs: 60,
             settle_secs: None,

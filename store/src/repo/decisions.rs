@@ -6,7 +6,11 @@ use so_model::{
     time::Timestamp,
 };
 
-use crate::{Result, Row, Sql, StoreError, Tx, args, value::to_json};
+use crate::{
+    Result, Row, Sql, StoreError, Tx, args,
+    bulk::Shape,
+    value::{Args, to_json},
+};
 
 /// A decision with the event it is about.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -38,6 +42,48 @@ fn read(row: &Row) -> Result<StoredDecision> {
     })
 }
 
+const INSERT: Shape = Shape {
+    before: "INSERT INTO decisions (workspace_id, event_id, rule_id, trigger_id, version, verdict, reason, trace, at) VALUES ",
+    columns: 9,
+    after: " ON CONFLICT (event_id, rule_id, trigger_id) DO UPDATE SET version = excluded.version, \
+            verdict = excluded.verdict, reason = excluded.reason, trace = excluded.trace, at = excluded.at",
+    fixed: 0,
+};
+
+/// A decision that is to be stored.
+#[derive(Debug)]
+pub struct NewDecision {
+    /// The tenant.
+    pub workspace: WorkspaceId,
+    /// The event.
+    pub event: EventId,
+    /// When it was taken.
+    pub at: Timestamp,
+    /// The decision.
+    pub decision: Decision,
+}
+
+/// Stores decisions, no two about the same trigger; one that is there already is replaced.
+pub async fn insert_many(tx: &mut Tx, decisions: &[NewDecision]) -> Result<()> {
+    let mut rows = Vec::with_capacity(decisions.len());
+    for new in decisions {
+        let decision = &new.decision;
+        rows.push(args![
+            new.workspace,
+            new.event,
+            decision.rule,
+            &decision.trigger,
+            decision.version,
+            decision.verdict.as_str(),
+            &decision.reason,
+            to_json(&decision.trace)?,
+            new.at
+        ]);
+    }
+    INSERT.run(tx, &Args::new(), rows).await?;
+    Ok(())
+}
+
 /// Stores a decision; a second one for the same trigger replaces it.
 pub async fn insert(
     tx: &mut Tx,
@@ -46,18 +92,13 @@ pub async fn insert(
     decision: &Decision,
     now: Timestamp,
 ) -> Result<()> {
-    tx.run(
-        "INSERT INTO decisions (workspace_id, event_id, rule_id, trigger_id, version, verdict, reason, trace, at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
-         ON CONFLICT (event_id, rule_id, trigger_id) DO UPDATE SET version = excluded.version, \
-         verdict = excluded.verdict, reason = excluded.reason, trace = excluded.trace, at = excluded.at",
-        args![
-            workspace, event, decision.rule, &decision.trigger, decision.version,
-            decision.verdict.as_str(), &decision.reason, to_json(&decision.trace)?, now
-        ],
-    )
-    .await?;
-    Ok(())
+    let new = NewDecision {
+        workspace,
+        event,
+        at: now,
+        decision: decision.clone(),
+    };
+    insert_many(tx, &[new]).await
 }
 
 /// Decisions about one event.

@@ -1,12 +1,19 @@
 //! Events: stored once for each (workspace, source, dedupe id).
 
+use std::collections::HashSet;
+
 use so_model::{
     event::Event,
     id::{EventId, WorkspaceId},
     time::Timestamp,
 };
 
-use crate::{Result, Row, Sql, Tx, args, dialect, value::to_json};
+use crate::{
+    Result, Row, Sql, Tx, args,
+    bulk::Shape,
+    dialect,
+    value::{Args, to_json},
+};
 
 fn read(row: &Row) -> Result<Event> {
     Ok(Event {
@@ -22,21 +29,50 @@ fn read(row: &Row) -> Result<Event> {
     })
 }
 
+const INSERT: Shape = Shape {
+    before: "INSERT INTO events (id, workspace_id, kind, source, dedupe, subject, at, data, cause, root_id, is_decided, stored_at) \
+             VALUES ",
+    columns: 12,
+    after: " ON CONFLICT (workspace_id, source, dedupe) DO NOTHING RETURNING id",
+    fixed: 0,
+};
+
 /// Stores an event; false when it is a second delivery.
 pub async fn insert(tx: &mut Tx, event: &Event, is_decided: bool, now: Timestamp) -> Result<bool> {
-    let changed = tx
-        .run(
-            "INSERT INTO events (id, workspace_id, kind, source, dedupe, subject, at, data, cause, root_id, is_decided, stored_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
-             ON CONFLICT (workspace_id, source, dedupe) DO NOTHING",
-            args![
-                event.id, event.workspace, &event.kind, &event.source, &event.dedupe,
-                event.subject.clone(), event.time, to_json(&event.data)?, to_json(&event.cause)?,
-                event.cause.root.unwrap_or(event.id), is_decided, now
-            ],
-        )
-        .await?;
-    Ok(changed == 1)
+    let stored = insert_many(tx, &[event], is_decided, now).await?;
+    Ok(stored == [true])
+}
+
+/// Stores events; for each in its place, false when it is a second delivery.
+pub async fn insert_many(
+    tx: &mut Tx,
+    events: &[&Event],
+    is_decided: bool,
+    now: Timestamp,
+) -> Result<Vec<bool>> {
+    let mut rows = Vec::with_capacity(events.len());
+    for event in events {
+        rows.push(args![
+            event.id,
+            event.workspace,
+            &event.kind,
+            &event.source,
+            &event.dedupe,
+            event.subject.clone(),
+            event.time,
+            to_json(&event.data)?,
+            to_json(&event.cause)?,
+            event.cause.root.unwrap_or(event.id),
+            is_decided,
+            now
+        ]);
+    }
+    let stored = INSERT.all(tx, &Args::new(), rows).await?;
+    let stored: HashSet<EventId> = stored.iter().map(|row| row.id(0)).collect::<Result<_>>()?;
+    Ok(events
+        .iter()
+        .map(|event| stored.contains(&event.id))
+        .collect())
 }
 
 /// The event with an id.
@@ -89,11 +125,11 @@ pub async fn mark_decided(tx: &mut Tx, id: EventId) -> Result<()> {
     Ok(())
 }
 
-/// How many events a chain of consequences has.
+/// How many events a chain of consequences has, its root included.
 pub async fn count_in_chain(sql: &mut dyn Sql, root: EventId) -> Result<i64> {
     let row = sql
         .one(
-            "SELECT COUNT(*) FROM events WHERE root_id = $1",
+            "SELECT 1 + COUNT(*) FROM events WHERE root_id = $1 AND root_id <> id",
             args![root],
         )
         .await?;

@@ -3,12 +3,14 @@
 //! Invariant: whoever settles a job names the epoch of its claim; a worker that
 //! lost its lease changes nothing.
 
+use std::collections::{BTreeMap, HashSet};
+
 use so_model::{
     id::{JobId, WorkspaceId},
     time::Timestamp,
 };
 
-use crate::{Result, Row, Sql, StoreError, Tx, args, dialect};
+use crate::{Result, Row, Sql, StoreError, Tx, args, bulk::Shape, dialect, value::Args};
 
 /// A claimed job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,20 +40,37 @@ fn read(row: &Row) -> Result<Job> {
     })
 }
 
-/// Stores a job that is claimed from birth by `owner`.
+const INSERT_CLAIMED: Shape = Shape {
+    before: "INSERT INTO jobs (id, workspace_id, kind, ref, state, run_after, lease_owner, lease_until, epoch, tries) VALUES ",
+    columns: 10,
+    after: "",
+    fixed: 0,
+};
+
+/// Stores jobs that are claimed from birth by `owner`.
 pub async fn insert_claimed(
     tx: &mut Tx,
-    job: &Job,
+    jobs: &[Job],
     owner: &str,
     now: Timestamp,
     lease_until: Timestamp,
 ) -> Result<()> {
-    tx.run(
-        "INSERT INTO jobs (id, workspace_id, kind, ref, state, run_after, lease_owner, lease_until, epoch, tries) \
-         VALUES ($1, $2, $3, $4, 'running', $5, $6, $7, $8, 1)",
-        args![job.id, job.workspace, &job.kind, &job.subject, now, owner, lease_until, job.epoch],
-    )
-    .await?;
+    let row = |job: &Job| {
+        args![
+            job.id,
+            job.workspace,
+            &job.kind,
+            &job.subject,
+            "running",
+            now,
+            owner,
+            lease_until,
+            job.epoch,
+            1
+        ]
+    };
+    let rows = jobs.iter().map(row).collect();
+    INSERT_CLAIMED.run(tx, &Args::new(), rows).await?;
     Ok(())
 }
 
@@ -81,20 +100,77 @@ pub async fn wake(
     Ok(())
 }
 
-/// Claims due jobs, oldest first.
+/// Claims due jobs of a kind, oldest first.
 pub async fn claim(
     tx: &mut Tx,
+    kind: &str,
     now: Timestamp,
     owner: &str,
     lease_until: Timestamp,
     limit: i64,
 ) -> Result<Vec<Job>> {
     let sql = dialect::claim_jobs(tx.backend());
-    tx.all(sql, args![now, owner, lease_until, limit])
+    tx.all(sql, args![kind, now, owner, lease_until, limit])
         .await?
         .iter()
         .map(read)
         .collect()
+}
+
+/// Claims due jobs of a kind and workspace, oldest first.
+pub async fn claim_of(
+    tx: &mut Tx,
+    kind: &str,
+    workspace: WorkspaceId,
+    now: Timestamp,
+    owner: &str,
+    lease_until: Timestamp,
+    limit: i64,
+) -> Result<Vec<Job>> {
+    let sql = dialect::claim_jobs_of(tx.backend());
+    tx.all(sql, args![kind, now, owner, lease_until, limit, workspace])
+        .await?
+        .iter()
+        .map(read)
+        .collect()
+}
+
+/// How many jobs of a kind are due, counted up to a limit.
+pub async fn count_due(sql: &mut dyn Sql, kind: &str, now: Timestamp, limit: i64) -> Result<i64> {
+    let row = sql
+        .one(
+            "SELECT COUNT(*) FROM (SELECT 1 AS one FROM jobs WHERE state = 'available' AND kind = $1 AND run_after <= $2 \
+             LIMIT $3) AS due",
+            args![kind, now, limit],
+        )
+        .await?;
+    row.map_or(Ok(0), |row| row.int(0))
+}
+
+/// Workspaces after `after` that have due jobs of a kind, in the order of their ids.
+///
+/// Goes from workspace to workspace by the index, so that a long queue of one costs the others nothing.
+pub async fn workspaces_due(
+    sql: &mut dyn Sql,
+    kind: &str,
+    after: &str,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<WorkspaceId>> {
+    sql.all(
+        "WITH RECURSIVE found (id, n) AS ( \
+         SELECT (SELECT MIN(workspace_id) FROM jobs WHERE state = 'available' AND kind = $1 AND workspace_id > $2), 1 \
+         UNION ALL \
+         SELECT (SELECT MIN(workspace_id) FROM jobs WHERE state = 'available' AND kind = $1 AND workspace_id > found.id), \
+         found.n + 1 FROM found WHERE found.id IS NOT NULL AND found.n < $4) \
+         SELECT found.id FROM found WHERE found.id IS NOT NULL AND EXISTS (SELECT 1 FROM jobs \
+         WHERE state = 'available' AND kind = $1 AND workspace_id = found.id AND run_after <= $3)",
+        args![kind, after, now, limit],
+    )
+    .await?
+    .iter()
+    .map(|row| row.id(0))
+    .collect()
 }
 
 /// The job's claim still holds; called first in every transaction that settles.
@@ -141,6 +217,26 @@ pub async fn finish(tx: &mut Tx, job: &Job) -> Result<()> {
             what: "job's lease",
         })
     }
+}
+
+const FINISH: Shape = Shape {
+    before: "DELETE FROM jobs WHERE epoch = $1 AND state = 'running' AND id IN (",
+    columns: 1,
+    after: ") RETURNING id",
+    fixed: 1,
+};
+
+/// Ends jobs whose claims hold and that nobody woke meanwhile; answers which these were.
+///
+/// Fences as well: what is not answered was lost or woken, and must be settled by itself.
+pub async fn finish_many(tx: &mut Tx, jobs: &[&Job]) -> Result<HashSet<JobId>> {
+    let mut finished = HashSet::new();
+    for (epoch, rows) in by_epoch(jobs.iter().copied()) {
+        for row in FINISH.all(tx, &args![epoch], rows).await? {
+            finished.insert(row.id(0)?);
+        }
+    }
+    Ok(finished)
 }
 
 /// Puts a job back that got on: it is done at or after a moment (at once if it was woken meanwhile).
@@ -222,12 +318,12 @@ pub async fn list_owned(sql: &mut dyn Sql, owner: &str, limit: i64) -> Result<Ve
     .collect()
 }
 
-/// When the next job is due, if there is one.
-pub async fn next_due(sql: &mut dyn Sql) -> Result<Option<Timestamp>> {
+/// When the next job of a kind is due, if there is one.
+pub async fn next_due(sql: &mut dyn Sql, kind: &str) -> Result<Option<Timestamp>> {
     let row = sql
         .one(
-            "SELECT MIN(run_after) FROM jobs WHERE state = 'available'",
-            args![],
+            "SELECT MIN(run_after) FROM jobs WHERE state = 'available' AND kind = $1",
+            args![kind],
         )
         .await?;
     row.map_or(Ok(None), |row| row.opt_at(0))
@@ -252,4 +348,28 @@ pub async fn extend(tx: &mut Tx, job: &Job, lease_until: Timestamp) -> Result<u6
         args![job.id, job.epoch, lease_until],
     )
     .await
+}
+
+const EXTEND: Shape = Shape {
+    before: "UPDATE jobs SET lease_until = $1 WHERE epoch = $2 AND state IN ('running', 'rerun') AND id IN (",
+    columns: 1,
+    after: ")",
+    fixed: 2,
+};
+
+/// Prolongs the leases of claims that are being worked on.
+pub async fn extend_many(tx: &mut Tx, jobs: &[Job], lease_until: Timestamp) -> Result<u64> {
+    let mut prolonged = 0;
+    for (epoch, rows) in by_epoch(jobs.iter()) {
+        prolonged += EXTEND.run(tx, &args![lease_until, epoch], rows).await?;
+    }
+    Ok(prolonged)
+}
+
+fn by_epoch<'j>(jobs: impl Iterator<Item = &'j Job>) -> BTreeMap<i64, Vec<Args>> {
+    let mut groups: BTreeMap<i64, Vec<Args>> = BTreeMap::new();
+    for job in jobs {
+        groups.entry(job.epoch).or_default().push(args![job.id]);
+    }
+    groups
 }

@@ -9,6 +9,7 @@ use so_model::{
 use super::filter::Filter;
 use crate::{
     Result, Row, Sql, StoreError, Tx, args,
+    bulk::Shape,
     value::{Args, to_json},
 };
 
@@ -43,19 +44,69 @@ fn read_memo(row: &Row) -> Result<Memo> {
     Ok(memo)
 }
 
+const INSERT: Shape = Shape {
+    before: "INSERT INTO runs (id, workspace_id, rule_id, version, event_id, trigger_id, state, mode_key, decision, reason, \
+             events_made, created_at, finished_at) VALUES ",
+    columns: 13,
+    after: "",
+    fixed: 0,
+};
+
+/// A run as a row that is yet to be stored.
+#[derive(Debug)]
+pub struct NewRow(Args);
+
+impl NewRow {
+    /// The row of a new run.
+    pub fn of(run: &Run) -> Result<Self> {
+        Ok(Self(args![
+            run.id,
+            run.workspace,
+            run.rule,
+            run.version,
+            run.event,
+            &run.trigger,
+            run.state.as_str(),
+            &run.key,
+            to_json(&run.decision)?,
+            run.reason.clone(),
+            0,
+            run.created_at,
+            run.finished_at
+        ]))
+    }
+}
+
 /// Stores a new run.
 pub async fn insert(tx: &mut Tx, run: &Run) -> Result<()> {
-    tx.run(
-        "INSERT INTO runs (id, workspace_id, rule_id, version, event_id, trigger_id, state, mode_key, decision, reason, \
-         events_made, created_at, finished_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $12)",
-        args![
-            run.id, run.workspace, run.rule, run.version, run.event, &run.trigger,
-            run.state.as_str(), &run.key, to_json(&run.decision)?, run.reason.clone(),
-            run.created_at, run.finished_at
-        ],
-    )
-    .await?;
+    insert_rows(tx, vec![NewRow::of(run)?]).await
+}
+
+/// Stores new runs.
+pub async fn insert_rows(tx: &mut Tx, rows: Vec<NewRow>) -> Result<()> {
+    let rows = rows.into_iter().map(|row| row.0).collect();
+    INSERT.run(tx, &Args::new(), rows).await?;
     Ok(())
+}
+
+const FINISH: Shape = Shape {
+    before: "UPDATE runs SET state = 'finished', reason = NULL, finished_at = $1 WHERE finished_at IS NULL AND id IN (",
+    columns: 1,
+    after: ") RETURNING id",
+    fixed: 1,
+};
+
+/// Finishes runs that are not over; answers which these were.
+///
+/// Goes by id alone: its callers hold the leases of these runs' jobs.
+pub async fn finish_many(tx: &mut Tx, ids: &[RunId], now: Timestamp) -> Result<Vec<RunId>> {
+    let rows = ids.iter().map(|id| args![*id]).collect();
+    FINISH
+        .all(tx, &args![now], rows)
+        .await?
+        .iter()
+        .map(|row| row.id(0))
+        .collect()
 }
 
 /// Moves a run on that is not over. False when it was over already.
@@ -242,23 +293,39 @@ pub async fn list_memos(
     .collect()
 }
 
+const PUT_MEMO: Shape = Shape {
+    before: "INSERT INTO memos (workspace_id, run_id, path, attempt, step, outcome, doc, started_at, finished_at) VALUES ",
+    columns: 9,
+    after: " ON CONFLICT (run_id, path, attempt) DO UPDATE SET outcome = excluded.outcome, doc = excluded.doc, \
+            finished_at = excluded.finished_at WHERE memos.finished_at IS NULL",
+    fixed: 0,
+};
+
 /// Stores a memo, or finishes one that was begun.
 ///
 /// Fails as stale when the memo was finished before: an outcome is written once.
 pub async fn put_memo(tx: &mut Tx, workspace: WorkspaceId, run: RunId, memo: &Memo) -> Result<()> {
-    let changed = tx
-        .run(
-            "INSERT INTO memos (workspace_id, run_id, path, attempt, step, outcome, doc, started_at, finished_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
-             ON CONFLICT (run_id, path, attempt) DO UPDATE SET outcome = excluded.outcome, doc = excluded.doc, \
-             finished_at = excluded.finished_at WHERE memos.finished_at IS NULL",
-            args![
-                workspace, run, &memo.path, memo.attempt, &memo.step, memo.outcome.as_str(),
-                to_json(memo)?, memo.started_at, memo.finished_at
-            ],
-        )
-        .await?;
-    if changed == 1 {
+    put_memos(tx, &[(workspace, run, memo)]).await
+}
+
+/// Stores memos, each of another step; stale when one of them was finished before.
+pub async fn put_memos(tx: &mut Tx, memos: &[(WorkspaceId, RunId, &Memo)]) -> Result<()> {
+    let mut rows = Vec::with_capacity(memos.len());
+    for (workspace, run, memo) in memos {
+        rows.push(args![
+            *workspace,
+            *run,
+            &memo.path,
+            memo.attempt,
+            &memo.step,
+            memo.outcome.as_str(),
+            to_json(memo)?,
+            memo.started_at,
+            memo.finished_at
+        ]);
+    }
+    let wanted = rows.len() as u64;
+    if PUT_MEMO.run(tx, &Args::new(), rows).await? == wanted {
         Ok(())
     } else {
         Err(StoreError::Stale { what: "step" })

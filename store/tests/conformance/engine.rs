@@ -68,7 +68,7 @@ async fn wake(db: &Db, workspace: WorkspaceId, subject: &str, seconds: i64) {
 
 async fn claim(db: &Db, seconds: i64) -> Vec<jobs::Job> {
     let mut tx = db.begin().await;
-    let claimed = jobs::claim(&mut tx, at(seconds), "me", at(seconds + 60), 10)
+    let claimed = jobs::claim(&mut tx, "run", at(seconds), "me", at(seconds + 60), 10)
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -93,7 +93,9 @@ async fn two_claimers_never_share_a_job(db: Db) {
             loop {
                 let mut tx = store.begin().await.unwrap();
                 let owner = format!("worker {owner}");
-                let claimed = jobs::claim(&mut tx, NOW, &owner, at(60), 7).await.unwrap();
+                let claimed = jobs::claim(&mut tx, "run", NOW, &owner, at(60), 7)
+                    .await
+                    .unwrap();
                 tx.commit().await.unwrap();
                 if claimed.is_empty() {
                     return mine;
@@ -127,7 +129,7 @@ async fn a_worker_that_lost_its_lease_changes_nothing(db: Db) {
     assert!(is_stale(jobs::put_off(&mut tx, &lost, at(99), None).await));
     jobs::fence(&mut tx, &held).await.unwrap();
     jobs::finish(&mut tx, &held).await.unwrap();
-    assert_eq!(jobs::next_due(&mut tx).await.unwrap(), None);
+    assert_eq!(jobs::next_due(&mut tx, "run").await.unwrap(), None);
     tx.commit().await.unwrap();
 }
 
@@ -154,7 +156,10 @@ async fn waking_brings_a_job_forward_and_never_puts_it_off(db: Db) {
     wake(&db, workspace, "a", 100).await;
     wake(&db, workspace, "a", 50).await;
     wake(&db, workspace, "a", 200).await;
-    assert_eq!(jobs::next_due(&mut db.read()).await.unwrap(), Some(at(50)));
+    assert_eq!(
+        jobs::next_due(&mut db.read(), "run").await.unwrap(),
+        Some(at(50))
+    );
     assert!(claim(&db, 49).await.is_empty());
     assert_eq!(claim(&db, 50).await.len(), 1);
 }
@@ -428,4 +433,79 @@ async fn a_key_is_remembered_until_its_time_is_over(db: Db) {
     let take = rule_keys::take_debounced(&mut tx, row.id, "d").await;
     assert_eq!(take.unwrap(), None);
     tx.commit().await.unwrap();
+}
+
+on_both!(workspaces_with_due_work_are_named_in_turn_however_long_their_queues);
+async fn workspaces_with_due_work_are_named_in_turn_however_long_their_queues(db: Db) {
+    let mut all = [
+        db.workspace().await,
+        db.workspace().await,
+        db.workspace().await,
+    ];
+    all.sort();
+    let [one, two, three] = all;
+    for n in 0..20 {
+        wake(&db, one, &format!("one {n}"), 1).await;
+    }
+    wake(&db, two, "two", 1).await;
+    wake(&db, three, "later", 60).await;
+    let named = async |after: String, limit| {
+        jobs::workspaces_due(&mut db.read(), "run", &after, at(2), limit)
+            .await
+            .unwrap()
+    };
+    assert_eq!(named(String::new(), 10).await, [one, two]);
+    assert_eq!(named(String::new(), 1).await, [one]);
+    assert_eq!(named(one.to_string(), 10).await, [two]);
+    assert!(named(two.to_string(), 10).await.is_empty());
+    let due = jobs::count_due(&mut db.read(), "run", at(2), 100).await;
+    assert_eq!(due.unwrap(), 21);
+    let due = jobs::count_due(&mut db.read(), "run", at(2), 5).await;
+    assert_eq!(due.unwrap(), 5);
+    let mut tx = db.begin().await;
+    let claimed = jobs::claim_of(&mut tx, "run", one, at(2), "me", at(60), 3).await;
+    assert!(claimed.unwrap().iter().all(|job| job.workspace == one));
+    tx.commit().await.unwrap();
+}
+
+on_both!(many_jobs_are_finished_at_once_except_those_that_were_woken_or_lost);
+async fn many_jobs_are_finished_at_once_except_those_that_were_woken_or_lost(db: Db) {
+    let workspace = db.workspace().await;
+    for n in 0..5 {
+        wake(&db, workspace, &format!("run {n}"), 0).await;
+    }
+    let claimed = claim(&db, 1).await;
+    wake(&db, workspace, &claimed[1].subject, 2).await;
+    let mut stale = claimed[2].clone();
+    stale.epoch += 1;
+    let ends = [&claimed[0], &claimed[1], &stale, &claimed[3]];
+    let mut tx = db.begin().await;
+    let finished = jobs::finish_many(&mut tx, &ends).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(finished, [claimed[0].id, claimed[3].id].into());
+    let mut tx = db.begin().await;
+    assert!(jobs::fence(&mut tx, &claimed[1]).await.is_ok());
+    assert!(jobs::fence(&mut tx, &claimed[2]).await.is_ok());
+    assert!(is_stale(jobs::fence(&mut tx, &claimed[0]).await));
+    tx.rollback().await.unwrap();
+}
+
+on_both!(of_many_deliveries_in_one_statement_each_identity_is_stored_once);
+async fn of_many_deliveries_in_one_statement_each_identity_is_stored_once(db: Db) {
+    let workspace = db.workspace().await;
+    let all: Vec<_> = (0..70)
+        .map(|n| event(workspace, &format!("delivery {}", n % 65)))
+        .collect();
+    let rows: Vec<_> = all.iter().collect();
+    let mut tx = db.begin().await;
+    let new = events::insert_many(&mut tx, &rows, true, NOW)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(new.iter().filter(|new| **new).count(), 65);
+    assert!(new[..65].iter().all(|new| *new));
+    for (event, is_new) in all.iter().zip(new) {
+        let found = events::find(&mut db.read(), workspace, event.id).await;
+        assert_eq!(found.unwrap().is_some(), is_new);
+    }
 }

@@ -178,12 +178,12 @@ async fn a_step_is_undone_without_the_work_before_it(db: Db) {
         epoch: 1,
         tries: 1,
     };
-    jobs::insert_claimed(&mut tx, &job, "me", NOW, at(60))
+    jobs::insert_claimed(&mut tx, std::slice::from_ref(&job), "me", NOW, at(60))
         .await
         .unwrap();
     // The error would end the whole transaction on PostgreSQL.
     assert!(is_conflict(
-        jobs::insert_claimed(&mut tx, &job, "me", NOW, at(60)).await
+        jobs::insert_claimed(&mut tx, std::slice::from_ref(&job), "me", NOW, at(60)).await
     ));
     tx.undo_to_savepoint().await.unwrap();
     tx.savepoint().await.unwrap();

@@ -194,7 +194,7 @@ async fn posts_that_rules_make_after_a_gap_are_judged_by_what_began_them() {
     };
     let later = START.plus(HOUR);
     let made = |at: Timestamp| Post {
-        origin: Some(origin.clone()),
+        origin: Some(origin),
         created_at: at,
         ..post.clone()
     };

@@ -160,6 +160,7 @@ pub async fn change(app: &App, actor: Actor, id: HookId, request: ChangeHook) ->
     hooks::update(&mut change.tx, &hook).await?;
     change.touch("hook", id);
     change.commit().await?;
+    app.doors.forget();
     view(&hook)
 }
 
@@ -201,6 +202,7 @@ pub async fn rotate(
     }
     change.touch("hook", id);
     change.commit().await?;
+    app.doors.forget();
     Ok(HookSecrets {
         hook: view(&hook)?,
         url: url_of(app, &token),
@@ -216,7 +218,9 @@ pub async fn delete(app: &App, actor: Actor, id: HookId) -> Outcome<()> {
     }
     secrets::delete_for_owner(&mut change.tx, actor.workspace, &id.to_string()).await?;
     change.touch("hook", id);
-    change.commit().await
+    change.commit().await?;
+    app.doors.forget();
+    Ok(())
 }
 
 async fn hold(tx: &mut Tx, actor: Actor, id: HookId) -> Outcome<Hook> {

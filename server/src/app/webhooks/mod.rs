@@ -5,6 +5,7 @@
 //! somebody is (authorisation, cookies, signatures) is kept with a call.
 
 mod call;
+mod doors;
 mod manage;
 mod receive;
 mod scheme;
@@ -13,6 +14,7 @@ mod scheme;
 mod tests;
 
 pub use call::{Call, Payload};
+pub use doors::Doors;
 pub use manage::{change, create, delete, get, list, rotate};
 pub use receive::{CALL_BYTES_MAX, receive};
 pub(crate) use scheme::verification;

@@ -2,24 +2,29 @@
 //!
 //! Order: found, room, verified, read, stored, answered.
 
-use serde_json::json;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use so_engine::admit::Along;
 use so_model::{
+    Timestamp,
     api::hook::Accepted,
     event::{NewEvent, kind},
+    id::{HookId, WorkspaceId},
 };
-use so_store::{hooks, hooks::Hook, secrets};
+use so_store::{StoreError, Tx, hooks, hooks::Hook};
 use so_triggers::webhook::{dedupe_id, verify};
 
 use super::{
     Call, Payload,
-    manage::SECRET,
+    doors::{self, Door},
     scheme::{verification, verify_of},
 };
 use crate::app::{
     App,
     failure::{Failure, Outcome},
     overload,
-    secrets::sha256_hex,
 };
 
 /// Longest body of a call.
@@ -31,30 +36,43 @@ const SUBJECT_MAX: usize = 500;
 
 /// Takes a call; the answer means that its event is on disk.
 pub async fn receive(app: &App, token: &str, call: &Call) -> Outcome<Accepted> {
-    let hook = find(app, token).await?;
+    let door = find(app, token).await?;
     overload::check(app, "hook.overloaded")?;
-    check_signature(app, &hook, call).await?;
+    check_signature(app, &door, call)?;
     let payload = call.payload()?;
-    let event = event(&hook, call, payload);
-    let sample = event.data.clone();
-    let now = app.now();
-    let mut tx = app.store.begin().await?;
-    let admission = app.engine.admit(&mut tx, event).await?;
-    let accepted = Accepted {
-        event: admission.result.event.id,
-    };
-    if admission.result.is_new {
-        hooks::save_sample(&mut tx, hook.workspace, hook.id, &sample, now).await?;
+    let event = event(&door.hook, call, payload);
+    let sample = Arc::new(Sample {
+        workspace: door.hook.workspace,
+        hook: door.hook.id,
+        data: event.data.clone(),
+        at: app.now(),
+    });
+    let admitted = app.engine.ingest_along(event, sample).await?;
+    Ok(Accepted {
+        event: admitted.event.id,
+    })
+}
+
+/// The last delivery, to write rules by.
+struct Sample {
+    workspace: WorkspaceId,
+    hook: HookId,
+    data: Value,
+    at: Timestamp,
+}
+
+#[async_trait]
+impl Along for Sample {
+    fn key(&self) -> String {
+        self.hook.to_string()
     }
-    so_engine::failpoint::hit("hook.commit");
-    tx.commit().await?;
-    so_engine::failpoint::hit("K16");
-    app.engine.hand_over_all(vec![admission]);
-    Ok(accepted)
+    async fn store(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        hooks::save_sample(tx, self.workspace, self.hook, &self.data, self.at).await
+    }
 }
 
 // Unknown, switched off and malformed look the same: an address tells nothing of itself.
-async fn find(app: &App, token: &str) -> Outcome<Hook> {
+async fn find(app: &App, token: &str) -> Outcome<Arc<Door>> {
     let unknown = || {
         Failure::new(404, "hook.unknown", "There is no webhook at this address")
             .next_step("Copy the address from the webhook again.")
@@ -62,21 +80,12 @@ async fn find(app: &App, token: &str) -> Outcome<Hook> {
     if token.len() > TOKEN_MAX {
         return Err(unknown());
     }
-    let found = hooks::find_by_token_hash(&mut app.reader(), &sha256_hex(token.as_bytes())).await?;
-    found.filter(|hook| hook.is_enabled).ok_or_else(unknown)
+    doors::find(app, token).await?.ok_or_else(unknown)
 }
 
-async fn check_signature(app: &App, hook: &Hook, call: &Call) -> Outcome<()> {
-    let scheme = verification(&verify_of(hook)?);
-    let secret = secrets::get(
-        &mut app.reader(),
-        &app.vault,
-        hook.workspace,
-        &hook.id.to_string(),
-        SECRET,
-    )
-    .await?;
-    let secret = secret.as_ref().map_or("", |secret| secret.expose());
+fn check_signature(app: &App, door: &Door, call: &Call) -> Outcome<()> {
+    let scheme = verification(&verify_of(&door.hook)?);
+    let secret = door.secret.as_ref().map_or("", |secret| secret.expose());
     verify(
         &scheme,
         secret,
@@ -85,7 +94,7 @@ async fn check_signature(app: &App, hook: &Hook, call: &Call) -> Outcome<()> {
         app.now().seconds(),
     )
     .map_err(|error| {
-        tracing::info!(hook.id = %hook.id, reason = %error, "a webhook call was refused");
+        tracing::info!(hook.id = %door.hook.id, reason = %error, "a webhook call was refused");
         Failure::new(
             401,
             "hook.unverified",

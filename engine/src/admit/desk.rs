@@ -1,0 +1,75 @@
+//! What one transaction of admissions is yet to write.
+//!
+//! Invariant: rows wait here only until something reads the tables they belong
+//! to, or the transaction goes on; they are written in few statements.
+
+use so_model::{Timestamp, event::Event, run::Decision, run::Run};
+use so_store::{
+    StoreError, Tx, decisions,
+    decisions::NewDecision,
+    jobs,
+    jobs::Job,
+    runs::{self, NewRow},
+};
+
+use crate::engine::Engine;
+
+/// A transaction with the rows that wait for it.
+pub(crate) struct Desk<'t> {
+    tx: &'t mut Tx,
+    /// The moment of everything in this transaction.
+    pub(crate) now: Timestamp,
+    runs: Vec<NewRow>,
+    jobs: Vec<Job>,
+    decisions: Vec<NewDecision>,
+}
+
+impl<'t> Desk<'t> {
+    pub(crate) fn new(tx: &'t mut Tx, now: Timestamp) -> Self {
+        Self {
+            tx,
+            now,
+            runs: Vec::new(),
+            jobs: Vec::new(),
+            decisions: Vec::new(),
+        }
+    }
+
+    /// Why a rule did not start.
+    pub(crate) fn note(&mut self, event: &Event, decision: Decision) {
+        self.decisions.push(NewDecision {
+            workspace: event.workspace,
+            event: event.id,
+            at: self.now,
+            decision,
+        });
+    }
+
+    /// A run that begins.
+    pub(crate) fn add_run(&mut self, run: &Run) -> Result<(), StoreError> {
+        self.runs.push(NewRow::of(run)?);
+        Ok(())
+    }
+
+    /// A job that is claimed from birth.
+    pub(crate) fn add_job(&mut self, job: Job) {
+        self.jobs.push(job);
+    }
+
+    /// The transaction, with everything written that waited.
+    pub(crate) async fn settled(&mut self, engine: &Engine) -> Result<&mut Tx, StoreError> {
+        if !self.runs.is_empty() {
+            runs::insert_rows(self.tx, std::mem::take(&mut self.runs)).await?;
+        }
+        if !self.jobs.is_empty() {
+            let until = self.now.plus(engine.config.lease);
+            let jobs = std::mem::take(&mut self.jobs);
+            jobs::insert_claimed(self.tx, &jobs, &engine.config.owner, self.now, until).await?;
+        }
+        if !self.decisions.is_empty() {
+            let decisions = std::mem::take(&mut self.decisions);
+            decisions::insert_many(self.tx, &decisions).await?;
+        }
+        Ok(self.tx)
+    }
+}

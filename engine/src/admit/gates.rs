@@ -1,0 +1,158 @@
+//! What may still keep a rule from starting: budget, throttle, dedupe, debounce.
+//!
+//! Invariant: a gate that counts locks its rule first, so that two processes
+//! never both take the last place.
+
+use serde_json::Value;
+use so_model::{
+    IdSource as _, Timestamp,
+    event::Event,
+    run::Verdict,
+    time::{HOUR, SECOND},
+};
+use so_store::{StoreError, Tx, rule_keys, rules, runs, timers, timers::Timer};
+
+use super::{Desk, Keys, Refusal, refuse};
+use crate::{
+    config::RULE_RUNS_PER_HOUR_MAX, decide::CompiledRule, engine::Engine, schedule::parse_duration,
+};
+
+impl Engine {
+    // Budget, dedupe, throttle and debounce, cheapest first.
+    pub(super) async fn gates(
+        &self,
+        desk: &mut Desk<'_>,
+        rule: &CompiledRule,
+        event: &Event,
+        keys: &Keys,
+    ) -> Result<Option<Refusal>, StoreError> {
+        let now = desk.now;
+        let document = rule.document.clone();
+        if !self.spend_start(rule.id, now) {
+            let reason =
+                format!("the rule started {RULE_RUNS_PER_HOUR_MAX} times within this hour");
+            return Ok(Some(refuse(Verdict::OverBudget, reason)));
+        }
+        let is_counted = document.throttle.is_some()
+            || document.limits.max_runs_per_hour.is_some()
+            || document.dedupe.is_some()
+            || document.debounce.is_some();
+        if !is_counted {
+            return Ok(None);
+        }
+        let tx = desk.settled(self).await?;
+        if document.throttle.is_some() {
+            rules::lock(tx, rule.id).await?;
+        }
+        if let Some(own) = document.limits.max_runs_per_hour {
+            let max = i64::from(own).min(RULE_RUNS_PER_HOUR_MAX);
+            if runs::count_since(tx, rule.id, now.plus(-HOUR)).await? >= max {
+                let reason = format!("the rule already ran {max} times within the last hour");
+                return Ok(Some(refuse(Verdict::OverBudget, reason)));
+            }
+        }
+        if let Some(throttle) = &document.throttle {
+            let span = parse_duration(&throttle.per).unwrap_or(HOUR);
+            if self
+                .throttle_is_full(
+                    tx,
+                    rule,
+                    event,
+                    &keys.throttle,
+                    i64::from(throttle.max),
+                    span,
+                    now,
+                )
+                .await?
+            {
+                let reason = format!(
+                    "already {} runs within the last {}",
+                    throttle.max, throttle.per
+                );
+                return Ok(Some(refuse(Verdict::Throttled, reason)));
+            }
+        }
+        if let Some(dedupe) = &document.dedupe {
+            let key = &keys.dedupe;
+            let until = dedupe
+                .within
+                .as_deref()
+                .and_then(|text| parse_duration(text).ok())
+                .map(|span| now.plus(span));
+            let is_first =
+                rule_keys::remember(tx, event.workspace, rule.id, key, event.id, now, until)
+                    .await?;
+            if !is_first {
+                return Ok(Some(refuse(
+                    Verdict::Duplicate,
+                    format!("the key “{key}” was seen before"),
+                )));
+            }
+        }
+        if let Some(debounce) = &document.debounce {
+            let span = parse_duration(&debounce.duration).unwrap_or(SECOND);
+            self.debounce(tx, rule, event, &keys.debounce, now.plus(span), now)
+                .await?;
+            let reason = format!("waits {} for a later event", debounce.duration);
+            return Ok(Some(refuse(Verdict::Debounced, reason)));
+        }
+        Ok(None)
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a key, a bound and a span of one rule and event"
+    )]
+    async fn throttle_is_full(
+        &self,
+        tx: &mut Tx,
+        rule: &CompiledRule,
+        event: &Event,
+        key: &str,
+        max: i64,
+        span: i64,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let since = now.plus(-span);
+        let used = rule_keys::count_ticks(tx, rule.id, key, since).await?;
+        if used >= max {
+            return Ok(true);
+        }
+        rule_keys::add_tick(
+            tx,
+            rule.workspace,
+            rule.id,
+            key,
+            event.id,
+            now,
+            now.plus(span),
+        )
+        .await?;
+        Ok(false)
+    }
+
+    async fn debounce(
+        &self,
+        tx: &mut Tx,
+        rule: &CompiledRule,
+        event: &Event,
+        key: &str,
+        due_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        rule_keys::set_debounced(tx, event.workspace, rule.id, key, event.id, now).await?;
+        let timer = Timer {
+            id: self.ids.new_id(),
+            workspace: event.workspace,
+            kind: "debounce".into(),
+            subject: rule.id.to_string(),
+            slot: key.to_string(),
+            generation: rule.version,
+            due_at,
+            doc: Value::Null,
+        };
+        timers::put(tx, &timer).await?;
+        self.timers_changed.notify_one();
+        Ok(())
+    }
+}

@@ -1,0 +1,341 @@
+//! The way in: an event is stored, tried on its candidate rules, and the runs
+//! it starts are made, all in one transaction.
+//!
+//! Invariant: event, decisions, runs and their first, already claimed jobs are
+//! committed together; a second delivery changes nothing.
+
+mod desk;
+mod gates;
+mod intake;
+mod start;
+
+use std::sync::{Arc, atomic::Ordering};
+
+use so_model::{
+    IdSource as _, Timestamp,
+    event::{Event, NewEvent},
+    id::{RuleId, RunId, WorkspaceId},
+    run::{ConditionTrace, Decision, Verdict},
+};
+use so_store::{StoreError, Tx, events, rules};
+
+pub(crate) use desk::Desk;
+pub use intake::{Along, Intake};
+
+use crate::{
+    config::CHAIN_EVENTS_MAX,
+    decide::{self, CompiledRule, DecisionInput, FactValues, WorkspaceFacts},
+    engine::{Engine, Handed},
+    facts,
+};
+
+/// Kind of the jobs that carry runs.
+pub const JOB_RUN: &str = "run";
+
+/// What became of an event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Admitted {
+    /// The stored event; the first delivery's when this was a second one.
+    pub event: Arc<Event>,
+    /// False when this was a second delivery.
+    pub is_new: bool,
+    /// Runs that were started.
+    pub runs: Vec<RunId>,
+}
+
+/// An admitted event with its claimed jobs, to be handed over after the commit.
+#[derive(Debug)]
+pub struct Admission {
+    /// What became of the event.
+    pub result: Admitted,
+    /// Claimed jobs.
+    pub jobs: Vec<Handed>,
+}
+
+/// Why a matching rule starts no run.
+struct Refusal {
+    verdict: Verdict,
+    reason: String,
+    /// Condition trace, where it was looked at.
+    trace: Option<Box<ConditionTrace>>,
+}
+
+impl Refusal {
+    fn traced(mut self, trace: Option<ConditionTrace>) -> Self {
+        self.trace = trace.map(Box::new);
+        self
+    }
+}
+
+fn refuse(verdict: Verdict, reason: impl Into<String>) -> Refusal {
+    Refusal {
+        verdict,
+        reason: reason.into(),
+        trace: None,
+    }
+}
+
+impl Engine {
+    /// Stores an event and makes the runs it starts, within `tx`.
+    ///
+    /// After the commit give the jobs to `hand_over_all`.
+    pub async fn admit(&self, tx: &mut Tx, new: NewEvent) -> Result<Admission, StoreError> {
+        let mut all = self.admit_all(tx, vec![new]).await?;
+        all.pop().ok_or(StoreError::Stale { what: "event" })
+    }
+
+    /// Stores events and makes the runs they start, within `tx`; answers in the order of the events.
+    pub async fn admit_all(
+        &self,
+        tx: &mut Tx,
+        new: Vec<NewEvent>,
+    ) -> Result<Vec<Admission>, StoreError> {
+        let now = self.now();
+        let made: Vec<Arc<Event>> = new
+            .into_iter()
+            .map(|new| Arc::new(self.event(new, now)))
+            .collect();
+        let rows: Vec<&Event> = made.iter().map(AsRef::as_ref).collect();
+        let is_new = events::insert_many(tx, &rows, true, now).await?;
+        self.see_newest_rules(tx, &rows).await?;
+        let mut desk = Desk::new(tx, now);
+        let mut admissions = Vec::with_capacity(made.len());
+        for (event, is_new) in made.into_iter().zip(is_new) {
+            let jobs = if is_new {
+                self.counters.events.fetch_add(1, Ordering::Relaxed);
+                self.decide_event(&mut desk, &event).await?
+            } else {
+                Vec::new()
+            };
+            let runs = jobs
+                .iter()
+                .filter_map(|handed| handed.fresh.as_ref().map(|fresh| fresh.0.id))
+                .collect();
+            admissions.push(Admission {
+                result: Admitted {
+                    event,
+                    is_new,
+                    runs,
+                },
+                jobs,
+            });
+        }
+        let tx = desk.settled(self).await?;
+        for admission in admissions.iter_mut().filter(|one| !one.result.is_new) {
+            let event = &admission.result.event;
+            let (source, dedupe) = (event.source.as_str(), event.dedupe.as_str());
+            let first = events::find_delivery(tx, event.workspace, source, dedupe).await?;
+            if let Some(first) = first {
+                admission.result.event = Arc::new(first);
+            }
+        }
+        Ok(admissions)
+    }
+
+    fn event(&self, new: NewEvent, now: Timestamp) -> Event {
+        let id = self.ids.new_id();
+        Event {
+            id,
+            workspace: new.workspace,
+            kind: new.kind,
+            source: new.source,
+            dedupe: new.dedupe.unwrap_or_else(|| id.to_string()),
+            subject: new.subject,
+            time: new.time.unwrap_or(now),
+            data: new.data,
+            cause: new.cause,
+        }
+    }
+
+    // Another process may have saved a rule that the index does not have yet.
+    async fn see_newest_rules(&self, tx: &mut Tx, events: &[&Event]) -> Result<(), StoreError> {
+        if self.config.is_alone {
+            return Ok(());
+        }
+        let mut seen: Vec<WorkspaceId> = Vec::new();
+        for event in events {
+            if seen.contains(&event.workspace) {
+                continue;
+            }
+            seen.push(event.workspace);
+            if self.may_be_outdated(rules::newest_change(tx, event.workspace).await?) {
+                return self.reload_rules().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands over the jobs of several admissions after their commit.
+    pub fn hand_over_all(&self, admissions: Vec<Admission>) {
+        self.hand_over_jobs(admissions);
+        // What the transaction woke can be seen from now on; a notice before the commit came too early.
+        self.jobs_changed.ring();
+    }
+
+    fn hand_over_jobs(&self, admissions: Vec<Admission>) {
+        for admission in admissions {
+            self.hand_over_admitted(&admission.result, admission.jobs);
+        }
+    }
+
+    /// Tries a stored event on its candidates, within `tx`.
+    pub(crate) async fn decide_all(
+        &self,
+        tx: &mut Tx,
+        event: &Arc<Event>,
+        now: Timestamp,
+    ) -> Result<Vec<Handed>, StoreError> {
+        self.see_newest_rules(tx, &[event.as_ref()]).await?;
+        let mut desk = Desk::new(tx, now);
+        let jobs = self.decide_event(&mut desk, event).await?;
+        desk.settled(self).await?;
+        Ok(jobs)
+    }
+
+    async fn decide_event(
+        &self,
+        desk: &mut Desk<'_>,
+        event: &Arc<Event>,
+    ) -> Result<Vec<Handed>, StoreError> {
+        let mut jobs = Vec::new();
+        let candidates = self.index().candidates(event);
+        if candidates.is_empty() {
+            return Ok(jobs);
+        }
+        let workspace = self.workspace(event.workspace).await?;
+        let over_chain = match event.cause.root {
+            Some(root) => {
+                events::count_in_chain(desk.settled(self).await?, root).await? > CHAIN_EVENTS_MAX
+            }
+            None => false,
+        };
+        let mut started: Vec<RuleId> = Vec::new();
+        for (rule, trigger) in candidates {
+            // Two triggers of one rule may match one event; it still starts once.
+            if started.contains(&rule.id) {
+                continue;
+            }
+            let decided = if over_chain {
+                let reason =
+                    format!("the chain of consequences has more than {CHAIN_EVENTS_MAX} events");
+                Err(refuse(Verdict::LoopGuard, reason))
+            } else {
+                self.decide_one(desk, &rule, trigger, event, &workspace)
+                    .await?
+            };
+            match decided {
+                Ok(handed) => {
+                    started.push(rule.id);
+                    jobs.extend(handed);
+                }
+                Err(refusal) => {
+                    self.counters.refused.fetch_add(1, Ordering::Relaxed);
+                    desk.note(event, decision_of(&rule, trigger, refusal));
+                }
+            }
+        }
+        Ok(jobs)
+    }
+
+    async fn decide_one(
+        &self,
+        desk: &mut Desk<'_>,
+        rule: &Arc<CompiledRule>,
+        trigger: usize,
+        event: &Arc<Event>,
+        workspace: &WorkspaceFacts,
+    ) -> Result<Result<Option<Handed>, Refusal>, StoreError> {
+        let now = desk.now;
+        let mut values = FactValues::default();
+        for request in facts_asked(rule, trigger, event, workspace, now) {
+            let value = facts::fetch(
+                desk.settled(self).await?,
+                event.workspace,
+                rule.id,
+                &request.fact,
+                &request.params,
+                now,
+            )
+            .await?;
+            values.insert(request.key, value);
+        }
+        let (decision, keys) = judge(rule, trigger, event, workspace, now, &values);
+        let trace = decision.trace;
+        if decision.verdict != Verdict::Started {
+            return Ok(Err(refuse(decision.verdict, decision.reason).traced(trace)));
+        }
+        let keys = match keys {
+            Ok(keys) => keys,
+            Err(reason) => return Ok(Err(refuse(Verdict::ConditionFailed, reason).traced(trace))),
+        };
+        if let Some(refusal) = self.gates(desk, rule, event, &keys).await? {
+            return Ok(Err(refusal.traced(trace)));
+        }
+        let trace = trace.unwrap_or_else(ConditionTrace::unconditional);
+        self.start(desk, rule, trigger, event, trace, keys.mode)
+            .await
+    }
+}
+
+fn decision_of(rule: &CompiledRule, trigger: usize, refusal: Refusal) -> Decision {
+    Decision {
+        rule: rule.id,
+        version: rule.version,
+        trigger: rule.document.triggers[trigger].id.clone(),
+        verdict: refusal.verdict,
+        trace: refusal.trace.map(|trace| *trace),
+        reason: refusal.reason,
+    }
+}
+
+/// Values of a rule's keys for one event.
+struct Keys {
+    mode: String,
+    throttle: String,
+    debounce: String,
+    dedupe: String,
+}
+
+fn facts_asked(
+    rule: &CompiledRule,
+    trigger: usize,
+    event: &Event,
+    workspace: &WorkspaceFacts,
+    now: Timestamp,
+) -> Vec<decide::FactRequest> {
+    let none = FactValues::default();
+    decide::facts_needed(
+        rule,
+        trigger,
+        &DecisionInput::new(event, workspace, now, &none),
+    )
+}
+
+/// The decision and the keys, taken from the same view of the event.
+fn judge(
+    rule: &CompiledRule,
+    trigger: usize,
+    event: &Event,
+    workspace: &WorkspaceFacts,
+    now: Timestamp,
+    values: &FactValues,
+) -> (Decision, Result<Keys, String>) {
+    let input = DecisionInput::new(event, workspace, now, values);
+    let decision = decide::decide(rule, trigger, &input);
+    let facts = input.facts_for(rule, trigger);
+    let keys = || -> Result<Keys, crate::script::ScriptError> {
+        Ok(Keys {
+            mode: rule.mode_key(&facts)?,
+            throttle: rule.throttle_key(&facts)?,
+            debounce: rule.debounce_key(&facts)?,
+            dedupe: rule.dedupe_key(&facts)?.unwrap_or_default(),
+        })
+    };
+    let keys = keys().map_err(|error| format!("a key cannot be computed: {error}"));
+    (decision, keys)
+}
+
+/// Randomness of scripts comes from the event, so that a replay sees the same.
+pub(crate) fn seed_of(event: &Event) -> u64 {
+    event.id.uuid().as_u64_pair().1
+}

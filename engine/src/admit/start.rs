@@ -1,0 +1,166 @@
+//! Makes runs: the mode decides, the first job is claimed at birth.
+//!
+//! Invariant: a mode that looks at its neighbours locks its rule first.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use so_model::{
+    IdSource as _,
+    event::Event,
+    id::JobId,
+    rule::ModeKind,
+    run::{ConditionTrace, Run, RunState, Verdict},
+};
+use so_store::{StoreError, Tx, jobs, jobs::Job, rules, runs};
+
+use super::{Desk, JOB_RUN, Refusal, decision_of, judge, refuse};
+use crate::{
+    decide::{CompiledRule, FactValues},
+    engine::{Engine, Handed},
+};
+
+/// Runs of one key looked at, and the most that a mode can allow.
+const ACTIVE_MAX: u32 = 1_000;
+
+impl Engine {
+    /// Makes a run unless its mode forbids; claims its first job.
+    pub(super) async fn start(
+        &self,
+        desk: &mut Desk<'_>,
+        rule: &CompiledRule,
+        trigger: usize,
+        event: &Arc<Event>,
+        trace: ConditionTrace,
+        key: String,
+    ) -> Result<Result<Option<Handed>, Refusal>, StoreError> {
+        let state = match self.mode_allows(desk, rule, event, &key).await? {
+            Ok(state) => state,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let run = Run {
+            id: self.ids.new_id(),
+            workspace: event.workspace,
+            rule: rule.id,
+            version: rule.version,
+            event: event.id,
+            trigger: rule.document.triggers[trigger].id.clone(),
+            state,
+            key,
+            decision: trace,
+            reason: None,
+            created_at: desk.now,
+            finished_at: None,
+        };
+        desk.add_run(&run)?;
+        self.counters.runs.fetch_add(1, Ordering::Relaxed);
+        if state == RunState::Queued {
+            return Ok(Ok(None));
+        }
+        let job = self.first_job(desk, &run).await?;
+        Ok(Ok(job.map(|job| Handed {
+            job,
+            fresh: Some(Box::new((run, event.clone()))),
+        })))
+    }
+
+    /// The state in which the run begins.
+    async fn mode_allows(
+        &self,
+        desk: &mut Desk<'_>,
+        rule: &CompiledRule,
+        event: &Event,
+        key: &str,
+    ) -> Result<Result<RunState, Refusal>, StoreError> {
+        let mode = &rule.document.mode;
+        let max = mode.max.unwrap_or(ACTIVE_MAX).clamp(1, ACTIVE_MAX) as usize;
+        // Parallel without a bound of its own needs no look at its neighbours.
+        if mode.kind == ModeKind::Parallel && mode.max.is_none() {
+            return Ok(Ok(RunState::Running));
+        }
+        let now = desk.now;
+        let tx: &mut Tx = desk.settled(self).await?;
+        rules::lock(tx, rule.id).await?;
+        let active = runs::list_active(tx, rule.id, key, i64::from(ACTIVE_MAX) + 1).await?;
+        let refused = |reason: String| Ok(Err(refuse(Verdict::ModeRefused, reason)));
+        match mode.kind {
+            ModeKind::Single if !active.is_empty() => {
+                refused("a run for this key is under way (mode single)".into())
+            }
+            ModeKind::Parallel if active.len() >= max => refused(format!(
+                "{max} runs for this key are under way (mode parallel)"
+            )),
+            ModeKind::Queued if active.len() > max => {
+                refused(format!("{max} runs for this key are waiting (mode queued)"))
+            }
+            ModeKind::Queued if !active.is_empty() => Ok(Ok(RunState::Queued)),
+            ModeKind::Restart => {
+                let reason = Some("a later start took its place (mode restart)");
+                for (id, _) in active {
+                    runs::set_state(tx, event.workspace, id, RunState::Cancelled, reason, now)
+                        .await?;
+                }
+                Ok(Ok(RunState::Running))
+            }
+            _ => Ok(Ok(RunState::Running)),
+        }
+    }
+
+    // Claimed at birth while there is room for it; otherwise it waits as a row.
+    async fn first_job(&self, desk: &mut Desk<'_>, run: &Run) -> Result<Option<Job>, StoreError> {
+        let id: JobId = self.ids.new_id();
+        let (workspace, subject) = (run.workspace, run.id.to_string());
+        if self.is_crowded() {
+            let now = desk.now;
+            let tx = desk.settled(self).await?;
+            jobs::wake(tx, id, workspace, JOB_RUN, &subject, now).await?;
+            return Ok(None);
+        }
+        let job = Job {
+            id,
+            workspace,
+            kind: JOB_RUN.into(),
+            subject,
+            epoch: 1,
+            tries: 1,
+        };
+        desk.add_job(job.clone());
+        Ok(Some(job))
+    }
+
+    /// Starts the run of an event that waited for its quiet spell.
+    pub(crate) async fn start_debounced(
+        &self,
+        tx: &mut Tx,
+        rule: &Arc<CompiledRule>,
+        event: &Arc<Event>,
+        now: so_model::Timestamp,
+    ) -> Result<Option<Handed>, StoreError> {
+        let workspace = self.workspace(event.workspace).await?;
+        // The rule may have been edited since the event came; its first trigger stands for one that is gone.
+        let trigger = rule
+            .triggers
+            .iter()
+            .position(|trigger| trigger.matches(event).is_ok())
+            .unwrap_or(0);
+        let none = FactValues::default();
+        let key = match judge(rule, trigger, event, &workspace, now, &none).1 {
+            Ok(keys) => keys.mode,
+            Err(_) => String::new(),
+        };
+        let mut trace = ConditionTrace::unconditional();
+        trace.text = "held when the event came; the quiet spell is over".into();
+        let mut desk = Desk::new(tx, now);
+        let started = self
+            .start(&mut desk, rule, trigger, event, trace, key)
+            .await?;
+        let handed = match started {
+            Ok(handed) => handed,
+            Err(refusal) => {
+                desk.note(event, decision_of(rule, trigger, refusal));
+                None
+            }
+        };
+        desk.settled(self).await?;
+        Ok(handed)
+    }
+}
