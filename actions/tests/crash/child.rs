@@ -166,10 +166,8 @@ async fn is_over(store: &Store, ends_held: bool) -> bool {
         let rows = publications::list_by_state(&mut reader, state, 5)
             .await
             .unwrap();
-        if !rows.is_empty()
-            && !state.is_settled()
-            && !(ends_held && state == PublicationState::Held)
-        {
+        let is_end = state.is_settled() || (ends_held && state == PublicationState::Held);
+        if !is_end && !rows.is_empty() {
             return false;
         }
         found += rows.len();

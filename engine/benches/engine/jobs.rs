@@ -4,14 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use so_engine::{Engine, loops};
-use so_model::{
-    IdSource as _,
-    event::NewEvent,
-    id::{RuleId, WorkspaceId},
-    rule::RuleDocument,
-    workspace::Workspace,
-};
-use so_store::{jobs, rules, workspaces};
+use so_model::{IdSource as _, event::NewEvent, id::WorkspaceId};
+use so_store::jobs;
 use so_testkit::figures::{Ask, Goal, Teller, progress};
 
 use crate::world::{self, KIND};
@@ -52,16 +46,7 @@ pub async fn measure(ask: &Ask, database: &'static str, url: &str) {
 }
 
 async fn prepare(engine: &Engine, workspace: WorkspaceId) {
-    let now = engine.now();
-    let mut tx = engine.store.begin().await.unwrap();
-    let row = Workspace {
-        id: workspace,
-        name: "Bench".into(),
-        time_zone: "UTC".into(),
-        approval_required: false,
-        created_at: now,
-    };
-    workspaces::insert(&mut tx, &row).await.unwrap();
+    world::settle_in(engine, workspace).await;
     for (hook, steps) in [("one", 1), ("ten", STEPS)] {
         let steps: Vec<_> = (0..steps)
             .map(|n| json!({"id": format!("s{n}"), "action": "bench.nothing"}))
@@ -70,32 +55,8 @@ async fn prepare(engine: &Engine, workspace: WorkspaceId) {
             "version": 1, "name": hook, "steps": steps,
             "triggers": [{"id": "call", "kind": KIND, "with": {"hook": hook}}]
         });
-        let document: RuleDocument = serde_json::from_value(document).unwrap();
-        let id: RuleId = engine.ids.new_id();
-        let rule = rules::RuleRow {
-            id,
-            workspace,
-            name: hook.into(),
-            is_enabled: true,
-            version: 1,
-            generation: 1,
-            starter: None,
-            problem: None,
-            created_at: now,
-            updated_at: now,
-        };
-        let version = rules::RuleVersion {
-            rule: id,
-            version: 1,
-            document,
-            source: String::new(),
-            author: None,
-            created_at: now,
-        };
-        rules::insert(&mut tx, &rule, &version).await.unwrap();
+        world::save_rule(engine, workspace, document).await;
     }
-    tx.commit().await.unwrap();
-    engine.reload_rules().await.unwrap();
 }
 
 /// Inserts runs and waits until none is left.

@@ -161,7 +161,7 @@ fn growth(bench: &Bench, ask: &Ask, teller: &Teller) {
 
 impl Bench {
     fn event(&self, n: usize, hook: &str) -> Event {
-        let likes = if n % 2 == 0 { 150 } else { 50 };
+        let likes = if n.is_multiple_of(2) { 150 } else { 50 };
         Event {
             id: EventId::derived(&[hook, &n.to_string()]),
             workspace: self.workspace.id,

@@ -1,4 +1,6 @@
-//! Trigger, action and network of the measurements: they do nothing, so that only the engine costs.
+//! Trigger, actions and network of the measurements: they do nothing, so that only the engine costs.
+//!
+//! Also what the test target `counts` counts on.
 
 use std::sync::Arc;
 
@@ -9,16 +11,22 @@ use so_engine::{
     clock::Ids,
     config::EngineConfig,
     engine::HandedReceiver,
-    plugin::{Action, LocalAction, LocalContext, LocalEnd, LocalError, Plugins, TriggerKind},
+    plugin::{
+        Action, ActionError, LocalAction, LocalContext, LocalEnd, LocalError, Plugins,
+        RemoteAction, RemoteContext, RemoteEnd, Repeat, TriggerKind,
+    },
     publish::{Commit, Found, PortError, Prepare, PublishPort, PublishWork},
     rule::catalogue::{ActionSpec, Discriminator, TriggerSpec},
     script::{ScriptEngine, ScriptLimits},
 };
 use so_model::{
-    Timestamp,
+    IdSource as _, Timestamp,
+    id::{RuleId, WorkspaceId},
     publication::{Attempt, Fingerprint},
+    rule::RuleDocument,
+    workspace::Workspace,
 };
-use so_store::{Store, StoreOptions};
+use so_store::{Store, StoreOptions, rules, workspaces};
 
 /// The kind of every event here.
 pub const KIND: &str = "webhook.received";
@@ -26,7 +34,55 @@ pub const KIND: &str = "webhook.received";
 /// The trigger and the action that rules here may name.
 pub fn plugins() -> Plugins {
     let triggers: Vec<Arc<dyn TriggerKind>> = vec![Arc::new(Received)];
-    Plugins::new(triggers, vec![Action::local(Nothing)], Vec::new())
+    Plugins::new(
+        triggers,
+        vec![Action::local(Nothing), Action::remote(Nothing)],
+        Vec::new(),
+    )
+}
+
+/// A workspace for rules.
+pub async fn settle_in(engine: &Engine, id: WorkspaceId) {
+    let mut tx = engine.store.begin().await.unwrap();
+    let row = Workspace {
+        id,
+        name: "Bench".into(),
+        time_zone: "UTC".into(),
+        approval_required: false,
+        created_at: engine.now(),
+    };
+    workspaces::insert(&mut tx, &row).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Stores a rule and makes the engine know it.
+pub async fn save_rule(engine: &Engine, workspace: WorkspaceId, document: Value) {
+    let document: RuleDocument = serde_json::from_value(document).unwrap();
+    let (id, now): (RuleId, _) = (engine.ids.new_id(), engine.now());
+    let rule = rules::RuleRow {
+        id,
+        workspace,
+        name: document.name.clone(),
+        is_enabled: true,
+        version: 1,
+        generation: 1,
+        starter: None,
+        problem: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let version = rules::RuleVersion {
+        rule: id,
+        version: 1,
+        document,
+        source: String::new(),
+        author: None,
+        created_at: now,
+    };
+    let mut tx = engine.store.begin().await.unwrap();
+    rules::insert(&mut tx, &rule, &version).await.unwrap();
+    tx.commit().await.unwrap();
+    engine.reload_rules().await.unwrap();
 }
 
 /// An engine on a database.
@@ -79,6 +135,27 @@ impl LocalAction for Nothing {
     }
     async fn perform(&self, _: &mut LocalContext<'_>, _: Value) -> Result<LocalEnd, LocalError> {
         Ok(LocalEnd::Done(Value::Null))
+    }
+}
+
+/// Its remote twin: a call whose answer is there at once.
+#[async_trait]
+impl RemoteAction for Nothing {
+    fn spec(&self) -> ActionSpec {
+        ActionSpec {
+            kind: "bench.call".into(),
+            is_remote: true,
+            ..LocalAction::spec(self)
+        }
+    }
+    fn repeat(&self, _: &Value) -> Repeat {
+        Repeat::Allowed
+    }
+    async fn perform(&self, _: &RemoteContext<'_>, _: Value) -> Result<RemoteEnd, ActionError> {
+        Ok(RemoteEnd {
+            output: json!({"status": 200}),
+            events: Vec::new(),
+        })
     }
 }
 

@@ -5,10 +5,13 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use so_model::event::Event;
 
 use super::facts::Facts;
+
+/// Names of an object that are compared one by one; bounds the work in objects that somebody else made.
+const SMALL_OBJECT: usize = 8;
 
 /// A value as a condition sees it.
 #[derive(Debug, Clone, PartialEq)]
@@ -152,7 +155,7 @@ impl Path {
         let mut value = start;
         for part in &self.rest {
             value = match value {
-                Some(Value::Object(map)) => map.get(&**part),
+                Some(Value::Object(map)) => member(map, part),
                 Some(Value::Array(items)) => {
                     part.parse().ok().and_then(|index: usize| items.get(index))
                 }
@@ -161,4 +164,13 @@ impl Path {
         }
         value.map_or(Seen::Missing, Seen::of)
     }
+}
+
+/// A field of an object. In a small one looking at every name is quicker than hashing one.
+fn member<'a>(map: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    if map.len() > SMALL_OBJECT {
+        return map.get(name);
+    }
+    map.iter()
+        .find_map(|(key, value)| (key == name).then_some(value))
 }

@@ -18,7 +18,7 @@ pub(crate) fn run(data: &[u8]) {
     let (head, body) = crate::head_and_body(&text);
     let line = |n: usize| head.get(n).copied().unwrap_or("");
     hmac_scheme(line(0), line(1), body.as_bytes());
-    standard_scheme(&line(0), &line(2), &line(3), &line(4), body.as_bytes());
+    standard_scheme(line(0), line(2), line(3), line(4), body.as_bytes());
     let id = dedupe_id(|name| (name == "webhook-id").then(|| line(2)));
     assert!(id.is_none_or(|id| !id.is_empty()));
 }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -12,6 +13,12 @@ use crate::{client::Client, ground::Ground, machine};
 
 /// A server that was asked to end has ended after this.
 const END: Duration = Duration::from_secs(40);
+
+/// The program that is measured: the one built beside this, or another one to compare it with.
+pub fn program() -> PathBuf {
+    let built = env!("CARGO_BIN_EXE_social-orchestrator");
+    std::env::var_os("SO_BENCH_PROGRAM").map_or_else(|| built.into(), PathBuf::from)
+}
 
 /// A running server.
 pub struct Product {
@@ -31,7 +38,7 @@ impl Product {
     /// Starts the server; `port` is where the other side listens.
     pub async fn start(ground: &Ground, port: u16) -> Self {
         let began = Instant::now();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_social-orchestrator"));
+        let mut command = Command::new(program());
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(ground.data())

@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use so_testkit::figures::{Ask, Goal, millis, percentiles};
 
-use crate::{ground::Ground, loopback::Loopback, machine, product::Product};
+use crate::{
+    ground::Ground,
+    loopback::Loopback,
+    machine,
+    product::{Product, program},
+};
 
 /// Starts on a folder that is there, of which the median is taken.
 const STARTS: usize = 7;
@@ -43,7 +48,7 @@ pub async fn measure(ask: &Ask, ground: &Ground) {
     if ground.database == "sqlite" {
         let goal = Goal::AtMost(2.0);
         teller.tell("data folder of an empty workspace", folder, "MB", goal);
-        let binary = std::fs::metadata(env!("CARGO_BIN_EXE_social-orchestrator")).unwrap();
+        let binary = std::fs::metadata(program()).unwrap();
         let size = binary.len() as f64 / 1e6;
         teller.tell("binary", size, "MB", Goal::AtMost(40.0));
     }

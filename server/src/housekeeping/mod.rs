@@ -24,7 +24,7 @@ use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
 pub use tokens::refresh_tokens;
 
-use crate::app::{App, failure::chain, feeds::poll_due_feeds};
+use crate::app::{App, failure::chain, feeds};
 
 /// Feeds are looked at this often; the shortest interval is a minute.
 const FEEDS_EVERY: Duration = Duration::from_secs(15);
@@ -53,7 +53,7 @@ type Work = fn(App) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 pub async fn start(app: &App) -> Result<Housekeeping, JobSchedulerError> {
     let scheduler = JobScheduler::new().await?;
     scheduler
-        .add(every(app, FEEDS_EVERY, "feeds", None, feeds)?)
+        .add(every(app, FEEDS_EVERY, "feeds", None, polls)?)
         .await?;
     scheduler
         .add(every(
@@ -130,13 +130,19 @@ impl Drop for Freed {
 }
 
 // Polls, looks and pruning may be dropped in the middle: rows say what is left, and leases end. Renewals may not.
-fn feeds(app: App) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+fn polls(app: App) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
     Box::pin(async move {
         tokio::select! {
             () = app.stopping.cancelled() => Ok(()),
-            polled = poll_due_feeds(&app) => polled.map(drop).map_err(|error| chain(&error)),
+            polled = poll_all(&app) => polled.map_err(|error| chain(&error)),
         }
     })
+}
+
+// A full batch means that more may be due: thousands of feeds must not wait for a wake-up each few hundred.
+async fn poll_all(app: &App) -> Result<(), so_store::StoreError> {
+    while feeds::poll_due_feeds(app).await? == feeds::BATCH {}
+    Ok(())
 }
 
 fn tokens(app: App) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {

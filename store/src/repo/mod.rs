@@ -8,6 +8,7 @@ pub mod decisions;
 pub mod endpoints;
 pub mod events;
 pub mod feeds;
+mod filter;
 pub mod hooks;
 pub mod instance;
 pub mod jobs;

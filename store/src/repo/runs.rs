@@ -6,6 +6,7 @@ use so_model::{
     time::Timestamp,
 };
 
+use super::filter::Filter;
 use crate::{
     Result, Row, Sql, StoreError, Tx, args,
     bulk::Shape,
@@ -173,18 +174,51 @@ pub async fn list(
     filter: &RunFilter<'_>,
     limit: i64,
 ) -> Result<Vec<Run>> {
-    sql.all(
-        "SELECT id, workspace_id, rule_id, version, event_id, trigger_id, state, mode_key, decision, reason, \
-         created_at, finished_at FROM runs WHERE workspace_id = $1 AND ($2 = '' OR rule_id = $2) \
-         AND ($3 = '' OR state = $3) AND ($4 = '' OR event_id = $4) AND ($5 = '' OR id < $5) \
-         AND ($6 = '' OR event_id IN (SELECT events.id FROM events WHERE events.workspace_id = $1 AND events.subject = $6)) \
-         ORDER BY id DESC LIMIT $7",
-        args![workspace, filter.rule, filter.state, filter.event, filter.before, filter.subject, limit],
-    )
-    .await?
-    .iter()
-    .map(read)
-    .collect()
+    let (text, args) = listing(workspace, filter, limit);
+    sql.all(text, args).await?.iter().map(read).collect()
+}
+
+const SELECT: &str = "SELECT runs.id, runs.workspace_id, runs.rule_id, runs.version, runs.event_id, runs.trigger_id, runs.state, \
+     runs.mode_key, runs.decision, runs.reason, runs.created_at, runs.finished_at FROM ";
+
+// Begins with what is narrowest. Where that is not the workspace, it is hidden from SQLite's planner, which would
+// prefer to walk all runs of the workspace in their order.
+fn listing(workspace: WorkspaceId, filter: &RunFilter<'_>, limit: i64) -> (&'static str, Args) {
+    let state = RunState::parse(filter.state);
+    let query = Filter::new(SELECT);
+    let query = if let Some(subject) = some(filter.subject) {
+        query
+            .then("events CROSS JOIN runs WHERE runs.event_id = events.id")
+            .with(" AND events.workspace_id = ?", workspace)
+            .with(" AND events.subject = ?", subject)
+            .with(" AND runs.workspace_id = ?", workspace)
+            .maybe(" AND runs.event_id = ?", some(filter.event))
+    } else if let Some(event) = some(filter.event) {
+        query
+            .with("runs WHERE runs.event_id = ?", event)
+            .with(" AND runs.workspace_id || '' = ?", workspace)
+    } else if state.is_some_and(|state| !state.is_over()) {
+        query
+            .then("runs WHERE runs.finished_at IS NULL")
+            .with(" AND runs.workspace_id || '' = ?", workspace)
+    } else if matches!(state, Some(RunState::Failed | RunState::Cancelled)) {
+        // Word for word as the index has it, or SQLite would not see that it fits.
+        query
+            .then("runs WHERE state IN ('failed', 'cancelled')")
+            .with(" AND runs.workspace_id = ?", workspace)
+    } else {
+        query.with("runs WHERE runs.workspace_id = ?", workspace)
+    };
+    query
+        .maybe(" AND runs.rule_id = ?", some(filter.rule))
+        .maybe(" AND runs.state = ?", some(filter.state))
+        .maybe(" AND runs.id < ?", some(filter.before))
+        .with(" ORDER BY runs.id DESC LIMIT ?", limit)
+        .finish()
+}
+
+fn some(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
 }
 
 /// Runs of one key that are not over, oldest first.

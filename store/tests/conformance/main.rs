@@ -8,6 +8,7 @@
 
 mod engine;
 mod history;
+mod lists;
 mod postgres;
 mod publishing;
 mod schema;

@@ -23,4 +23,4 @@ pub(crate) use first::{judge_url, unreadable};
 pub use import::import;
 pub use item::shown;
 pub use manage::{change, create, delete, get, list, poll_now};
-pub use poll::{Poller, poll_due_feeds};
+pub use poll::{BATCH, Poller, poll_due_feeds};

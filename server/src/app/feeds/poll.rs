@@ -21,8 +21,8 @@ use crate::app::{App, failure::chain};
 
 /// Hosts asked at a time: more than a small server can make use of, few enough for its memory.
 pub const POLLS_AT_ONCE: usize = 16;
-/// Feeds claimed at a time.
-const BATCH: i64 = 500;
+/// Feeds claimed at a time; whoever got so many may find more.
+pub const BATCH: usize = 500;
 /// A poller that died frees its feeds after this. Longer than a batch that waits for slow hosts usually takes.
 const LEASE: i64 = 5 * MINUTE;
 /// A failure that only a person can mend is tried again once a day: as if it had failed this often.
@@ -54,7 +54,7 @@ pub async fn poll_due_feeds(app: &App) -> Result<usize, StoreError> {
     }
     let now = app.now();
     let mut tx = app.store.begin().await?;
-    let claimed = feeds::claim_due(&mut tx, now, now.plus(LEASE), BATCH).await?;
+    let claimed = feeds::claim_due(&mut tx, now, now.plus(LEASE), BATCH as i64).await?;
     if claimed.is_empty() {
         tx.rollback().await?;
         return Ok(0);

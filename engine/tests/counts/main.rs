@@ -1,0 +1,181 @@
+//! What workload E's event costs, in counts that are the same on every machine: statements, commits, allocations,
+//! bytes written. The guard against a way in that grew dear without anybody noticing.
+//!
+//! Owns the bounds, all in [`BOUNDS`], a little above what was counted when they were last set. Whoever makes an event
+//! cheaper lowers them; whoever must raise one says why in the commit. Invariant: nothing here looks at a clock.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+
+mod counters;
+#[path = "../../benches/engine/world.rs"]
+mod world;
+
+use std::alloc::System;
+
+use counters::{Counted, Counters};
+use serde_json::json;
+use so_engine::{Engine, loops};
+use so_model::{IdSource as _, event::NewEvent, id::WorkspaceId};
+use so_store::jobs;
+use so_testkit::{counterpart::or_skip, postgres::PostgresCluster};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use world::KIND;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Events of one count; half of them meet the condition.
+const EVENTS: usize = 100;
+/// Events that come at the same time.
+const AT_ONCE: usize = 50;
+/// Looks for the end of the work before the count is given up.
+const LOOKS: usize = 20_000;
+
+/// Most that one event may cost on average, over events that match and events that do not.
+struct Bound {
+    what: &'static str,
+    database: &'static str,
+    at_once: usize,
+    /// `statements`, `commits`, `allocations` or `bytes`.
+    count: fn(&Counted) -> Option<f64>,
+    most: f64,
+}
+
+const fn bound(
+    what: &'static str,
+    database: &'static str,
+    at_once: usize,
+    count: fn(&Counted) -> Option<f64>,
+    most: f64,
+) -> Bound {
+    Bound {
+        what,
+        database,
+        at_once,
+        count,
+        most,
+    }
+}
+
+/// The bounds.
+const BOUNDS: [Bound; 9] = {
+    const STATEMENTS: fn(&Counted) -> Option<f64> = |cost| Some(cost.statements);
+    const COMMITS: fn(&Counted) -> Option<f64> = |cost| Some(cost.commits);
+    const ALLOCATIONS: fn(&Counted) -> Option<f64> = |cost| Some(cost.allocations);
+    const BYTES: fn(&Counted) -> Option<f64> = |cost| cost.bytes;
+    [
+        bound("statements", "sqlite", 1, STATEMENTS, 12.0),
+        bound("commits", "sqlite", 1, COMMITS, 1.6),
+        bound("allocations", "sqlite", 1, ALLOCATIONS, 420.0),
+        bound("bytes written", "sqlite", 1, BYTES, 180_000.0),
+        bound("statements", "sqlite", AT_ONCE, STATEMENTS, 10.0),
+        bound("commits", "sqlite", AT_ONCE, COMMITS, 0.2),
+        bound("bytes written", "sqlite", AT_ONCE, BYTES, 110_000.0),
+        bound("statements", "postgres", 1, STATEMENTS, 9.0),
+        bound("statements", "postgres", AT_ONCE, STATEMENTS, 9.0),
+    ]
+};
+
+#[test]
+fn an_event_costs_no_more_than_it_did() {
+    let counters = Counters::install();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("counts.db").display());
+    let mut broken = runtime.block_on(count(&counters, "sqlite", &url));
+    let test = "an_event_costs_no_more_than_it_did (on PostgreSQL)";
+    if let Some(cluster) = or_skip(test, PostgresCluster::shared()) {
+        let url = cluster.create_fresh_database().unwrap();
+        broken.extend(runtime.block_on(count(&counters, "postgres", &url)));
+    }
+    assert!(
+        broken.is_empty(),
+        "an event became dearer:\n{}",
+        broken.join("\n")
+    );
+}
+
+/// Counts on one database; answers which bounds were broken.
+async fn count(counters: &Counters, database: &str, url: &str) -> Vec<String> {
+    let (engine, receiver) = world::engine(url).await;
+    let workspace = engine.ids.new_id();
+    world::settle_in(&engine, workspace).await;
+    world::save_rule(&engine, workspace, rule()).await;
+    let running = loops::start(engine.clone(), receiver).await.unwrap();
+    let mut broken = Vec::new();
+    for at_once in [1, AT_ONCE] {
+        // Once uncounted: statements are prepared, buffers have grown.
+        send(&engine, workspace, at_once, AT_ONCE).await;
+        let work = || send(&engine, workspace, at_once, EVENTS);
+        let look = async || {
+            is_idle(&engine).await;
+        };
+        let cost = counters.count(ALLOCATOR, EVENTS, work, look).await;
+        for bound in BOUNDS
+            .iter()
+            .filter(|bound| bound.database == database && bound.at_once == at_once)
+        {
+            let Some(cost) = (bound.count)(&cost) else {
+                eprintln!(
+                    "!!!!!! SKIPPED {}: this system does not count them",
+                    bound.what
+                );
+                continue;
+            };
+            let told = format!(
+                "{database}, {at_once} at once: {} {cost:.2}, at most {}",
+                bound.what, bound.most
+            );
+            println!("{told}");
+            if cost > bound.most {
+                broken.push(told);
+            }
+        }
+    }
+    running.drain(std::time::Duration::from_secs(10)).await;
+    engine.store.close().await.unwrap();
+    broken
+}
+
+fn rule() -> serde_json::Value {
+    json!({
+        "version": 1, "name": "Workload E",
+        "triggers": [{"id": "call", "kind": KIND, "with": {"hook": "hook"}}],
+        "if": {"all": [
+            {"field": "event.data.body.likes", "op": "gt", "value": 100},
+            {"field": "event.data.body.text", "op": "contains", "value": "#launch"}]},
+        "steps": [{"id": "send", "action": "bench.call", "with": {
+            "method": "POST", "url": "http://127.0.0.1/sink", "json": {"id": "{{ event.data.body.id }}"}}}]
+    })
+}
+
+/// Sends events, so many at the same time, and waits for the end of what they started; answers how often it looked.
+async fn send(engine: &Engine, workspace: WorkspaceId, at_once: usize, events: usize) -> usize {
+    let mut looks = 0;
+    for first in (0..events).step_by(at_once) {
+        let sent = (first..first + at_once).map(|n| {
+            let likes = if n % 2 == 0 { 150 } else { 50 };
+            let body = json!({"id": n.to_string(), "text": "Our #launch is here", "likes": likes, "network": "mastodon"});
+            engine.ingest(NewEvent::new(workspace, KIND, json!({"hook": "hook", "body": body})))
+        });
+        for ingested in futures_util::future::join_all(sent).await {
+            ingested.unwrap();
+        }
+        let before = looks;
+        while !is_idle(engine).await {
+            looks += 1;
+            assert!(looks - before < LOOKS, "the work does not come to its end");
+            tokio::task::yield_now().await;
+        }
+        looks += 1;
+    }
+    looks
+}
+
+async fn is_idle(engine: &Engine) -> bool {
+    let left = jobs::count_by_state(&mut engine.store.clone()).await;
+    left.unwrap().is_empty()
+}
