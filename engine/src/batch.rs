@@ -37,6 +37,7 @@ pub(crate) struct Batcher<T, R> {
     waiting: Mutex<VecDeque<Piece<T, R>>>,
     turns: Arc<Semaphore>,
     max: usize,
+    is_apart: bool,
 }
 
 impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
@@ -46,7 +47,14 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
             waiting: Mutex::default(),
             turns: Arc::new(Semaphore::new(lines)),
             max,
+            is_apart: false,
         }
+    }
+
+    /// Each piece by itself and in its caller's task: a simulation moves one task at a time.
+    pub(crate) fn apart(mut self, is_apart: bool) -> Self {
+        self.is_apart = is_apart;
+        self
     }
 
     /// Has `work` done in the next batch; none if the batch was lost to a panic.
@@ -59,10 +67,15 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
         F: Future<Output = ()> + Send + 'static,
     {
         let (sender, mut answer) = oneshot::channel();
-        lock(&self.waiting).push_back(Piece {
+        let piece = Piece {
             work,
             answer: sender,
-        });
+        };
+        if self.is_apart {
+            carry_out(vec![piece]).await;
+            return answer.await.ok();
+        }
+        lock(&self.waiting).push_back(piece);
         loop {
             let turn = tokio::select! {
                 biased;

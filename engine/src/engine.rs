@@ -130,6 +130,7 @@ impl Engine {
         // Takes everything, because a committed claim must find its way; `room` is what bounds it.
         let (handed, receiver) = handover::pair(parts.config.share());
         // SQLite has one writer; on PostgreSQL the next batch is prepared while one is synced.
+        let is_simulated = parts.store.is_simulated();
         let lines = match parts.store.backend() {
             Backend::Sqlite => 1,
             Backend::Postgres => 2,
@@ -158,8 +159,8 @@ impl Engine {
             workspaces: Mutex::new(LruCache::new(nonzero(WORKSPACES_CACHED))),
             rates: Mutex::default(),
             handed,
-            intake: Intake::new(lines),
-            ends: Ends::new(lines),
+            intake: Intake::new(lines, is_simulated),
+            ends: Ends::new(lines, is_simulated),
             held: Mutex::default(),
             live,
         };

@@ -161,6 +161,8 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             .pragma("wal_autocheckpoint", "2000")
+            // Savepoints keep pages that they may have to give back; without this they go through files.
+            .pragma("temp_store", "memory")
             // A log that grew while somebody read for long gives its space back.
             .pragma("journal_size_limit", wal::KEPT_BYTES.to_string())
             .statement_cache_capacity(300);
@@ -191,6 +193,14 @@ impl Store {
         match self {
             Self::Sqlite { .. } => 0,
             Self::Postgres(server) => server.failures(),
+        }
+    }
+
+    /// A simulation drives the work on this database, one task at a time.
+    pub fn is_simulated(&self) -> bool {
+        match self {
+            Self::Sqlite { writer, .. } => writer.seam.is_taken(),
+            Self::Postgres(_) => false,
         }
     }
 

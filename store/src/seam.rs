@@ -37,6 +37,9 @@ impl Seam {
             interposed: Some(interposed),
         }
     }
+    pub(crate) fn is_taken(&self) -> bool {
+        self.interposed.is_some()
+    }
     pub(crate) async fn before_begin(&self) -> Result<()> {
         match &self.interposed {
             Some(interposed) => answer(interposed.before_begin().await),
@@ -74,6 +77,9 @@ fn answer(goes_on: bool) -> Result<()> {
 
 #[cfg(not(any(debug_assertions, feature = "failpoints")))]
 impl Seam {
+    pub(crate) fn is_taken(&self) -> bool {
+        false
+    }
     pub(crate) async fn before_begin(&self) -> Result<()> {
         Ok(())
     }

@@ -36,8 +36,8 @@ type Answer = Result<Admitted, StoreError>;
 pub struct Intake(Batcher<Delivery, Answer>);
 
 impl Intake {
-    pub(crate) fn new(lines: usize) -> Self {
-        Self(Batcher::new(DELIVERIES_MAX, lines))
+    pub(crate) fn new(lines: usize, is_apart: bool) -> Self {
+        Self(Batcher::new(DELIVERIES_MAX, lines).apart(is_apart))
     }
 }
 

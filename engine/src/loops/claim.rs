@@ -12,6 +12,9 @@ use crate::{
     publish::JOB_PUBLICATION,
 };
 
+/// Jobs of one unknown kind that are put off at a time.
+const UNKNOWN_MAX: i64 = 64;
+
 /// Whose turn it is when more is due than can be claimed.
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
@@ -28,6 +31,24 @@ impl Engine {
             claimed.extend(self.claim_in_turn(kind, limit, &mut turn).await?);
         }
         Ok(claimed)
+    }
+
+    /// Puts jobs off whose kind only a newer server knows, with that reason.
+    pub(super) async fn set_aside_unknown(&self) -> Result<(), StoreError> {
+        let now = self.now();
+        let mut reader = self.store.clone();
+        for kind in jobs::list_other_kinds(&mut reader, [JOB_RUN, JOB_PUBLICATION], now).await? {
+            let until = now.plus(self.config.lease);
+            let mut tx = self.store.begin().await?;
+            let claimed =
+                jobs::claim(&mut tx, &kind, now, &self.config.owner, until, UNKNOWN_MAX).await?;
+            crate::failpoint::hit("job.claim.commit");
+            tx.commit().await?;
+            for job in claimed {
+                self.carry_out(Handed { job, fresh: None }).await;
+            }
+        }
+        Ok(())
     }
 
     /// Claims due jobs of a kind. If not all can be had, workspaces take turns.

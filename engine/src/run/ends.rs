@@ -33,8 +33,8 @@ pub(super) struct End {
 pub struct Ends(Batcher<End, bool>);
 
 impl Ends {
-    pub(crate) fn new(lines: usize) -> Self {
-        Self(Batcher::new(ENDS_MAX, lines))
+    pub(crate) fn new(lines: usize, is_apart: bool) -> Self {
+        Self(Batcher::new(ENDS_MAX, lines).apart(is_apart))
     }
 }
 

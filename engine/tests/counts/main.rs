@@ -64,15 +64,15 @@ const BOUNDS: [Bound; 9] = {
     const ALLOCATIONS: fn(&Counted) -> Option<f64> = |cost| Some(cost.allocations);
     const BYTES: fn(&Counted) -> Option<f64> = |cost| cost.bytes;
     [
-        bound("statements", "sqlite", 1, STATEMENTS, 12.0),
+        bound("statements", "sqlite", 1, STATEMENTS, 10.5),
         bound("commits", "sqlite", 1, COMMITS, 1.6),
         bound("allocations", "sqlite", 1, ALLOCATIONS, 420.0),
-        bound("bytes written", "sqlite", 1, BYTES, 180_000.0),
-        bound("statements", "sqlite", AT_ONCE, STATEMENTS, 10.0),
-        bound("commits", "sqlite", AT_ONCE, COMMITS, 0.2),
-        bound("bytes written", "sqlite", AT_ONCE, BYTES, 110_000.0),
-        bound("statements", "postgres", 1, STATEMENTS, 9.0),
-        bound("statements", "postgres", AT_ONCE, STATEMENTS, 9.0),
+        bound("bytes written", "sqlite", 1, BYTES, 110_000.0),
+        bound("statements", "sqlite", AT_ONCE, STATEMENTS, 1.5),
+        bound("commits", "sqlite", AT_ONCE, COMMITS, 0.15),
+        bound("bytes written", "sqlite", AT_ONCE, BYTES, 14_000.0),
+        bound("statements", "postgres", 1, STATEMENTS, 9.5),
+        bound("statements", "postgres", AT_ONCE, STATEMENTS, 1.5),
     ]
 };
 

@@ -329,6 +329,23 @@ pub async fn next_due(sql: &mut dyn Sql, kind: &str) -> Result<Option<Timestamp>
     row.map_or(Ok(None), |row| row.opt_at(0))
 }
 
+/// Kinds of due jobs that are none of the two given ones.
+pub async fn list_other_kinds(
+    sql: &mut dyn Sql,
+    known: [&str; 2],
+    now: Timestamp,
+) -> Result<Vec<String>> {
+    sql.all(
+        "SELECT DISTINCT kind FROM jobs WHERE state = 'available' AND run_after <= $1 AND kind <> $2 AND kind <> $3 \
+         ORDER BY kind LIMIT 10",
+        args![now, known[0], known[1]],
+    )
+    .await?
+    .iter()
+    .map(|row| row.text(0))
+    .collect()
+}
+
 /// Jobs by state, for metrics.
 pub async fn count_by_state(sql: &mut dyn Sql) -> Result<Vec<(String, i64)>> {
     sql.all(
