@@ -29,10 +29,10 @@ usage: cargo xtask <task>
   bench [ARGS…]     every figure the product is held to, as a table; --help tells more
   simulate [ARGS…]  simulated days from seeds: --seed S, or --seeds N --from S
   power [ARGS…]     power cuts during a publish: --cuts N, --seed S
-  fuzz [ARGS…]      every parser under libFuzzer: --seconds 60, --only NAME
-  failing [ARGS…]   kills of the server and of PostgreSQL under load; one DRILL, or all of them
   crash [ARGS…]     every crash point, network class and database: --repeats N, --only K6,
                     --database sqlite|postgres
+  fuzz [ARGS…]      every parser under libFuzzer: --seconds 60, --only NAME
+  failing [ARGS…]   kills of the server and of PostgreSQL under load; one DRILL, or all of them
   counterparts      install the real servers that tests run against
   new KIND NAME     begin a network, trigger, action, page, endpoint or migration";
 
@@ -49,9 +49,9 @@ fn main() -> anyhow::Result<()> {
         ["bench", rest @ ..] => bench::run(rest),
         ["simulate", rest @ ..] => simulate::run(rest),
         ["power", rest @ ..] => power::run(rest),
+        ["crash", rest @ ..] => crash::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["failing", rest @ ..] => failing::run(rest),
-        ["crash", rest @ ..] => crash::run(rest),
         ["counterparts"] => commands::counterparts(),
         ["new", kind, name] => new::run(kind, name),
         _ => bail!("{USAGE}"),

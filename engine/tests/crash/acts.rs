@@ -21,6 +21,7 @@ pub fn plugins(port: u16, class: Class) -> Plugins {
         Arc::new(Listens("post.due")),
         Arc::new(Listens("post.published")),
         Arc::new(Listens("test.happened")),
+        Arc::new(Listens("test.followed")),
     ];
     let note = Action::remote(Note {
         port,

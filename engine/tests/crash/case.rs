@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 
 use crate::{
     child::{CUT_SHORT, Orders, Report},
-    ground::{Ground, Migrations, Start, happened},
+    ground::{Ground, Migrations, happened},
     network::{Class, Network},
     points::{End, Life, Point},
 };
@@ -105,7 +105,7 @@ impl Case {
         }
         let report = stage.survive().await?;
         let mut wrong = self.judge(&network, &report);
-        if point.start != Start::Call && !due_before.is_empty() {
+        if !point.calls() && !due_before.is_empty() {
             let due = ground.due_events().await.unwrap_or(due_before.clone());
             if due != due_before {
                 wrong.push(format!("the event's id changed: {due_before:?}, {due:?}"));
@@ -187,7 +187,7 @@ impl Case {
             !is_blind || received == notes,
             format!("{received} notes where none may be repeated"),
         );
-        let wants_event = self.point.start == Start::Call || self.point.sent_last;
+        let wants_event = self.point.calls() || self.point.sent_last;
         claim(
             report.happened == usize::from(wants_event),
             format!("{} events of the sender", report.happened),

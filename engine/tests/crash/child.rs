@@ -241,7 +241,7 @@ async fn look(store: &Store, workspace: WorkspaceId) -> Report {
         runs: runs.unwrap().into_iter().map(|run| run.state).collect(),
         due: count("post.due"),
         published: count("post.published"),
-        happened: count("test.happened"),
+        happened: count("test.happened") + count("test.followed"),
         run_failed: count("run.failed"),
     }
 }

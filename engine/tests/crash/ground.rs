@@ -13,12 +13,12 @@ use so_model::{
     post::{Post, PostState, Variant},
     rule::RuleDocument,
     run::{ConditionTrace, Run, RunState},
-    time::MINUTE,
+    time::{HOUR, MINUTE},
     workspace::Workspace,
 };
 use so_store::{
-    Store, StoreError, StoreOptions, Tx, accounts, attempts, events, jobs, posts, publications,
-    rules, runs, timers, timers::Timer, workspaces,
+    Store, StoreError, StoreOptions, Tx, accounts, attempts, events, instance, jobs, posts,
+    publications, rules, runs, timers, timers::Timer, workspaces,
 };
 
 use crate::child::Sent;
@@ -29,6 +29,8 @@ const FOLLOW: &str = "{version: 1, name: After it, triggers: [{id: t, kind: post
     steps: [{id: note, action: test.note}]}";
 const CALL: &str = "{version: 1, name: Call, triggers: [{id: t, kind: test.happened}], \
     steps: [{id: note, action: test.note}]}";
+const CALL_AND_GO_ON: &str = "{version: 1, name: Call and go on, triggers: [{id: t, kind: test.followed}], \
+    steps: [{id: note, action: test.note}, {id: after, set: {done: yes}}]}";
 
 /// How the post becomes due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub enum Start {
     Undecided,
     /// There is no post, but an event that makes a rule call the outside.
     Call,
+    /// As before, and the call is not the rule's last step.
+    CallAndGoOn,
 }
 
 /// What is odd about the database.
@@ -55,6 +59,10 @@ pub enum Odd {
     LostRun,
     /// There is a run of a version that is gone.
     UnreadableRun,
+    /// History was lost: the post may have gone out.
+    Gap,
+    /// The server rested for so long that history may have been lost.
+    PossibleGap,
 }
 
 /// The database of one case.
@@ -76,12 +84,15 @@ impl Ground {
         let workspace: WorkspaceId = ids.new_id();
         let mut tx = store.begin().await?;
         put_workspace(&mut tx, workspace, ids.now()).await?;
-        for rule in [PUBLISH, FOLLOW, CALL] {
+        for rule in [PUBLISH, FOLLOW, CALL, CALL_AND_GO_ON] {
             put_rule(&mut tx, &ids, workspace, rule).await?;
         }
         let mut sent = None;
         if start == Start::Call {
             sent = Some(happened());
+        } else if start == Start::CallAndGoOn {
+            let kind = "test.followed".into();
+            sent = Some(Sent { kind, ..happened() });
         } else {
             let post = put_post(&mut tx, &ids, workspace, account_count, odd).await?;
             sent = put_start(&mut tx, &ids, workspace, post, start)
@@ -267,7 +278,7 @@ async fn put_start(
             // Older than what may still be in its own transaction's hands.
             events::insert(tx, &event, false, now.plus(-MINUTE)).await?;
         }
-        Start::Timer | Start::Call => {
+        Start::Timer | Start::Call | Start::CallAndGoOn => {
             let timer = Timer {
                 id: ids.new_id(),
                 workspace,
@@ -308,6 +319,7 @@ async fn put_odd(
     let run: RunId = ids.new_id();
     let (kind, subject) = match odd {
         Odd::Nothing | Odd::Disconnected => return Ok(()),
+        Odd::Gap | Odd::PossibleGap => return put_gap(tx, now, odd == Odd::Gap).await,
         Odd::UnknownJob => ("unheard-of", "nothing".to_string()),
         Odd::LostRun => (JOB_RUN, run.to_string()),
         Odd::UnreadableRun => {
@@ -316,6 +328,18 @@ async fn put_odd(
         }
     };
     jobs::wake(tx, ids.new_id(), workspace, kind, &subject, now).await
+}
+
+async fn put_gap(tx: &mut Tx, until: Timestamp, is_certain: bool) -> Result<(), StoreError> {
+    let gap = instance::Gap {
+        epoch: 1,
+        cause: "the drill".into(),
+        is_certain,
+        from: until.plus(-HOUR),
+        until,
+        ends_at: until.plus(HOUR),
+    };
+    instance::insert_gap(tx, &gap).await
 }
 
 async fn put_unreadable(

@@ -82,6 +82,11 @@ impl Point {
         self.classes.contains(&class)
     }
 
+    /// There is no post.
+    pub fn calls(&self) -> bool {
+        matches!(self.end, End::Called { .. })
+    }
+
     /// Posts that must be public, and the state that ours must have.
     pub fn expected(&self, class: Class) -> (usize, Option<PostState>) {
         let doubt = (class == Class::F && !self.has_person).then_some(PostState::NeedsReview);
@@ -295,6 +300,10 @@ fn around() -> Vec<Point> {
         once("job.put_back.commit").odd(Odd::UnknownJob),
         once("run.gone.commit").odd(Odd::LostRun),
         once("run.unreadable.commit").odd(Odd::UnreadableRun),
+        Point::new("presumed.commit", vec![at("presumed.commit")], End::Unsent).odd(Odd::Gap),
+        once("nothing_lost.commit")
+            .odd(Odd::PossibleGap)
+            .only(&[Class::F]),
     ]
 }
 
@@ -308,7 +317,8 @@ fn calls() -> Vec<Point> {
         call("remote.before", at("remote.before"), 0),
         call("remote.after", at("remote.after"), 1),
         call("remote.intent.commit", at("remote.intent.commit"), 1).only(BLIND),
-        call("remote.done.commit", at("remote.done.commit"), 1),
+        call("run.end.commit", at("run.end.commit"), 1),
+        call("remote.done.commit", at("remote.done.commit"), 1).from(Start::CallAndGoOn),
         call(
             "remote.failed.commit",
             after("note", Blow::Later, "remote.failed.commit"),
@@ -318,7 +328,11 @@ fn calls() -> Vec<Point> {
 }
 
 /// Points that no process here can be made to pass, and why that is no gap.
-pub const NOT_DRIVEN: [(&str, &str); 3] = [
+pub const NOT_DRIVEN: [(&str, &str); 4] = [
+    (
+        "lane.put_off.commit",
+        "passed only if thousands wait for one place; puts a job off and changes nothing else",
+    ),
     (
         "run.cancelled.commit",
         "passed only if a run is cancelled between two reads; writes what run.gone.commit writes",
