@@ -33,5 +33,8 @@ pub use repo::*;
 pub use seam::Interpose;
 pub use value::{Args, Row, Value};
 
+/// Target of the log line that each statement writes, for whoever counts them.
+pub const STATEMENT_TARGET: &str = "sqlx::query";
+
 /// Result of every call to the store.
 pub type Result<T> = std::result::Result<T, StoreError>;

@@ -86,14 +86,14 @@ struct Listener;
 
 impl Subscriber for Listener {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if metadata.target() == "sqlx::query" {
+        if metadata.target() == so_store::STATEMENT_TARGET {
             Interest::sometimes()
         } else {
             Interest::never()
         }
     }
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        IS_ON.load(SeqCst) && metadata.target() == "sqlx::query"
+        IS_ON.load(SeqCst) && metadata.target() == so_store::STATEMENT_TARGET
     }
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
         span::Id::from_u64(1)
