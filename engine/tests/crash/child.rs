@@ -23,7 +23,9 @@ use so_model::{
     run::RunState,
     time::SECOND,
 };
-use so_store::{Store, StoreOptions, accounts, events, jobs, posts, publications, runs, timers};
+use so_store::{
+    Store, StoreError, StoreOptions, accounts, events, jobs, posts, publications, runs, timers,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
@@ -44,13 +46,15 @@ const LOOK: Duration = Duration::from_millis(30);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Sent {
     pub kind: String,
+    /// Tells it from others of its kind.
+    pub id: String,
     pub data: Value,
 }
 
 impl Sent {
     fn event(&self, workspace: WorkspaceId) -> NewEvent {
         let event = NewEvent::new(workspace, &self.kind, self.data.clone());
-        event.from_source("sender", &self.kind)
+        event.from_source("sender", &self.id)
     }
 }
 
@@ -67,8 +71,10 @@ pub struct Orders {
     pub spill: Option<PathBuf>,
     /// Comes at every start.
     pub sent: Option<Sent>,
-    /// Comes when the process is told to stop, before it stops.
-    pub sent_last: Option<Sent>,
+    /// Come when the process is told to stop, before it stops.
+    pub sent_last: Vec<Sent>,
+    /// Jobs that nobody can bring to an end.
+    pub jobs_that_stay: i64,
     /// Is there a person who connects accounts again and ends doubt?
     pub has_person: bool,
     pub prunes: bool,
@@ -93,7 +99,7 @@ pub async fn run(orders: Orders) -> Report {
         connections: 6,
         ..StoreOptions::at(&orders.url)
     };
-    let store = Store::open(&options).await.unwrap();
+    let store = patiently(|| Store::open(&options)).await;
     let (engine, receiver) = Engine::new(EngineParts {
         store: store.clone(),
         ids: Ids::system(),
@@ -107,20 +113,21 @@ pub async fn run(orders: Orders) -> Report {
     });
     let running = loops::start(engine.clone(), receiver).await.unwrap();
     if let Some(sent) = &orders.sent {
-        engine.ingest(sent.event(orders.workspace)).await.unwrap();
+        patiently(|| engine.ingest(sent.event(orders.workspace))).await;
     }
     if orders.prunes {
-        engine.prune().await.unwrap();
+        patiently(|| engine.prune()).await;
     }
-    while !is_over(&store, &orders).await {
+    while !patiently(|| is_over(&store, &orders)).await {
         if orders.has_person {
-            lend_a_hand(&engine, &orders).await;
+            patiently(|| lend_a_hand(&engine, &orders)).await;
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
             _ = term.recv() => {
-                if let Some(sent) = &orders.sent_last {
-                    engine.ingest(sent.event(orders.workspace)).await.unwrap();
+                let last = orders.sent_last.iter().map(|sent| engine.ingest(sent.event(orders.workspace)));
+                for ingested in futures_util::future::join_all(last).await {
+                    ingested.unwrap();
                 }
                 let drained = running.drain(DRAIN).await;
                 std::process::exit(if drained { 0 } else { CUT_SHORT });
@@ -128,9 +135,23 @@ pub async fn run(orders: Orders) -> Report {
         }
     }
     running.drain(Duration::from_secs(5)).await;
-    let report = look(&store, orders.workspace).await;
+    let report = patiently(|| look(&store, orders.workspace)).await;
     store.close().await.unwrap();
     report
+}
+
+/// A machine that stands still for seconds disproves nothing: what the database could not do is done again.
+async fn patiently<T, F>(work: impl Fn() -> F) -> T
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    loop {
+        match work().await {
+            Ok(done) => return done,
+            Err(error) if error.is_transient() => tokio::time::sleep(LOOK).await,
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 fn config(orders: &Orders) -> EngineConfig {
@@ -146,48 +167,54 @@ fn config(orders: &Orders) -> EngineConfig {
     }
 }
 
-async fn all_publications(store: &Store) -> Vec<Publication> {
+async fn all_publications(store: &Store) -> Result<Vec<Publication>, StoreError> {
     let mut found = Vec::new();
     for state in PublicationState::ALL {
         let rows = publications::list_by_state(&mut store.clone(), state, 50).await;
-        found.extend(rows.unwrap());
+        found.extend(rows?);
     }
-    found
+    Ok(found)
 }
 
-async fn is_over(store: &Store, orders: &Orders) -> bool {
+async fn is_over(store: &Store, orders: &Orders) -> Result<bool, StoreError> {
     let mut reader = store.clone();
     let filter = runs::RunFilter::default();
     // Runs first: what they wait for cannot be open once they are over.
     let runs = runs::list(&mut reader, orders.workspace, &filter, 50).await;
-    let runs = runs.unwrap();
+    let runs = runs?;
     if runs.is_empty() || runs.iter().any(|run| !run.state.is_over()) {
-        return false;
+        return Ok(false);
     }
-    if timers::next_due(&mut reader).await.unwrap().is_some() {
-        return false;
+    if timers::next_due(&mut reader).await?.is_some() {
+        return Ok(false);
+    }
+    let left = jobs::count_by_state(&mut reader).await?;
+    let left: i64 = left.iter().map(|(_, count)| count).sum();
+    if left > orders.jobs_that_stay {
+        return Ok(false);
     }
     let open = |publication: &Publication| {
         let awaits_person = publication.state == PublicationState::NeedsReview && orders.has_person;
         !publication.state.is_settled() || awaits_person
     };
-    !all_publications(store).await.iter().any(open)
+    Ok(!all_publications(store).await?.iter().any(open))
 }
 
 /// What people do: they connect an account again, look at the network and say what is there.
-async fn lend_a_hand(engine: &Engine, orders: &Orders) {
-    for publication in all_publications(&engine.store).await {
+async fn lend_a_hand(engine: &Engine, orders: &Orders) -> Result<(), StoreError> {
+    for publication in all_publications(&engine.store).await? {
         match publication.state {
-            PublicationState::Held => connect_again(engine, &publication).await,
-            PublicationState::NeedsReview => decide(engine, orders, &publication).await,
+            PublicationState::Held => connect_again(engine, &publication).await?,
+            PublicationState::NeedsReview => decide(engine, orders, &publication).await?,
             _ => {}
         }
     }
+    Ok(())
 }
 
-async fn connect_again(engine: &Engine, publication: &Publication) {
+async fn connect_again(engine: &Engine, publication: &Publication) -> Result<(), StoreError> {
     let now = engine.now();
-    let mut tx = engine.store.begin().await.unwrap();
+    let mut tx = engine.store.begin().await?;
     let lost = [AccountState::ReconnectRequired];
     let (workspace, account) = (publication.workspace, publication.account);
     let active = AccountState::Active;
@@ -195,53 +222,55 @@ async fn connect_again(engine: &Engine, publication: &Publication) {
     let done = accounts::set_state(&mut tx, workspace, account, &lost, active, None, now).await;
     if done.is_ok() {
         let (job, subject) = (engine.ids.new_id(), publication.id.to_string());
-        jobs::wake(&mut tx, job, workspace, JOB_PUBLICATION, &subject, now)
-            .await
-            .unwrap();
-        tx.commit().await.unwrap();
+        jobs::wake(&mut tx, job, workspace, JOB_PUBLICATION, &subject, now).await?;
+        tx.commit().await?;
         engine.jobs_changed.ring();
     }
+    Ok(())
 }
 
-async fn decide(engine: &Engine, orders: &Orders, publication: &Publication) {
+async fn decide(
+    engine: &Engine,
+    orders: &Orders,
+    publication: &Publication,
+) -> Result<(), StoreError> {
     let mut reader = engine.store.clone();
     let row = publications::find_with_content(&mut reader, publication.workspace, publication.id);
-    let words = row.await.unwrap().unwrap().content.text;
+    let words = row.await?.unwrap().content.text;
     let call = json!({"account": publication.account, "text": words});
-    let seen = ask(orders.port, "truth", call).await.unwrap();
-    let decision = match seen["found"]
+    // A person who sees nothing says nothing, and looks again.
+    let Ok(seen) = ask(orders.port, "truth", call).await else {
+        return Ok(());
+    };
+    let is_there = seen["found"]
         .as_array()
-        .is_some_and(|found| !found.is_empty())
-    {
+        .is_some_and(|found| !found.is_empty());
+    let decision = match is_there {
         true => HumanDecision::IsLive { url: None },
         false => HumanDecision::NotLive,
     };
     let by = engine.ids.new_id();
     decide_by_hand(engine, orders.workspace, publication.id, decision, by)
         .await
-        .unwrap();
+        .map(drop)
 }
 
-async fn look(store: &Store, workspace: WorkspaceId) -> Report {
+async fn look(store: &Store, workspace: WorkspaceId) -> Result<Report, StoreError> {
     let mut reader = store.clone();
     let filter = posts::PostFilter::default();
-    let posts = posts::list(&mut reader, workspace, &filter, 50).await;
+    let posts = posts::list(&mut reader, workspace, &filter, 50).await?;
     let filter = runs::RunFilter::default();
-    let runs = runs::list(&mut reader, workspace, &filter, 50).await;
-    let events = events::list(&mut reader, workspace, "", "", "", 100).await;
-    let events = events.unwrap();
+    let runs = runs::list(&mut reader, workspace, &filter, 50).await?;
+    let events = events::list(&mut reader, workspace, "", "", "", 100).await?;
     let count = |kind: &str| events.iter().filter(|event| event.kind == kind).count();
-    let publications = all_publications(store).await;
-    Report {
-        posts: posts.unwrap().into_iter().map(|post| post.state).collect(),
-        remote_ids: publications
-            .into_iter()
-            .filter_map(|p| p.remote_id)
-            .collect(),
-        runs: runs.unwrap().into_iter().map(|run| run.state).collect(),
+    let publications = all_publications(store).await?.into_iter();
+    Ok(Report {
+        posts: posts.into_iter().map(|post| post.state).collect(),
+        remote_ids: publications.filter_map(|row| row.remote_id).collect(),
+        runs: runs.into_iter().map(|run| run.state).collect(),
         due: count("post.due"),
         published: count("post.published"),
         happened: count("test.happened") + count("test.followed"),
         run_failed: count("run.failed"),
-    }
+    })
 }

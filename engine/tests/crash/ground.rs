@@ -17,8 +17,8 @@ use so_model::{
     workspace::Workspace,
 };
 use so_store::{
-    Store, StoreError, StoreOptions, Tx, accounts, attempts, events, instance, jobs, posts,
-    publications, rules, runs, timers, timers::Timer, workspaces,
+    Sql as _, Store, StoreError, StoreOptions, Tx, accounts, args, attempts, events, instance,
+    jobs, posts, publications, rules, runs, timers, timers::Timer, workspaces,
 };
 
 use crate::child::Sent;
@@ -53,8 +53,8 @@ pub enum Odd {
     Nothing,
     /// The account must be connected again.
     Disconnected,
-    /// There is a job of a kind that nobody knows.
-    UnknownJob,
+    /// There is a run that cannot be read, of a workspace of its own.
+    BrokenRun,
     /// There is a job of a run that is gone.
     LostRun,
     /// There is a run of a version that is gone.
@@ -89,10 +89,13 @@ impl Ground {
         }
         let mut sent = None;
         if start == Start::Call {
-            sent = Some(happened());
+            sent = Some(happened(0));
         } else if start == Start::CallAndGoOn {
             let kind = "test.followed".into();
-            sent = Some(Sent { kind, ..happened() });
+            sent = Some(Sent {
+                kind,
+                ..happened(0)
+            });
         } else {
             let post = put_post(&mut tx, &ids, workspace, account_count, odd).await?;
             sent = put_start(&mut tx, &ids, workspace, post, start)
@@ -146,9 +149,10 @@ fn few_connections(url: &str) -> StoreOptions {
 }
 
 /// The event of which a rule calls the outside.
-pub fn happened() -> Sent {
+pub fn happened(number: usize) -> Sent {
     Sent {
         kind: "test.happened".into(),
+        id: number.to_string(),
         data: json!({}),
     }
 }
@@ -270,8 +274,8 @@ async fn put_start(
     let data = json!({"post": post});
     match start {
         Start::Sender => {
-            let kind = "post.due".into();
-            return Ok(Some(Sent { kind, data }));
+            let (kind, id) = ("post.due".into(), "due".into());
+            return Ok(Some(Sent { kind, id, data }));
         }
         Start::Undecided => {
             let event = due(ids, workspace, post.id, data, now);
@@ -320,8 +324,16 @@ async fn put_odd(
     let (kind, subject) = match odd {
         Odd::Nothing | Odd::Disconnected => return Ok(()),
         Odd::Gap | Odd::PossibleGap => return put_gap(tx, now, odd == Odd::Gap).await,
-        Odd::UnknownJob => ("unheard-of", "nothing".to_string()),
         Odd::LostRun => (JOB_RUN, run.to_string()),
+        Odd::BrokenRun => {
+            let other: WorkspaceId = ids.new_id();
+            put_workspace(tx, other, now).await?;
+            put_unreadable(tx, ids, other, run).await?;
+            let sql = "UPDATE runs SET decision = 'broken' WHERE id = $1";
+            tx.run(sql, args![run]).await?;
+            let (job, subject) = (ids.new_id(), run.to_string());
+            return jobs::wake(tx, job, other, JOB_RUN, &subject, now).await;
+        }
         Odd::UnreadableRun => {
             put_unreadable(tx, ids, workspace, run).await?;
             (JOB_RUN, run.to_string())

@@ -215,6 +215,10 @@ async fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let mut reader = BufReader::new(reader);
     let mut head = String::new();
     reader.read_line(&mut head).await?;
+    // A head that was cut short names nobody.
+    if !head.ends_with('\n') {
+        return Ok(());
+    }
     let mut words = head.split_whitespace();
     let op = words.next().unwrap_or_default().to_string();
     let pid: i32 = words.next().and_then(|pid| pid.parse().ok()).unwrap_or(0);
