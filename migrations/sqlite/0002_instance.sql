@@ -7,4 +7,4 @@ CREATE TABLE gaps (
     from_at    INTEGER NOT NULL,
     until_at   INTEGER NOT NULL,
     ends_at    INTEGER NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;

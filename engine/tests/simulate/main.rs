@@ -252,7 +252,8 @@ async fn play_day(seed: u64, stage: Stage, folder: PathBuf) -> Day {
         at += 10 * MINUTE;
     }
     if stage.scene().breach.is_none() {
-        world.play(DAY + SETTLES_WITHIN).await;
+        // Not on the hour, when a rule starts whose work would be left over.
+        world.play(DAY + SETTLES_WITHIN - 7 * MINUTE).await;
     }
     let mut figures = Figures::default();
     if stage.scene().breach.is_none() {
