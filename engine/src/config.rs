@@ -44,6 +44,8 @@ pub struct EngineConfig {
     pub spill_file: Option<PathBuf>,
     /// This process alone uses the database, so that leases of a former life are void.
     pub is_alone: bool,
+    /// Keeps why candidates started nothing; only benchmarks do without.
+    pub keeps_refusals: bool,
 }
 
 impl EngineConfig {
@@ -66,6 +68,7 @@ impl EngineConfig {
             retention: 90 * DAY,
             spill_file: None,
             is_alone: true,
+            keeps_refusals: true,
         }
     }
 }

@@ -32,6 +32,7 @@ pub mod rule;
 pub mod run;
 pub mod schedule;
 pub mod script;
+pub mod why;
 
 pub use engine::{Engine, EngineParts};
 

@@ -20,6 +20,7 @@ pub mod run;
 pub mod secret_name;
 pub mod text;
 pub mod time;
+pub mod why;
 pub mod workspace;
 
 pub use id::{Id, IdSource};

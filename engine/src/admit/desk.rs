@@ -12,7 +12,8 @@ use so_store::{
     runs::{self, NewRow},
 };
 
-use crate::engine::Engine;
+use super::Refusal;
+use crate::{decide::CompiledRule, engine::Engine};
 
 /// A transaction with the rows that wait for it.
 pub(crate) struct Desk<'t> {
@@ -36,12 +37,26 @@ impl<'t> Desk<'t> {
     }
 
     /// Why a rule did not start.
-    pub(crate) fn note(&mut self, event: &Event, decision: Decision) {
+    pub(super) fn note(
+        &mut self,
+        event: &Event,
+        rule: &CompiledRule,
+        trigger: usize,
+        refusal: Refusal,
+    ) {
         self.decisions.push(NewDecision {
             workspace: event.workspace,
             event: event.id,
             at: self.now,
-            decision,
+            decision: Decision {
+                rule: rule.id,
+                version: rule.version,
+                trigger: rule.document.triggers[trigger].id.clone(),
+                verdict: refusal.verdict,
+                trace: refusal.trace.map(|trace| *trace),
+                reason: refusal.reason,
+            },
+            seen: refusal.seen.map(|seen| *seen),
         });
     }
 

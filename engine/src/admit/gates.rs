@@ -9,6 +9,7 @@ use so_model::{
     event::Event,
     run::Verdict,
     time::{HOUR, SECOND},
+    why::Recorded,
 };
 use so_store::{StoreError, Tx, rule_keys, rules, runs, timers, timers::Timer};
 
@@ -53,7 +54,7 @@ impl Engine {
         }
         if let Some(throttle) = &document.throttle {
             let span = parse_duration(&throttle.per).unwrap_or(HOUR);
-            if self
+            if let Some((used, free_at)) = self
                 .throttle_is_full(
                     tx,
                     rule,
@@ -69,7 +70,13 @@ impl Engine {
                     "already {} runs within the last {}",
                     throttle.max, throttle.per
                 );
-                return Ok(Some(refuse(Verdict::Throttled, reason)));
+                let seen = Recorded {
+                    key: key_of(&keys.throttle),
+                    used: Some(used),
+                    free_at,
+                    ..Recorded::default()
+                };
+                return Ok(Some(refuse(Verdict::Throttled, reason).seeing(seen)));
             }
         }
         if let Some(dedupe) = &document.dedupe {
@@ -83,10 +90,12 @@ impl Engine {
                 rule_keys::remember(tx, event.workspace, rule.id, key, event.id, now, until)
                     .await?;
             if !is_first {
-                return Ok(Some(refuse(
-                    Verdict::Duplicate,
-                    format!("the key “{key}” was seen before"),
-                )));
+                let seen = Recorded {
+                    key: key_of(key),
+                    ..Recorded::default()
+                };
+                let reason = format!("the key “{key}” was seen before");
+                return Ok(Some(refuse(Verdict::Duplicate, reason).seeing(seen)));
             }
         }
         if let Some(debounce) = &document.debounce {
@@ -94,11 +103,16 @@ impl Engine {
             self.debounce(tx, rule, event, &keys.debounce, now.plus(span), now)
                 .await?;
             let reason = format!("waits {} for a later event", debounce.duration);
-            return Ok(Some(refuse(Verdict::Debounced, reason)));
+            let seen = Recorded {
+                key: key_of(&keys.debounce),
+                ..Recorded::default()
+            };
+            return Ok(Some(refuse(Verdict::Debounced, reason).seeing(seen)));
         }
         Ok(None)
     }
 
+    /// None when there was a place, which is taken now; else the starts counted and when there is one again.
     #[expect(
         clippy::too_many_arguments,
         reason = "a key, a bound and a span of one rule and event"
@@ -112,11 +126,11 @@ impl Engine {
         max: i64,
         span: i64,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<(i64, Option<Timestamp>)>, StoreError> {
         let since = now.plus(-span);
-        let used = rule_keys::count_ticks(tx, rule.id, key, since).await?;
+        let (used, oldest) = rule_keys::count_ticks(tx, rule.id, key, since).await?;
         if used >= max {
-            return Ok(true);
+            return Ok(Some((used, oldest.map(|oldest| oldest.plus(span)))));
         }
         rule_keys::add_tick(
             tx,
@@ -128,7 +142,7 @@ impl Engine {
             now.plus(span),
         )
         .await?;
-        Ok(false)
+        Ok(None)
     }
 
     async fn debounce(
@@ -155,4 +169,8 @@ impl Engine {
         self.timers_changed.notify_one();
         Ok(())
     }
+}
+
+fn key_of(key: &str) -> Option<String> {
+    (!key.is_empty()).then(|| key.to_owned())
 }

@@ -16,6 +16,7 @@ use so_model::{
     event::{Event, NewEvent},
     id::{RuleId, RunId, WorkspaceId},
     run::{ConditionTrace, Decision, Verdict},
+    why::Recorded,
 };
 use so_store::{StoreError, Tx, events, rules};
 
@@ -56,13 +57,29 @@ pub struct Admission {
 struct Refusal {
     verdict: Verdict,
     reason: String,
-    /// Condition trace, where it was looked at.
+    /// Trace of the clause that failed, where the condition did.
     trace: Option<Box<ConditionTrace>>,
+    /// What was looked at beside the event.
+    seen: Option<Box<Recorded>>,
 }
 
 impl Refusal {
-    fn traced(mut self, trace: Option<ConditionTrace>) -> Self {
-        self.trace = trace.map(Box::new);
+    /// What the condition looked at is known as well.
+    fn having(mut self, known: Option<Recorded>) -> Self {
+        let Some(known) = known else { return self };
+        let own = self.seen.map_or_else(Recorded::default, |own| *own);
+        self.seen = Some(Box::new(Recorded {
+            zone: known.zone,
+            workspace: known.workspace,
+            facts: known.facts,
+            ..own
+        }));
+        self
+    }
+
+    /// Seen beside the event.
+    fn seeing(mut self, seen: Recorded) -> Self {
+        self.seen = Some(Box::new(seen));
         self
     }
 }
@@ -72,6 +89,7 @@ fn refuse(verdict: Verdict, reason: impl Into<String>) -> Refusal {
         verdict,
         reason: reason.into(),
         trace: None,
+        seen: None,
     }
 }
 
@@ -230,7 +248,9 @@ impl Engine {
                 }
                 Err(refusal) => {
                     self.counters.refused.fetch_add(1, Ordering::Relaxed);
-                    desk.note(event, decision_of(&rule, trigger, refusal));
+                    if self.config.keeps_refusals {
+                        desk.note(event, &rule, trigger, refusal);
+                    }
                 }
             }
         }
@@ -260,40 +280,57 @@ impl Engine {
             values.insert(request.key, value);
         }
         let (decision, keys) = judge(rule, trigger, event, workspace, now, &values);
-        let trace = decision.trace;
         if decision.verdict != Verdict::Started {
-            return Ok(Err(refuse(decision.verdict, decision.reason).traced(trace)));
+            let refusal = Refusal {
+                trace: decision.trace.map(Box::new),
+                ..refuse(decision.verdict, decision.reason)
+            };
+            return Ok(Err(refusal.having(looked_at(rule, workspace, values))));
         }
-        let keys = match keys {
-            Ok(keys) => keys,
-            Err(reason) => return Ok(Err(refuse(Verdict::ConditionFailed, reason).traced(trace))),
+        let refusal = match keys {
+            Ok(keys) => match self.gates(desk, rule, event, &keys).await? {
+                Some(refusal) => refusal,
+                None => {
+                    let trace = decision.trace.unwrap_or_else(ConditionTrace::unconditional);
+                    match self
+                        .start(desk, rule, trigger, event, trace, keys.mode)
+                        .await?
+                    {
+                        Ok(handed) => return Ok(Ok(handed)),
+                        Err(refusal) => refusal,
+                    }
+                }
+            },
+            Err(reason) => refuse(Verdict::ConditionFailed, reason),
         };
-        if let Some(refusal) = self.gates(desk, rule, event, &keys).await? {
-            return Ok(Err(refusal.traced(trace)));
-        }
-        let trace = trace.unwrap_or_else(ConditionTrace::unconditional);
-        self.start(desk, rule, trigger, event, trace, keys.mode)
-            .await
+        Ok(Err(refusal.having(looked_at(rule, workspace, values))))
     }
 }
 
-fn decision_of(rule: &CompiledRule, trigger: usize, refusal: Refusal) -> Decision {
-    Decision {
-        rule: rule.id,
-        version: rule.version,
-        trigger: rule.document.triggers[trigger].id.clone(),
-        verdict: refusal.verdict,
-        trace: refusal.trace.map(|trace| *trace),
-        reason: refusal.reason,
+/// What a condition looked at beside the event; none where that is nothing.
+fn looked_at(
+    rule: &CompiledRule,
+    workspace: &WorkspaceFacts,
+    values: FactValues,
+) -> Option<Recorded> {
+    let condition = rule.condition()?;
+    if condition.is_about_event_only() {
+        return None;
     }
+    Some(Recorded {
+        zone: Some(workspace.time_zone.name().to_owned()),
+        workspace: Some(workspace.name.clone()),
+        facts: values.into_iter().collect(),
+        ..Recorded::default()
+    })
 }
 
 /// Values of a rule's keys for one event.
-struct Keys {
-    mode: String,
-    throttle: String,
-    debounce: String,
-    dedupe: String,
+pub(crate) struct Keys {
+    pub(crate) mode: String,
+    pub(crate) throttle: String,
+    pub(crate) debounce: String,
+    pub(crate) dedupe: String,
 }
 
 fn facts_asked(
@@ -312,7 +349,7 @@ fn facts_asked(
 }
 
 /// The decision and the keys, taken from the same view of the event.
-fn judge(
+pub(crate) fn judge(
     rule: &CompiledRule,
     trigger: usize,
     event: &Event,
@@ -321,7 +358,7 @@ fn judge(
     values: &FactValues,
 ) -> (Decision, Result<Keys, String>) {
     let input = DecisionInput::new(event, workspace, now, values);
-    let decision = decide::decide(rule, trigger, &input);
+    let decision = decide::settle(rule, trigger, &input);
     let facts = input.facts_for(rule, trigger);
     let keys = || -> Result<Keys, crate::script::ScriptError> {
         Ok(Keys {

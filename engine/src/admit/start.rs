@@ -10,10 +10,11 @@ use so_model::{
     id::JobId,
     rule::ModeKind,
     run::{ConditionTrace, Run, RunState, Verdict},
+    why::Recorded,
 };
 use so_store::{StoreError, Tx, jobs, jobs::Job, rules, runs};
 
-use super::{Desk, JOB_RUN, Refusal, decision_of, judge, refuse};
+use super::{Desk, JOB_RUN, Refusal, judge, refuse};
 use crate::{
     decide::{CompiledRule, FactValues},
     engine::{Engine, Handed},
@@ -21,6 +22,9 @@ use crate::{
 
 /// Runs of one key looked at, and the most that a mode can allow.
 const ACTIVE_MAX: u32 = 1_000;
+
+/// Runs in the way of a mode that are named in the record.
+const RUNS_NAMED: usize = 3;
 
 impl Engine {
     /// Makes a run unless its mode forbids; claims its first job.
@@ -81,7 +85,14 @@ impl Engine {
         let tx: &mut Tx = desk.settled(self).await?;
         rules::lock(tx, rule.id).await?;
         let active = runs::list_active(tx, rule.id, key, i64::from(ACTIVE_MAX) + 1).await?;
-        let refused = |reason: String| Ok(Err(refuse(Verdict::ModeRefused, reason)));
+        let refused = |reason: String| {
+            let seen = Recorded {
+                key: (!key.is_empty()).then(|| key.to_owned()),
+                runs: active.iter().take(RUNS_NAMED).map(|(id, _)| *id).collect(),
+                ..Recorded::default()
+            };
+            Ok(Err(refuse(Verdict::ModeRefused, reason).seeing(seen)))
+        };
         match mode.kind {
             ModeKind::Single if !active.is_empty() => {
                 refused("a run for this key is under way (mode single)".into())
@@ -156,7 +167,7 @@ impl Engine {
         let handed = match started {
             Ok(handed) => handed,
             Err(refusal) => {
-                desk.note(event, decision_of(rule, trigger, refusal));
+                desk.note(event, rule, trigger, refusal);
                 None
             }
         };

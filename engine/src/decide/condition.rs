@@ -231,7 +231,7 @@ impl FactNode {
         })
     }
 
-    fn request(&self, facts: &Facts<'_>) -> Result<FactRequest, Fault> {
+    pub(super) fn request(&self, facts: &Facts<'_>) -> Result<FactRequest, Fault> {
         match &self.fixed {
             Some(request) => Ok(request.clone()),
             None => {

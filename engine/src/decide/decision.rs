@@ -87,6 +87,41 @@ pub fn decide(rule: &CompiledRule, trigger: usize, input: &DecisionInput<'_>) ->
     told(Verdict::ConditionFailed, Some(trace), reason)
 }
 
+/// Decides, and keeps what must be kept: the whole trace of a start; of a refusal the clause that failed first.
+///
+/// The others can be weighed later, from the version, the event and the recorded facts.
+pub fn settle(rule: &CompiledRule, trigger: usize, input: &DecisionInput<'_>) -> Decision {
+    let told = |verdict, trace, reason| Decision {
+        rule: rule.id,
+        version: rule.version,
+        trigger: rule.trigger_facts(trigger).id.to_owned(),
+        verdict,
+        trace,
+        reason,
+    };
+    if let Some((verdict, reason)) = before_condition(rule, trigger, input.event) {
+        return told(verdict, None, reason);
+    }
+    let Some(condition) = rule.condition() else {
+        let trace = ConditionTrace::unconditional();
+        let reason = trace.text.clone();
+        return told(Verdict::Started, Some(trace), reason);
+    };
+    let facts = input.facts_for(rule, trigger);
+    if condition.holds(&facts) == Ok(true) {
+        let trace = condition.explain(&facts);
+        let reason = trace.text.clone();
+        return told(Verdict::Started, Some(trace), reason);
+    }
+    let mut trace = condition.first_failing(&facts).explain(&facts);
+    trace.parts = Vec::new();
+    let reason = match &trace.error {
+        Some(error) => format!("{}: {error}", trace.text),
+        None => std::mem::take(&mut trace.text),
+    };
+    told(Verdict::ConditionFailed, Some(trace), reason)
+}
+
 fn before_condition(
     rule: &CompiledRule,
     trigger: usize,

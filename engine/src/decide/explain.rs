@@ -22,7 +22,7 @@ impl Condition {
         self.traced(facts).0
     }
 
-    fn traced(&self, facts: &Facts<'_>) -> (ConditionTrace, Result<bool, Fault>) {
+    pub(super) fn traced(&self, facts: &Facts<'_>) -> (ConditionTrace, Result<bool, Fault>) {
         match &self.kind {
             Kind::All(parts) => self.joined(parts, facts, false),
             Kind::Any(parts) => self.joined(parts, facts, true),

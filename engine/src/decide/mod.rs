@@ -14,15 +14,17 @@ mod path;
 mod say;
 mod test;
 mod trigger;
+mod weigh;
 mod window;
 
 pub use compiled::{CompiledRule, Params};
 pub use condition::{Condition, Fault};
-pub use decision::{MAX_CAUSE_DEPTH, MAX_SAME_RULE, decide, facts_needed, verdict};
+pub use decision::{MAX_CAUSE_DEPTH, MAX_SAME_RULE, decide, facts_needed, settle, verdict};
 pub use facts::{
     DecisionInput, FactRequest, FactValues, Facts, RunFacts, TriggerFacts, WorkspaceFacts,
 };
 pub use index::RuleIndex;
+pub(crate) use say::spoken;
 pub use trigger::CompiledTrigger;
 
 #[cfg(test)]

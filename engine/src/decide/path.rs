@@ -107,6 +107,12 @@ impl Path {
         }
     }
 
+    /// Whether it leads into the event, which is never changed.
+    pub fn is_of_event(&self) -> bool {
+        use Root::{Data, Id, Kind, Source, Subject, Time};
+        matches!(self.root, Id | Kind | Source | Subject | Time | Data)
+    }
+
     fn fixed(root: Root) -> Option<Self> {
         Some(Self {
             root,

@@ -58,6 +58,19 @@ pub(super) fn shown_seen(seen: &Seen<'_>) -> String {
     }
 }
 
+/// A span in words, whatever its sign: `12 minutes`.
+pub(crate) fn spoken(micros: i64) -> String {
+    let seconds = micros.unsigned_abs() / 1_000_000;
+    let (count, unit) = match seconds {
+        0..120 => (seconds, "second"),
+        120..7_200 => (seconds / 60, "minute"),
+        7_200..172_800 => (seconds / 3_600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural}")
+}
+
 fn size(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("a list of {}", items.len()),

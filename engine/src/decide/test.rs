@@ -8,11 +8,14 @@ use std::borrow::Cow;
 
 use regex::Regex;
 use serde_json::{Number, Value};
-use so_model::{Timestamp, rule::Op};
+use so_model::{Timestamp, rule::Op, time::SECOND, why::Distance};
 
 use crate::rule::compile_pattern;
 
-use super::{path::Seen, say::shown};
+use super::{
+    path::Seen,
+    say::{shown, spoken},
+};
 
 /// Longest text that is looked for without copying: bounds the work to a
 /// small multiple of the text searched.
@@ -176,9 +179,59 @@ impl Test {
         }
     }
 
+    /// How far a value that fails is from what is wanted, where that can be said.
+    pub fn distance(&self, seen: &Seen<'_>) -> Option<Distance> {
+        let plain = |text: String| Distance {
+            by: None,
+            unit: String::new(),
+            text,
+        };
+        if *seen == Seen::Missing {
+            return Some(plain("it is absent".into()));
+        }
+        match (self.op, &self.constant, seen) {
+            (Op::Gt | Op::Ge | Op::Lt | Op::Le, Constant::Moment(wanted), Seen::Text(text)) => {
+                let micros = Timestamp::parse(text)?.since(*wanted);
+                let side = if micros < 0 { "too early" } else { "too late" };
+                Some(Distance {
+                    by: Some(micros.abs() as f64 / SECOND as f64),
+                    unit: "seconds".into(),
+                    text: format!("{} {side}", spoken(micros)),
+                })
+            }
+            (Op::Gt | Op::Ge | Op::Lt | Op::Le, _, Seen::Json(Value::Number(number))) => {
+                let by = (number.as_f64()? - self.value.as_f64()?).abs();
+                let side = match self.op {
+                    _ if by == 0.0 => "exactly the bound, which is not enough".to_owned(),
+                    Op::Gt | Op::Ge => format!("{} short", round(by)),
+                    _ => format!("{} over", round(by)),
+                };
+                Some(Distance {
+                    by: Some(by),
+                    unit: String::new(),
+                    text: side,
+                })
+            }
+            (Op::Contains | Op::StartsWith | Op::EndsWith, ..) => {
+                let place = match self.op {
+                    Op::StartsWith => "at its start",
+                    Op::EndsWith => "at its end",
+                    _ => "in it",
+                };
+                Some(plain(format!("{} is not {place}", shown(&self.value))))
+            }
+            _ => None,
+        }
+    }
+
     fn is_moment(&self) -> bool {
         matches!(self.constant, Constant::Moment(_))
     }
+}
+
+/// A number as people write it: two decimals at the most.
+fn round(number: f64) -> f64 {
+    (number * 100.0).round() / 100.0
 }
 
 fn text<'s>(seen: &'s Seen<'_>) -> Result<&'s str, &'static str> {

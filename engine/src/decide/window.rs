@@ -6,12 +6,17 @@
 
 use chrono::{Datelike, Timelike};
 use chrono_tz::Tz;
-use so_model::{Timestamp, rule};
+use so_model::{Timestamp, rule, time::MINUTE, why::Distance};
 
 use crate::rule::{WEEKDAYS, parse_time};
 
+use super::say::spoken;
+
 /// Minutes of a day.
 const DAY: u16 = 24 * 60;
+
+/// Minutes of a week.
+const WEEK: i64 = 7 * DAY as i64;
 
 /// A compiled window.
 #[derive(Debug, Clone)]
@@ -55,11 +60,43 @@ impl Window {
     /// Whether the moment lies in the window.
     pub fn holds(&self, now: Timestamp, workspace: Tz) -> bool {
         let (day, minute) = self.local(now, workspace);
+        self.has(day, minute)
+    }
+
+    fn has(&self, day: u32, minute: u16) -> bool {
         let on = |day: u32| self.days >> day & 1 == 1;
         if self.from < self.to {
             return on(day) && (self.from..self.to).contains(&minute);
         }
         (on(day) && minute >= self.from) || (on((day + 6) % 7) && minute < self.to)
+    }
+
+    /// How far a moment outside lies from the window, on the clocks of its zone.
+    pub fn distance(&self, now: Timestamp, workspace: Tz) -> Option<Distance> {
+        let (day, minute) = self.local(now, workspace);
+        let here = i64::from(day) * i64::from(DAY) + i64::from(minute);
+        let is_in = |at: i64| {
+            let at = at.rem_euclid(WEEK);
+            let (day, minute) = (at / i64::from(DAY), at % i64::from(DAY));
+            u32::try_from(day)
+                .ok()
+                .zip(u16::try_from(minute).ok())
+                .is_some_and(|(day, minute)| self.has(day, minute))
+        };
+        let to_open = (1..WEEK).find(|minutes| is_in(here + minutes))?;
+        let since_closed = (1..WEEK).find(|minutes| is_in(here - minutes))?;
+        // The window's last minute is the one before it closed.
+        let since_closed = since_closed - 1;
+        let (by, side) = if to_open <= since_closed.max(1) {
+            (to_open, "before the window opens")
+        } else {
+            (since_closed, "after it closed")
+        };
+        Some(Distance {
+            by: Some(by as f64),
+            unit: "minutes".into(),
+            text: format!("{} {side}", spoken(by * MINUTE)),
+        })
     }
 
     fn local(&self, now: Timestamp, workspace: Tz) -> (u32, u16) {

@@ -8,6 +8,7 @@ use so_model::{
     time::Timestamp,
 };
 
+use super::filter::Filter;
 use crate::{
     Result, Row, Sql, Tx, args,
     bulk::Shape,
@@ -151,6 +152,49 @@ pub async fn list(
          AND ($4 = '' OR id < $4) ORDER BY id DESC LIMIT $5",
         args![workspace, kind, subject, before, limit],
     )
+    .await?
+    .iter()
+    .map(read)
+    .collect()
+}
+
+/// When an event was stored, and whether every rule has been tried on it.
+pub async fn stored_at(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    id: EventId,
+) -> Result<Option<(Timestamp, bool)>> {
+    let row = sql
+        .one(
+            "SELECT stored_at, is_decided FROM events WHERE workspace_id = $1 AND id = $2",
+            args![workspace, id],
+        )
+        .await?;
+    row.map(|row| Ok((row.at(0)?, row.truth(1)?))).transpose()
+}
+
+/// Events of one kind stored within a span, newest first; an empty kind is any.
+///
+/// Goes by ids, which hold the moment of their making.
+pub async fn list_between(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    kind: &str,
+    from: Timestamp,
+    until: Timestamp,
+    limit: i64,
+) -> Result<Vec<Event>> {
+    let first: EventId = EventId::from_parts(from, [0; 10]);
+    let last: EventId = EventId::from_parts(until, [u8::MAX; 10]);
+    Filter::new(
+        "SELECT id, workspace_id, kind, source, dedupe, subject, at, data, cause FROM events WHERE ",
+    )
+    .with("workspace_id = ?", workspace)
+    .maybe(" AND kind = ?", (!kind.is_empty()).then_some(kind))
+    .with(" AND id >= ?", first)
+    .with(" AND id <= ?", last)
+    .with(" ORDER BY id DESC LIMIT ?", limit)
+    .rows(sql)
     .await?
     .iter()
     .map(read)

@@ -9,7 +9,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use crate::{Value, value::Args};
+use crate::{Result, Row, Sql, Value, value::Args};
 
 /// A statement that grows by the conditions that are asked for.
 pub(crate) struct Filter {
@@ -46,6 +46,12 @@ impl Filter {
     pub fn then(mut self, text: &'static str) -> Self {
         self.sql.push_str(text);
         self
+    }
+
+    /// The rows it finds.
+    pub async fn rows(self, sql: &mut dyn Sql) -> Result<Vec<Row>> {
+        let (text, args) = self.finish();
+        sql.all(text, args).await
     }
 
     /// The statement with its values.

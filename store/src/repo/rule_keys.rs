@@ -64,20 +64,35 @@ pub async fn prune(tx: &mut Tx, now: Timestamp) -> Result<u64> {
         .await
 }
 
-/// Starts counted for a throttle key since a moment.
+/// Starts counted for a throttle key since a moment, and the oldest of them.
 pub async fn count_ticks(
     sql: &mut dyn Sql,
     rule: RuleId,
     key: &str,
     since: Timestamp,
-) -> Result<i64> {
+) -> Result<(i64, Option<Timestamp>)> {
     let row = sql
         .one(
-            "SELECT COUNT(*) FROM rule_keys WHERE rule_id = $1 AND kind = $2 AND at > $3",
+            "SELECT COUNT(*), MIN(at) FROM rule_keys WHERE rule_id = $1 AND kind = $2 AND at > $3",
             args![rule, format!("tick:{key}"), since],
         )
         .await?;
-    row.map_or(Ok(0), |row| row.int(0))
+    row.map_or(Ok((0, None)), |row| Ok((row.int(0)?, row.opt_at(1)?)))
+}
+
+/// The event that a dedupe key was remembered with, and when.
+pub async fn find_remembered(
+    sql: &mut dyn Sql,
+    rule: RuleId,
+    key: &str,
+) -> Result<Option<(EventId, Timestamp)>> {
+    let row = sql
+        .one(
+            "SELECT event_id, at FROM rule_keys WHERE rule_id = $1 AND kind = 'dedupe' AND key = $2",
+            args![rule, key],
+        )
+        .await?;
+    row.map(|row| Ok((row.id(0)?, row.at(1)?))).transpose()
 }
 
 /// Counts a start for a throttle key.

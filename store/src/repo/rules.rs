@@ -87,7 +87,35 @@ pub async fn insert(tx: &mut Tx, rule: &RuleRow, version: &RuleVersion) -> Resul
         ],
     )
     .await?;
+    note_switch(
+        tx,
+        rule.workspace,
+        rule.id,
+        rule.is_enabled,
+        rule.created_at,
+    )
+    .await?;
     insert_version(tx, rule.workspace, version).await
+}
+
+// Told apart from the last one by the statement itself, so that every way to a switch is noted once.
+async fn note_switch(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    rule: RuleId,
+    is_enabled: bool,
+    now: Timestamp,
+) -> Result<()> {
+    tx.run(
+        "INSERT INTO rule_switches (workspace_id, rule_id, at, is_enabled) \
+         SELECT rules.workspace_id, rules.id, $3, rules.is_enabled FROM rules \
+         WHERE rules.workspace_id = $1 AND rules.id = $2 AND rules.is_enabled = $4 AND COALESCE((SELECT last.is_enabled \
+         FROM rule_switches AS last WHERE last.rule_id = $2 ORDER BY last.at DESC LIMIT 1), -1) <> $4 \
+         ON CONFLICT (rule_id, at) DO UPDATE SET is_enabled = excluded.is_enabled",
+        args![workspace, rule, now, is_enabled],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Stores a version.
@@ -122,11 +150,17 @@ pub async fn update(tx: &mut Tx, rule: &RuleRow) -> Result<()> {
             ],
         )
         .await?;
-    if changed == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::Stale { what: "rule" })
+    if changed != 1 {
+        return Err(StoreError::Stale { what: "rule" });
     }
+    note_switch(
+        tx,
+        rule.workspace,
+        rule.id,
+        rule.is_enabled,
+        rule.updated_at,
+    )
+    .await
 }
 
 /// Deletes a rule; its runs and versions stay for the history.
@@ -143,6 +177,7 @@ pub async fn delete(
             args![workspace, id, now],
         )
         .await?;
+    note_switch(tx, workspace, id, false, now).await?;
     Ok(changed == 1)
 }
 
@@ -260,4 +295,78 @@ pub async fn lock(tx: &mut Tx, id: RuleId) -> Result<()> {
     let sql = dialect::lock_rule(tx.backend());
     tx.one(sql, args![id]).await?;
     Ok(())
+}
+
+/// When a rule was there and switched on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleHistory {
+    /// The rule as it is, or as it was last.
+    pub rule: RuleRow,
+    /// When it was deleted.
+    pub deleted_at: Option<Timestamp>,
+    /// Switches, the oldest first; before the first one nothing was recorded.
+    pub switches: Vec<(Timestamp, bool)>,
+}
+
+impl RuleHistory {
+    /// Whether it was on at a moment; none if that was not recorded yet.
+    pub fn was_enabled(&self, at: Timestamp) -> Option<bool> {
+        let before = self.switches.iter().rfind(|(since, _)| *since <= at);
+        before.map(|(_, is_enabled)| *is_enabled)
+    }
+}
+
+/// The history of a rule, also of a deleted one; of any workspace if none is named.
+pub async fn history(
+    sql: &mut dyn Sql,
+    workspace: Option<WorkspaceId>,
+    id: RuleId,
+) -> Result<Option<RuleHistory>> {
+    let row = sql
+        .one(
+            "SELECT id, workspace_id, name, is_enabled, version, generation, starter, problem, created_at, updated_at, \
+             deleted_at FROM rules WHERE id = $1",
+            args![id],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let rule = read(&row)?;
+    if workspace.is_some_and(|workspace| workspace != rule.workspace) {
+        return Ok(None);
+    }
+    let switches = sql
+        .all(
+            "SELECT at, is_enabled FROM rule_switches WHERE rule_id = $1 ORDER BY at DESC LIMIT $2",
+            args![id, SWITCHES_MAX],
+        )
+        .await?;
+    let switches: Result<Vec<_>> = switches
+        .iter()
+        .rev()
+        .map(|row| Ok((row.at(0)?, row.truth(1)?)))
+        .collect();
+    Ok(Some(RuleHistory {
+        rule,
+        deleted_at: row.opt_at(10)?,
+        switches: switches?,
+    }))
+}
+
+/// Switches of a rule that are read; whoever switches more often is told of the latest.
+const SWITCHES_MAX: i64 = 1_000;
+
+/// The number of the version that was the live one at a moment.
+pub async fn version_at(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    rule: RuleId,
+    at: Timestamp,
+) -> Result<Option<i64>> {
+    let row = sql
+        .one(
+            "SELECT MAX(version) FROM rule_versions WHERE workspace_id = $1 AND rule_id = $2 AND created_at <= $3",
+            args![workspace, rule, at],
+        )
+        .await?;
+    row.map_or(Ok(None), |row| row.opt_int(0))
 }

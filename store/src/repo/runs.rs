@@ -249,6 +249,30 @@ pub async fn count_since(sql: &mut dyn Sql, rule: RuleId, since: Timestamp) -> R
     row.map_or(Ok(0), |row| row.int(0))
 }
 
+/// Runs of a rule made within a span, newest first.
+///
+/// Goes by ids, which hold the moment of their making.
+pub async fn list_between(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    rule: RuleId,
+    from: Timestamp,
+    until: Timestamp,
+    limit: i64,
+) -> Result<Vec<Run>> {
+    Filter::new(SELECT)
+        .with("runs WHERE runs.workspace_id = ?", workspace)
+        .with(" AND runs.rule_id = ?", rule)
+        .with(" AND runs.id >= ?", RunId::from_parts(from, [0; 10]))
+        .with(" AND runs.id <= ?", RunId::from_parts(until, [u8::MAX; 10]))
+        .with(" ORDER BY runs.id DESC LIMIT ?", limit)
+        .rows(sql)
+        .await?
+        .iter()
+        .map(read)
+        .collect()
+}
+
 /// The run is there and not over.
 pub async fn is_active(sql: &mut dyn Sql, workspace: WorkspaceId, id: RunId) -> Result<bool> {
     let row = sql

@@ -354,7 +354,7 @@ async fn a_timer_is_replaced_in_its_slot_and_comes_once(db: Db) {
     assert_eq!(timers::next_due(&mut db.read()).await.unwrap(), None);
 }
 
-fn rule(workspace: WorkspaceId, name: &str) -> (rules::RuleRow, rules::RuleVersion) {
+pub fn rule(workspace: WorkspaceId, name: &str) -> (rules::RuleRow, rules::RuleVersion) {
     let document = json!({
         "version": 1, "name": name,
         "triggers": [{"id": "t", "kind": "manual"}], "steps": []

@@ -18,3 +18,4 @@ mod tenancy;
 mod triggers;
 mod units;
 mod vault;
+mod why;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use so_model::{event::Event, id::RuleId, run::Verdict};
 
-use crate::decide::{CompiledRule, DecisionInput, FactValues, decide, verdict};
+use crate::decide::{CompiledRule, DecisionInput, FactValues, decide, settle, verdict};
 
 use super::{compile, event, now, workspace};
 
@@ -19,6 +19,22 @@ fn check(rule: &CompiledRule, event: &Event, wanted: Verdict, reason: &str) {
         decision.trace.is_some(),
         matches!(wanted, Verdict::Started | Verdict::ConditionFailed)
     );
+    let kept = settle(rule, 0, &input);
+    assert_eq!(
+        (kept.verdict, &kept.reason),
+        (decision.verdict, &decision.reason),
+        "what is kept agrees with what is told"
+    );
+    if wanted == Verdict::ConditionFailed {
+        let clause = rule.condition().unwrap();
+        let clause = clause.weigh(&input.facts_for(rule, 0));
+        let first = clause.first().map(|first| first.path.as_str());
+        let kept = kept.trace.as_ref().map(|trace| trace.path.as_str());
+        assert_eq!(
+            first, kept,
+            "the clause marked later is the one that refused"
+        );
+    }
 }
 
 fn item(data: Value) -> Event {

@@ -3,6 +3,7 @@
 mod conditions;
 mod decisions;
 mod indexing;
+mod weighing;
 
 use std::sync::Arc;
 
