@@ -9,6 +9,7 @@
 pub mod account;
 pub mod api;
 pub mod content;
+pub mod effect;
 pub mod event;
 pub mod id;
 pub mod network;

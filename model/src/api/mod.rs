@@ -5,7 +5,9 @@
 //! types, and the OpenAPI document is made of them.
 
 pub mod account;
+pub mod again;
 pub mod auth;
+pub mod dry_run;
 pub mod endpoint;
 pub mod event;
 pub mod feed;

@@ -35,6 +35,7 @@ pub mod throttle;
 pub mod tokens;
 pub mod users;
 pub mod webhooks;
+pub mod why;
 pub mod workspaces;
 
 pub use build::offline_catalogue;

@@ -12,6 +12,7 @@ mod rotate;
 mod rules;
 mod serve;
 mod user;
+mod why;
 
 use std::{
     io::Write as _,
@@ -101,6 +102,8 @@ enum Command {
         #[command(subcommand)]
         command: RulesCommand,
     },
+    /// Asks the data folder of a stopped server why a rule did or did not start.
+    Why(why::Question),
     /// Manages the keys that seal secrets.
     Secrets {
         #[command(subcommand)]
@@ -234,6 +237,7 @@ async fn dispatch(command: Command, loaded: Loaded) -> anyhow::Result<()> {
             )
             .await
         }
+        Command::Why(question) => why::run(loaded.config, question).await,
         Command::Secrets {
             command: SecretsCommand::Rotate,
         } => rotate::run(&loaded.config).await,
@@ -288,6 +292,22 @@ fn print(text: &str) -> anyhow::Result<()> {
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
         .context("could not write to standard output")
+}
+
+// The same sentences that the page shows, in one line.
+fn told(failure: crate::app::failure::Failure) -> anyhow::Error {
+    let problem = failure.problem;
+    let fields: Vec<String> = problem
+        .errors
+        .iter()
+        .map(|error| format!("{} {}", error.pointer.trim_start_matches('/'), error.reason))
+        .collect();
+    let detail = if fields.is_empty() {
+        problem.next_step
+    } else {
+        fields.join("; ")
+    };
+    anyhow::anyhow!("{}: {detail}", problem.title)
 }
 
 #[cfg(test)]

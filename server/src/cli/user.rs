@@ -5,9 +5,12 @@ use std::io::Read as _;
 use anyhow::{Context as _, bail};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::data::{DataFolder, open_app};
+use super::{
+    data::{DataFolder, open_app},
+    told,
+};
 use crate::{
-    app::{failure::Failure, secrets::random_bytes, users::NewUser},
+    app::{secrets::random_bytes, users::NewUser},
     config::Config,
 };
 
@@ -66,20 +69,4 @@ fn read_password() -> anyhow::Result<String> {
         bail!("standard input held no password");
     }
     Ok(line.to_string())
-}
-
-// The same sentences that the page shows, in one line.
-fn told(failure: Failure) -> anyhow::Error {
-    let problem = failure.problem;
-    let fields: Vec<String> = problem
-        .errors
-        .iter()
-        .map(|error| format!("{} {}", error.pointer.trim_start_matches('/'), error.reason))
-        .collect();
-    let detail = if fields.is_empty() {
-        problem.next_step
-    } else {
-        fields.join("; ")
-    };
-    anyhow::anyhow!("{}: {detail}", problem.title)
 }

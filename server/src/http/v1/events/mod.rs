@@ -2,9 +2,10 @@
 
 mod get;
 mod list;
+mod why;
 
 use crate::http::Endpoint;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    vec![list::endpoint(), get::endpoint()]
+    vec![list::endpoint(), get::endpoint(), why::endpoint()]
 }

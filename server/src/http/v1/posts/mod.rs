@@ -17,6 +17,7 @@ mod schedule;
 mod set_recurrence;
 mod submit;
 mod unschedule;
+mod why;
 
 #[cfg(test)]
 pub(super) mod fixture;
@@ -35,6 +36,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         delete::endpoint(),
         duplicate::endpoint(),
         problems::endpoint(),
+        why::endpoint(),
         schedule::endpoint(),
         unschedule::endpoint(),
         publish_now::endpoint(),

@@ -13,6 +13,7 @@ mod run;
 mod switch;
 mod validate;
 mod version;
+mod why;
 
 use crate::http::Endpoint;
 
@@ -27,6 +28,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         delete::endpoint(),
         run::endpoint(),
         decisions::endpoint(),
+        why::endpoint(),
         list_versions::endpoint(),
         get_version::endpoint(),
         restore::endpoint(),
