@@ -15,7 +15,7 @@ use crate::rule::catalogue::{FactSpec, FactType};
 /// Every fact.
 pub fn specs() -> Vec<FactSpec> {
     let account = json!({"type": "object", "required": ["account"], "additionalProperties": false,
-        "properties": {"account": {"type": "string", "description": "Account id"},
+        "properties": {"account": {"type": "string", "description": "Account id", "x-refers-to": "account:id"},
                        "hours": {"type": "integer", "minimum": 1, "maximum": 8760}}});
     vec![
         FactSpec {
@@ -34,7 +34,7 @@ pub fn specs() -> Vec<FactSpec> {
             name: "queue_length".into(),
             title: "Posts waiting in a queue".into(),
             params_schema: json!({"type": "object", "required": ["queue"], "additionalProperties": false,
-                "properties": {"queue": {"type": "string", "description": "Queue id"}}}),
+                "properties": {"queue": {"type": "string", "description": "Queue id", "x-refers-to": "queue:id"}}}),
             value_type: FactType::Number,
         },
         FactSpec {

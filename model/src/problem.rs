@@ -1,6 +1,7 @@
 //! The one error of the wire: problem+json (RFC 9457) with a stable code.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// An error as clients get it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -44,6 +45,22 @@ pub struct FieldError {
     /// Column in a script or text, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<u32>,
+    /// Stable code of a finding in a rule, as docs/analysis.md lists them.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub code: String,
+    /// A change of the document that mends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<Fix>,
+}
+
+/// A change of a document: puts a value at a place, or takes away what stands there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Fix {
+    /// JSON pointer of the place.
+    pub pointer: String,
+    /// What is put there; without it the place is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
 }
 
 impl FieldError {
@@ -56,7 +73,16 @@ impl FieldError {
             suggestion: None,
             line: None,
             column: None,
+            code: String::new(),
+            fix: None,
         }
+    }
+    /// Names the sort of finding, unless that was said already.
+    pub fn coded(mut self, code: &str) -> Self {
+        if self.code.is_empty() {
+            code.clone_into(&mut self.code);
+        }
+        self
     }
     /// Says what was expected.
     pub fn expected(mut self, expected: impl Into<String>) -> Self {

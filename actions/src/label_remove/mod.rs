@@ -15,10 +15,12 @@ use crate::{labels, params, posts};
 /// Parameters.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("x-writes" = {"what": "a label", "of": "post", "same": "label", "by": []}))]
 pub struct Params {
     /// Id of the post
     post: String,
     /// Label by id or name
+    #[schemars(extend("x-refers-to" = "label"))]
     label: String,
 }
 

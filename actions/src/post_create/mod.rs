@@ -46,9 +46,11 @@ pub struct Params {
     content: Option<Content>,
     /// Ids of the accounts it goes to
     #[serde(default)]
+    #[schemars(extend("x-refers-to" = "account:id"))]
     accounts: Vec<String>,
     /// Also goes to the accounts of this queue, by id or name
     #[serde(default)]
+    #[schemars(extend("x-refers-to" = "queue"))]
     accounts_of: Option<String>,
     /// Page, board or channel within an account, by account id
     #[serde(default)]
@@ -58,6 +60,7 @@ pub struct Params {
     variants: BTreeMap<String, OwnText>,
     /// Labels by id or name; new names become labels
     #[serde(default)]
+    #[schemars(extend("x-refers-to" = "label:new"))]
     labels: Vec<String>,
     /// Id of a post to repeat: its content, accounts and labels
     #[serde(default)]

@@ -26,6 +26,7 @@ use crate::{
 /// Parameters.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("x-writes" = {"what": "the content", "of": "post", "by": ["text", "content", "variants"]}))]
 pub struct Params {
     /// Id of the post
     post: String,

@@ -20,6 +20,7 @@ use crate::{
 /// Parameters.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("x-writes" = {"what": "the due time", "of": "post", "by": ["at", "after", "zone"]}))]
 pub struct Params {
     /// Id of the post
     post: String,

@@ -23,10 +23,12 @@ use crate::{
 /// Parameters.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("x-writes" = {"what": "the due time", "of": "post", "by": ["queue", "not_before"]}))]
 pub struct Params {
     /// Id of the post
     post: String,
     /// Queue by id or name
+    #[schemars(extend("x-refers-to" = "queue"))]
     queue: String,
     /// Slots before this moment (RFC 3339) are left to others
     #[serde(default)]

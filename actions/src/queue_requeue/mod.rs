@@ -31,6 +31,7 @@ pub struct Params {
     post: String,
     /// Queue by id or name; the post's own if absent
     #[serde(default)]
+    #[schemars(extend("x-refers-to" = "queue"))]
     queue: Option<String>,
 }
 

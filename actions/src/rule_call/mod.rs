@@ -16,8 +16,10 @@ use crate::params;
 /// Parameters.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("x-always-emits" = ["rule.called"]))]
 pub struct Params {
     /// Id of the rule; it needs the trigger rule.called
+    #[schemars(extend("x-refers-to" = "rule:id"))]
     rule: String,
     /// What the other rule sees as event.data.input
     #[serde(default)]

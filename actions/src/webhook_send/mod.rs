@@ -54,6 +54,7 @@ pub fn place_of(url: &str) -> String {
 pub struct Params {
     /// Id of a webhook address of this workspace: calls to it are signed
     #[serde(default)]
+    #[schemars(extend("x-refers-to" = "endpoint:id"))]
     endpoint: Option<String>,
     /// An address instead; signed only if it is one of this workspace
     #[serde(default)]

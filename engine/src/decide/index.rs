@@ -134,6 +134,14 @@ impl RuleIndex {
         self.rules.get(&rule)
     }
 
+    /// The rules of a workspace that are switched on, by their ids.
+    pub fn of_workspace(&self, workspace: WorkspaceId) -> Vec<Arc<CompiledRule>> {
+        let own = |rule: &&Arc<CompiledRule>| rule.workspace == workspace;
+        let mut found: Vec<_> = self.rules.values().filter(own).cloned().collect();
+        found.sort_unstable_by_key(|rule| rule.id);
+        found
+    }
+
     /// Rules in the index.
     pub fn len(&self) -> usize {
         self.rules.len()

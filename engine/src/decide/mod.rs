@@ -11,6 +11,7 @@ mod explain;
 mod facts;
 mod index;
 mod path;
+mod probe;
 mod say;
 mod test;
 mod trigger;
@@ -24,6 +25,7 @@ pub use facts::{
     DecisionInput, FactRequest, FactValues, Facts, RunFacts, TriggerFacts, WorkspaceFacts,
 };
 pub use index::RuleIndex;
+pub(crate) use probe::Probe;
 pub(crate) use say::spoken;
 pub use trigger::CompiledTrigger;
 

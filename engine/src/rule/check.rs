@@ -11,10 +11,11 @@ use so_model::{problem::FieldError, rule::RuleDocument};
 
 use crate::{
     schedule::parse_duration,
-    script::{ScriptEngine, Shape},
+    script::ScriptEngine,
 };
 
 use super::{
+    analysis::{Around, Severity, analyse, codes},
     catalogue::Catalogue,
     samples,
     schema::GRAMMAR_VERSION,
@@ -30,13 +31,25 @@ pub struct Validated {
     pub document: RuleDocument,
     /// What is allowed but probably not meant.
     pub warnings: Vec<FieldError>,
+    /// What is good to know, and as it should be.
+    pub notes: Vec<FieldError>,
 }
 
-/// Checks a document. All mistakes are told, at most fifty.
+/// Checks a document by itself. All mistakes are told, at most fifty.
 pub fn validate(
     value: &Value,
     catalogue: &Catalogue,
     scripts: &ScriptEngine,
+) -> Result<Validated, Vec<FieldError>> {
+    validate_within(value, catalogue, scripts, &Around::default())
+}
+
+/// Checks a document among the other rules of its workspace.
+pub fn validate_within(
+    value: &Value,
+    catalogue: &Catalogue,
+    scripts: &ScriptEngine,
+    around: &Around<'_>,
 ) -> Result<Validated, Vec<FieldError>> {
     let mut review = Review::new(value, catalogue, scripts);
     review.document(value);
@@ -44,10 +57,7 @@ pub fn validate(
         return Err(review.errors);
     }
     match serde_json::from_value(value.clone()) {
-        Ok(document) => Ok(Validated {
-            document,
-            warnings: review.warnings,
-        }),
+        Ok(document) => review.analysed(document, around),
         // The schema is generated from the types, so this is a fault of ours; still no panic.
         Err(error) => Err(vec![FieldError::new(
             "",
@@ -64,16 +74,11 @@ pub(super) struct Review<'a> {
     pub warnings: Vec<FieldError>,
     /// The data of the events that start the rule, when it is known.
     pub sample: Option<Value>,
-    pub shape: Shape,
     /// Step ids and where they stand.
     pub step_ids: BTreeMap<String, String>,
     pub steps: usize,
     /// Steps have run before the place looked at.
     pub in_steps: bool,
-    /// A condition stands between the trigger and the place looked at.
-    pub guarded: bool,
-    /// Event kinds that start the rule.
-    pub listens: Vec<&'a str>,
     pub conditions: usize,
     pub patterns: usize,
 }
@@ -90,13 +95,6 @@ impl<'a> Review<'a> {
             .collect();
         let sample = samples::merged(&specs);
         Self {
-            shape: samples::shape(sample.as_ref()),
-            listens: specs
-                .iter()
-                .flatten()
-                .flat_map(|spec| spec.event_kinds.iter().map(String::as_str))
-                .collect(),
-            guarded: !value["if"].is_null(),
             catalogue,
             scripts,
             errors: Vec::new(),
@@ -110,9 +108,34 @@ impl<'a> Review<'a> {
         }
     }
 
+    /// What the analysis adds to a document without mistakes of the grammar.
+    fn analysed(
+        mut self,
+        document: RuleDocument,
+        around: &Around<'_>,
+    ) -> Result<Validated, Vec<FieldError>> {
+        let mut notes = Vec::new();
+        for found in analyse(&document, self.catalogue, self.scripts, around) {
+            match found.severity {
+                Severity::Error => self.error(found.told),
+                Severity::Warning => self.warn(found.told),
+                Severity::Note if notes.len() < MAX_ERRORS => notes.push(found.told),
+                Severity::Note => {}
+            }
+        }
+        if !self.errors.is_empty() {
+            return Err(self.errors);
+        }
+        Ok(Validated {
+            document,
+            warnings: self.warnings,
+            notes,
+        })
+    }
+
     pub fn error(&mut self, error: FieldError) {
         if self.errors.len() < MAX_ERRORS {
-            self.errors.push(error);
+            self.errors.push(error.coded(codes::DOCUMENT_WRONG.code));
         }
     }
 
@@ -245,7 +268,8 @@ impl<'a> Review<'a> {
         if !text.contains("{{") {
             self.warn(
                 FieldError::new(pointer, "this key is the same for every event")
-                    .expected("a template such as {{ event.subject }}"),
+                    .expected("a template such as {{ event.subject }}")
+                    .coded(codes::KEY_CONSTANT.code),
             );
         }
     }
@@ -262,4 +286,5 @@ pub(super) fn unknown_kind<'k>(
     FieldError::new(pointer, format!("there is no {what} `{shown}`"))
         .suggest(nearest(kind, known.clone()))
         .expected(one_of(known))
+        .coded(codes::UNKNOWN_KIND.code)
 }

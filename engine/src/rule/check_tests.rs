@@ -28,8 +28,8 @@ fn good() -> Value {
             {"id": "make", "action": "post.create", "with": {"text": "New: {{ event.data.title }}", "count": "{{ 1 + 1 }}"},
              "retry": {"tries": 3, "first": "1s", "cap": "1m"}},
             {"id": "pick", "if": {"field": "steps.make.output.id", "op": "exists"},
-             "then": [{"id": "tell", "action": "notify"}], "else": [{"id": "end", "stop": {"reason": "no {{ vars.x }}"}}]},
-            {"id": "way", "choose": [{"if": {"expr": "vars.x == 1"}, "then": []}], "otherwise": []},
+             "then": [{"id": "tell", "action": "notify"}], "else": [{"id": "end", "stop": {"reason": "no {{ event.data.title }}"}}]},
+            {"id": "way", "choose": [{"if": {"expr": "event.data.likes == 200"}, "then": []}], "otherwise": []},
             {"id": "wait", "delay": {"for": "10m"}},
             {"id": "calc", "action": "script.run", "with": {"source": "let a = 1; a + 1"}},
             {"id": "keep", "set": {"x": "{{ event.data.likes }}"}}],
@@ -277,7 +277,9 @@ fn open_data_and_open_samples_claim_nothing() {
 #[test]
 fn a_rule_that_starts_itself_without_a_condition_is_warned_of() {
     let mut rule = with("/triggers/0", json!({"id": "t", "kind": "post.created"}));
-    rule.as_object_mut().unwrap().remove("if");
+    for guard in ["if", "mode", "throttle", "debounce", "dedupe", "limits"] {
+        rule.as_object_mut().unwrap().remove(guard);
+    }
     rule["steps"] = json!([{"id": "make", "action": "post.create", "with": {"text": "x"}}]);
     let told = warnings(&rule);
     assert!(

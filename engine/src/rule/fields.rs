@@ -4,9 +4,10 @@
 //! accepted here splits into segments that `decide` can follow.
 
 use serde_json::Value;
-use so_model::problem::FieldError;
+use so_model::problem::{FieldError, Fix};
 
 use super::{
+    analysis::codes::{PROPERTY_UNKNOWN, REFERENCE_NOTHING_YET, REFERENCE_UNKNOWN_STEP},
     check::Review,
     suggest::{nearest, one_of},
 };
@@ -54,7 +55,8 @@ impl Review<'_> {
                     format!("`{root}` is empty here: no step has run when a rule is decided");
                 self.warn(
                     FieldError::new(pointer, reason)
-                        .expected("a field of event, workspace or trigger"),
+                        .expected("a field of event, workspace or trigger")
+                        .coded(REFERENCE_NOTHING_YET.code),
                 );
             }
             [root, ..] => {
@@ -103,7 +105,7 @@ impl Review<'_> {
             let meant = nearest(id, known.iter().copied()).map(|name| path.replacen(id, &name, 1));
             let error = FieldError::new(pointer, format!("there is no step `{id}`"));
             let error = error.suggest(meant).expected(one_of(known));
-            self.error(error);
+            self.error(error.coded(REFERENCE_UNKNOWN_STEP.code));
         }
     }
 
@@ -123,7 +125,14 @@ impl Review<'_> {
                             .map(|meant| path.replacen(name, &meant, 1));
                         let warning =
                             FieldError::new(pointer, format!("`{so_far}` has no `{name}`"));
-                        let warning = warning.suggest(meant).expected(one_of(known));
+                        let mut warning = warning
+                            .suggest(meant.clone())
+                            .expected(one_of(known))
+                            .coded(PROPERTY_UNKNOWN.code);
+                        warning.fix = meant.map(|meant| Fix {
+                            pointer: pointer.to_owned(),
+                            value: Some(Value::String(meant)),
+                        });
                         return self.warn(warning);
                     }
                 },

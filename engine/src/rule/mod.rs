@@ -4,6 +4,7 @@
 //! Schema, and the catalogue of kinds. Must not know the store, a clock or any
 //! plugin's behaviour. Invariant: a document that `validate` accepts compiles.
 
+pub mod analysis;
 pub mod catalogue;
 mod check;
 mod conditions;
@@ -22,7 +23,7 @@ pub use catalogue::{
     ANY_EVENT_KIND, ActionSpec, Catalogue, Discriminator, DiscriminatorOp, DiscriminatorSource,
     FactSpec, FactType, KindSpec, TriggerSpec,
 };
-pub use check::{Validated, validate};
+pub use check::{Validated, validate, validate_within};
 pub(crate) use conditions::{WEEKDAYS, compile_pattern, parse_time};
 pub use schema::{GRAMMAR_VERSION, schema};
 pub(crate) use scripts::{script_error, script_params};

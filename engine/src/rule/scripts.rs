@@ -5,11 +5,17 @@
 //! will be when the rule runs.
 
 use serde_json::{Map, Value};
-use so_model::problem::FieldError;
+use so_model::problem::{FieldError, Fix};
 
-use crate::script::{CompiledScript, FindingKind, ScriptError, Template, TemplateTree, analyse};
+use crate::script::{
+    CompiledScript, Finding, FindingKind, ScriptError, Shape, Template, TemplateTree, analyse,
+};
 
-use super::{check::Review, text::join};
+use super::{
+    analysis::codes::{SCRIPT_BROKEN, SCRIPT_UNKNOWN_FUNCTION},
+    check::Review,
+    text::join,
+};
 
 /// Marks a parameter as a whole script instead of a template, in its schema.
 const SCRIPT_FORMAT: &str = "rhai";
@@ -34,14 +40,14 @@ pub(crate) fn script_error(pointer: &str, error: &ScriptError) -> FieldError {
         .suggest(error.suggestion.clone());
     told.line = error.line;
     told.column = error.column;
-    told
+    told.coded(SCRIPT_BROKEN.code)
 }
 
 impl Review<'_> {
     /// Checks an expression.
     pub(super) fn expression(&mut self, source: &str, pointer: &str) {
         match self.scripts.compile_expression(source) {
-            Ok(script) => self.findings(&script, pointer, (1, 1)),
+            Ok(script) => self.functions(&script, &whole(source, pointer)),
             Err(error) => self.error(script_error(pointer, &error)),
         }
     }
@@ -49,7 +55,7 @@ impl Review<'_> {
     /// Checks a whole script.
     fn script(&mut self, source: &str, pointer: &str) {
         match self.scripts.compile_script(source) {
-            Ok(script) => self.findings(&script, pointer, (1, 1)),
+            Ok(script) => self.functions(&script, &whole(source, pointer)),
             Err(error) => self.error(script_error(pointer, &error)),
         }
     }
@@ -60,15 +66,13 @@ impl Review<'_> {
             Ok(template) => template,
             Err(error) => return self.error(script_error(pointer, &error)),
         };
-        let mut from = 0;
-        for script in template.scripts() {
-            let source = script.source();
-            let opening = format!("{{{{{source}");
-            let start = text[from..]
-                .find(&opening)
-                .map_or(from, |found| from + found + 2);
-            from = start + source.len();
-            self.findings(script, pointer, place_of(text, start));
+        for (script, start) in scripts_in(&template, text) {
+            let at = At {
+                pointer,
+                text,
+                start,
+            };
+            self.functions(script, &at);
         }
     }
 
@@ -119,26 +123,78 @@ impl Review<'_> {
         self.tree(&Value::Object(rest), pointer);
     }
 
-    fn findings(&mut self, script: &CompiledScript, pointer: &str, start: (u32, u32)) {
-        for finding in analyse(script, &self.shape) {
-            let mut told = FieldError::new(pointer, finding.message).suggest(finding.suggestion);
-            (told.line, told.column) = match (finding.line, finding.column) {
-                (Some(1), Some(column)) => (Some(start.0), Some(start.1 + column - 1)),
-                (Some(line), column) => (Some(start.0 + line - 1), column),
-                (None, _) => (Some(start.0), Some(start.1)),
-            };
-            match finding.kind {
-                FindingKind::UnknownFunction => {
-                    self.error(told.expected("a function that scripts have"));
-                }
-                FindingKind::UnknownProperty => {
-                    self.warn(told.expected("a property that the event has"));
-                }
-                FindingKind::UnlikeComparison => {
-                    self.warn(told.expected("two values of the same type"));
-                }
+    /// Functions that do not exist; everything else is told by the analysis, which knows the place.
+    fn functions(&mut self, script: &CompiledScript, at: &At<'_>) {
+        for finding in analyse(script, &Shape::Any) {
+            if finding.kind == FindingKind::UnknownFunction {
+                let told = finding.told(at).coded(SCRIPT_UNKNOWN_FUNCTION.code);
+                self.error(told.expected("a function that scripts have"));
             }
         }
+    }
+}
+
+/// Where a script stands: in which text of the document, and where in that.
+pub(crate) struct At<'a> {
+    /// Pointer of the text.
+    pub pointer: &'a str,
+    /// The whole text.
+    pub text: &'a str,
+    /// The script's first byte in it.
+    pub start: usize,
+}
+
+/// Tells a finding of a script at its place in the document.
+pub(crate) trait Told {
+    /// With the change of the text that mends it, if there is one.
+    fn told(self, at: &At<'_>) -> FieldError;
+}
+
+impl Told for Finding {
+    fn told(self, at: &At<'_>) -> FieldError {
+        let mut told = FieldError::new(at.pointer, self.message).suggest(self.suggestion);
+        let start = place_of(at.text, at.start);
+        (told.line, told.column) = match (self.line, self.column) {
+            (Some(1), Some(column)) => (Some(start.0), Some(start.1 + column - 1)),
+            (Some(line), column) => (Some(start.0 + line - 1), column),
+            (None, _) => (Some(start.0), Some(start.1)),
+        };
+        told.fix = self.replace.and_then(|replace| {
+            let before = at.text.get(..at.start + replace.start)?;
+            let rest = at.text.get(at.start + replace.end..)?;
+            Some(Fix {
+                pointer: at.pointer.to_owned(),
+                value: Some(Value::String(format!("{before}{}{rest}", replace.with))),
+            })
+        });
+        told
+    }
+}
+
+/// The pieces of a text with the first byte of each.
+pub(crate) fn scripts_in<'t>(
+    template: &'t Template,
+    text: &str,
+) -> Vec<(&'t CompiledScript, usize)> {
+    let mut from = 0;
+    let mut found = Vec::new();
+    for script in template.scripts() {
+        let source = script.source();
+        let opening = format!("{{{{{source}");
+        let start = text[from..]
+            .find(&opening)
+            .map_or(from, |found| from + found + 2);
+        from = start + source.len();
+        found.push((script, start));
+    }
+    found
+}
+
+fn whole<'a>(text: &'a str, pointer: &'a str) -> At<'a> {
+    At {
+        pointer,
+        text,
+        start: 0,
     }
 }
 

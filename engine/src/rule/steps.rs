@@ -8,6 +8,7 @@ use serde_json::Value;
 use so_model::{Timestamp, problem::FieldError};
 
 use super::{
+    analysis::codes::STEP_EMPTY,
     check::{Review, unknown_kind},
     schema::STEP_KINDS,
     shape::is_template,
@@ -135,19 +136,6 @@ impl Review<'_> {
         let with = join(pointer, "with");
         self.params(&spec.params_schema, &step["with"], &with);
         self.action_texts(&spec.params_schema, &step["with"], &with);
-        let back = spec
-            .emits
-            .iter()
-            .find(|kind| self.listens.contains(&kind.as_str()));
-        if let Some(kind) = back
-            && !self.guarded
-        {
-            let reason = format!("this action causes `{kind}`, which starts this rule again");
-            let warning = FieldError::new(pointer, reason);
-            self.warn(
-                warning.expected("a condition that ends the circle; else the loop guard will"),
-            );
-        }
     }
 
     fn retry(&mut self, retry: &Value, pointer: &str) {
@@ -170,11 +158,12 @@ impl Review<'_> {
         if empty("then") && empty("else") {
             self.warn(
                 FieldError::new(pointer, "this step does nothing either way")
-                    .expected("steps in `then` or `else`"),
+                    .expected("steps in `then` or `else`")
+                    .coded(STEP_EMPTY.code),
             );
         }
-        self.guarded_steps(&step["then"], &join(pointer, "then"), depth);
-        self.guarded_steps(&step["else"], &join(pointer, "else"), depth);
+        self.steps(&step["then"], &join(pointer, "then"), depth + 1);
+        self.steps(&step["else"], &join(pointer, "else"), depth + 1);
     }
 
     fn choose(&mut self, step: &Value, pointer: &str, depth: usize) {
@@ -195,15 +184,9 @@ impl Review<'_> {
             if let Some(condition) = branch.get("if") {
                 self.condition(condition, &join(&here, "if"), 1);
             }
-            self.guarded_steps(&branch["then"], &join(&here, "then"), depth);
+            self.steps(&branch["then"], &join(&here, "then"), depth + 1);
         }
-        self.guarded_steps(&step["otherwise"], &join(pointer, "otherwise"), depth);
-    }
-
-    fn guarded_steps(&mut self, steps: &Value, pointer: &str, depth: usize) {
-        let before = std::mem::replace(&mut self.guarded, true);
-        self.steps(steps, pointer, depth + 1);
-        self.guarded = before;
+        self.steps(&step["otherwise"], &join(pointer, "otherwise"), depth + 1);
     }
 
     fn delay(&mut self, delay: &Value, pointer: &str) {

@@ -36,10 +36,23 @@ pub enum Format {
 /// A line and a column, both from 1, counted in characters.
 pub type Place = (u32, u32);
 
+/// How a text is written in YAML.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    Plain,
+    Quoted,
+    /// Behind `|`: line for line.
+    Literal,
+    /// Behind `>`: lines are joined.
+    Folded,
+}
+
 /// Where in the text each value stands.
 #[derive(Debug, Clone, Default)]
 pub struct Positions {
     places: HashMap<String, Place>,
+    /// Where scalars themselves begin; the places of keys are those of their names.
+    scalars: HashMap<String, (Place, Style)>,
 }
 
 impl Positions {
@@ -59,15 +72,37 @@ impl Positions {
         }
     }
 
-    /// Fills in the place of each error that has none of its own. An error
-    /// inside a script keeps its line and column within the script.
+    pub(super) fn written(&mut self, pointer: &str, place: Place, style: Style) {
+        self.scalars.insert(pointer.to_owned(), (place, style));
+    }
+
+    /// Fills in the place of each error that has none of its own. A place inside
+    /// a script becomes the one in the text, as near as its way of writing lets.
     pub fn annotate(&self, errors: &mut [FieldError]) {
-        for error in errors.iter_mut().filter(|error| error.line.is_none()) {
-            if let Some((line, column)) = self.get(&error.pointer) {
+        for error in errors {
+            let found = match error.line {
+                None => self.get(&error.pointer),
+                Some(line) => self.inside(&error.pointer, line, error.column),
+            };
+            if let Some((line, column)) = found {
                 error.line = Some(line);
                 error.column = Some(column);
             }
         }
+    }
+
+    fn inside(&self, pointer: &str, line: u32, column: Option<u32>) -> Option<Place> {
+        let (start, style) = *self.scalars.get(pointer)?;
+        let column = column.unwrap_or(1);
+        Some(match style {
+            Style::Plain if line == 1 => (start.0, start.1 + column - 1),
+            // Behind the quote; what is escaped moves it a little.
+            Style::Quoted if line == 1 => (start.0, start.1 + column),
+            // The parser gives the place of the first line's text.
+            Style::Literal => (start.0 + line - 1, start.1 + column - 1),
+            // Lines are joined by rules of their own.
+            _ => start,
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 use serde_json::{Map, Number, Value};
 use so_model::problem::FieldError;
 
-use super::text::{Budget, MAX_ERRORS, Place, Positions, at, join};
+use super::text::{Budget, MAX_ERRORS, Place, Positions, Style, at, join};
 
 /// Reads a YAML text.
 pub(super) fn read(text: &str) -> Result<(Value, Positions), Vec<FieldError>> {
@@ -117,7 +117,10 @@ impl<'a> Reader<'a> {
             );
         }
         let read = match event {
-            Event::Scalar(text, style, _, _) => leaf(scalar(&text, style, pointer, place)?),
+            Event::Scalar(text, style, _, _) => {
+                self.positions.written(pointer, place, style_of(style));
+                leaf(scalar(&text, style, pointer, place)?)
+            }
             Event::SequenceStart(..) => self.sequence(pointer, depth)?,
             Event::MappingStart(..) => self.mapping(pointer, depth)?,
             Event::Alias(id) => self.alias(id, pointer, depth, place)?,
@@ -217,6 +220,15 @@ impl<'a> Reader<'a> {
             nodes,
             height,
         })
+    }
+}
+
+fn style_of(style: ScalarStyle) -> Style {
+    match style {
+        ScalarStyle::Plain => Style::Plain,
+        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
+        ScalarStyle::Literal => Style::Literal,
+        ScalarStyle::Folded => Style::Folded,
     }
 }
 

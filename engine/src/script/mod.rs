@@ -5,6 +5,7 @@
 //! and return a value; nothing they do reaches outside or differs on replay.
 
 mod analysis;
+mod api;
 mod catalogue;
 mod context;
 mod error;
@@ -13,16 +14,22 @@ mod rewrites;
 mod sandbox;
 mod shape;
 mod state;
+mod stepping;
 mod template;
 mod text;
 mod vet;
 
-pub use analysis::{Finding, FindingKind, analyse, property_paths};
+pub use analysis::{
+    Family, Finding, FindingKind, Known, Logic, Name, Replace, When, analyse, analyse_known,
+    family_of, is_volatile, logic, property_paths,
+};
+pub use api::{Function, completions, definitions, functions, markdown};
 pub use catalogue::{ROOT_NAMES, SCRIPT_FUNCTIONS};
 pub use context::{EvalContext, PreparedContext, ScopeCache};
 pub use error::{ScriptError, ScriptErrorKind};
 pub use sandbox::{CompiledScript, CountFn, ScriptEngine, ScriptLimits, ScriptOutcome};
 pub use shape::Shape;
+pub use stepping::{MAX_STOPS, Stepped, Stop, step_through};
 pub use template::{Template, TemplateTree};
 
 #[cfg(test)]

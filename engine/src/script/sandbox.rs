@@ -24,7 +24,7 @@ use super::catalogue::ROOT_NAMES;
 use super::context::{Budget, PreparedContext, to_json};
 use super::error::{ScriptError, ScriptErrorKind, TOO_LARGE_MARK};
 use super::state::{self, Guard, RunState, Stop};
-use super::{functions, vet};
+use super::{functions, stepping, vet};
 
 /// Counts a text the way a network does; `None` for an unknown network.
 pub type CountFn = Arc<dyn Fn(&str, &str) -> Option<usize> + Send + Sync>;
@@ -111,6 +111,12 @@ impl CompiledScript {
         &self.ast
     }
 
+    /// The same script under another's identity, so that chance is drawn alike.
+    pub(super) fn known_as(mut self, other: &Self) -> Self {
+        self.hash = other.hash;
+        self
+    }
+
     /// The text it was compiled from.
     pub fn source(&self) -> &str {
         &self.source
@@ -154,7 +160,27 @@ pub struct ScriptEngine(Arc<Inner>);
 impl ScriptEngine {
     /// Builds the sandbox.
     pub fn new(limits: ScriptLimits) -> Self {
-        Self::build(limits, None)
+        Self::build(limits, None, false)
+    }
+
+    /// A sandbox for going through a script: marks are read there, and cost no more than they must.
+    pub(super) fn stepping(&self) -> Self {
+        let own = &self.0.limits;
+        let limits = ScriptLimits {
+            // A mark for each statement: a name, a sign and their evaluation.
+            max_operations: own.max_operations.saturating_mul(3),
+            max_source_bytes: own.max_source_bytes.saturating_mul(8),
+            max_tokens: own.max_tokens.saturating_mul(3),
+            deadline: own.deadline.saturating_mul(4),
+            cache_entries: 1,
+            ..own.clone()
+        };
+        Self::build(limits, self.0.counter.clone(), true)
+    }
+
+    /// Rhai's engine, for what it registers.
+    pub(super) fn raw(&self) -> &Engine {
+        &self.0.engine
     }
 
     /// The same sandbox, with a counter for `count_chars(network, text)`.
@@ -162,10 +188,10 @@ impl ScriptEngine {
         self,
         counter: impl Fn(&str, &str) -> Option<usize> + Send + Sync + 'static,
     ) -> Self {
-        Self::build(self.0.limits.clone(), Some(Arc::new(counter)))
+        Self::build(self.0.limits.clone(), Some(Arc::new(counter)), false)
     }
 
-    fn build(limits: ScriptLimits, counter: Option<CountFn>) -> Self {
+    fn build(limits: ScriptLimits, counter: Option<CountFn>, has_marks: bool) -> Self {
         let mut names = Scope::new();
         for name in ROOT_NAMES {
             // Unit and not constant: Rhai 1.27 panics at compile time on an assignment into a
@@ -174,7 +200,7 @@ impl ScriptEngine {
         }
         let entries = NonZeroUsize::new(limits.cache_entries).unwrap_or(NonZeroUsize::MIN);
         Self(Arc::new(Inner {
-            engine: build_engine(&limits),
+            engine: build_engine(&limits, has_marks),
             names,
             counter,
             cache: Mutex::new(LruCache::new(entries)),
@@ -299,7 +325,8 @@ impl ScriptEngine {
         }
     }
 
-    fn execute_here(
+    /// On this thread, whose stack must be deep enough.
+    pub(super) fn execute_here(
         &self,
         script: &CompiledScript,
         context: &PreparedContext,
@@ -344,7 +371,7 @@ impl ScriptEngine {
 }
 
 /// The engine with exactly the packages and limits the sandbox allows.
-fn build_engine(limits: &ScriptLimits) -> Engine {
+fn build_engine(limits: &ScriptLimits, has_marks: bool) -> Engine {
     let mut engine = Engine::new_raw();
     ArithmeticPackage::new().register_into_engine(&mut engine);
     LogicPackage::new().register_into_engine(&mut engine);
@@ -360,7 +387,8 @@ fn build_engine(limits: &ScriptLimits) -> Engine {
     engine.set_module_resolver(DummyModuleResolver::new());
     engine.disable_symbol("eval");
     engine.set_optimization_level(OptimizationLevel::None);
-    engine.set_strict_variables(true);
+    // A mark is a variable that only the resolver below knows.
+    engine.set_strict_variables(!has_marks);
     engine.set_fail_on_invalid_map_property(true);
     // One above our own count, which sees callbacks and must be the first to stop.
     engine.set_max_operations(limits.max_operations.saturating_add(1));
@@ -386,13 +414,13 @@ fn build_engine(limits: &ScriptLimits) -> Engine {
     engine.on_debug(|line, _, _| {
         state::with(|run| run.print(line));
     });
-    hook_parser(&mut engine, limits.max_tokens);
+    hook_parser(&mut engine, limits.max_tokens, has_marks);
     engine
 }
 
 /// Rhai marks these hooks "deprecated" to say that they are volatile; the version is pinned.
 #[allow(deprecated)]
-fn hook_parser(engine: &mut Engine, max_tokens: usize) {
+fn hook_parser(engine: &mut Engine, max_tokens: usize, has_marks: bool) {
     engine.on_parse_token(move |token, _, _| {
         if state::count_token() > max_tokens {
             let text = format!("{TOO_LARGE_MARK}more than {max_tokens} words and signs");
@@ -407,7 +435,12 @@ fn hook_parser(engine: &mut Engine, max_tokens: usize) {
             other => unreserve(other),
         }
     });
-    engine.on_var(|name, _, mut context| {
+    engine.on_var(move |name, _, mut context| {
+        if has_marks
+            && let Some(value) = stepping::at_mark(name, context.call_level(), context.scope())
+        {
+            return Ok(Some(value));
+        }
         let in_function = context.call_level() > 0;
         state::outer_value(name, in_function, context.scope_mut()).map_err(Into::into)
     });
@@ -430,7 +463,7 @@ fn unreserve(token: Token) -> Token {
 }
 
 /// Runs on a thread of its own whose stack no permitted value or tree can exhaust.
-fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, ScriptError> {
+pub(super) fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, ScriptError> {
     std::thread::scope(|scope| {
         let started = std::thread::Builder::new()
             .name("script".to_owned())

@@ -131,6 +131,14 @@ impl Template {
         })
     }
 
+    /// The piece, when the text is one and nothing else: then its value keeps its type.
+    pub fn only(&self) -> Option<&CompiledScript> {
+        match self.parts.as_slice() {
+            [Part::Piece(piece)] => Some(&piece.script),
+            _ => None,
+        }
+    }
+
     /// Checks every piece against the shape of `event.data`; places are those of the text.
     pub fn analyse(&self, data: &Shape) -> Vec<Finding> {
         let mut found = Vec::new();

@@ -45,6 +45,9 @@ pub struct RuleInput {
     /// The document as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<RuleText>,
+    /// The rule that this is to be a new version of, so that a check does not hold it against its former self.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleId>,
 }
 
 /// Makes a new version of a rule.
@@ -145,6 +148,9 @@ pub struct RuleCheck {
     pub errors: Vec<FieldError>,
     /// What is allowed but probably not meant.
     pub warnings: Vec<FieldError>,
+    /// What is good to know, and as it should be.
+    #[serde(default)]
+    pub notes: Vec<FieldError>,
     /// The document, if it is valid.
     pub document: Option<RuleDocument>,
     /// The document as YAML, if it is valid.

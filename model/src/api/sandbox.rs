@@ -5,8 +5,11 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::{content::Content, id::AccountId, network::Reconciliation, time::Timestamp};
+use crate::{
+    content::Content, id::AccountId, network::Reconciliation, problem::FieldError, time::Timestamp,
+};
 
 /// A post as the built-in network shows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -86,4 +89,53 @@ pub struct SandboxBehaviour {
     pub step_s: u32,
     /// Seconds asked for by `rate_limited`, at most 3600; 60 without it.
     pub retry_after_s: Option<u32>,
+}
+
+/// A script to go through.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepScript {
+    /// The script, as `script.run` takes it.
+    pub source: String,
+    /// Lines to stop at; every statement without them.
+    #[serde(default)]
+    pub break_points: Vec<u32>,
+    /// The kind of trigger whose sample is the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<String>,
+    /// The event, instead of a sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<Value>,
+    /// What the script sees as `vars.input`.
+    #[serde(default)]
+    pub input: Value,
+}
+
+/// A script between two statements.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ScriptStop {
+    /// Line of the statement that comes next, from 1.
+    pub line: u32,
+    /// Its column.
+    pub column: u32,
+    /// Functions around it.
+    pub depth: u32,
+    /// The script's own variables.
+    pub variables: Map<String, Value>,
+}
+
+/// A script that was gone through.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ScriptStops {
+    /// In the order of the run; at most 500.
+    pub stops: Vec<ScriptStop>,
+    /// There were more.
+    pub is_cut: bool,
+    /// What it yielded.
+    pub value: Value,
+    /// What it printed.
+    pub printed: Vec<String>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<FieldError>,
 }

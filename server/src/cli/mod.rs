@@ -7,6 +7,7 @@ mod backup;
 mod copy;
 mod data;
 mod instance;
+mod repl;
 mod restore;
 mod rotate;
 mod rules;
@@ -152,9 +153,18 @@ enum UserCommand {
 enum RulesCommand {
     /// Checks documents (YAML, or JSON by the extension .json) and tells every mistake by its place.
     Validate {
-        /// Documents.
+        /// Documents; those given together are checked as the rules of one workspace.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+    },
+    /// Tries expressions and scripts on a sample event, line by line.
+    Repl {
+        /// The kind of trigger whose sample is the event.
+        #[arg(long, default_value = "manual")]
+        trigger: String,
+        /// A file with an event as JSON, instead of a sample.
+        #[arg(long, value_name = "FILE")]
+        event: Option<PathBuf>,
     },
 }
 
@@ -181,11 +191,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         let document = crate::http::openapi::document(&crate::http::v1::endpoints());
         return print(&format!("{document:#}\n"));
     }
-    if let Command::Rules {
-        command: RulesCommand::Validate { files },
-    } = &cli.command
-    {
-        return rules::validate(files);
+    if let Command::Rules { command } = &cli.command {
+        return match command {
+            RulesCommand::Validate { files } => rules::validate(files),
+            RulesCommand::Repl { trigger, event } => repl::run(trigger, event.as_deref()),
+        };
     }
     let loaded = config::load(
         cli.common.config.as_deref(),

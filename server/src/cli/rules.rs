@@ -8,11 +8,15 @@ use std::{
     fs::File,
     io::Read as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context as _, bail};
 use so_engine::{
-    rule::{self, Format},
+    rule::{
+        self, Format,
+        analysis::{Around, Neighbour},
+    },
     script::ScriptEngine,
 };
 use so_model::problem::FieldError;
@@ -25,8 +29,27 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub(super) fn validate(files: &[PathBuf]) -> anyhow::Result<()> {
     let (plugins, scripts) = offline_catalogue();
     let mut wrong = 0;
-    for file in files {
-        let (report, is_right) = check(file, plugins.catalogue(), &scripts)?;
+    let texts = files
+        .iter()
+        .map(|file| read(file))
+        .collect::<Result<Vec<_>, _>>()?;
+    // Given together they are the rules of one workspace.
+    let together: Vec<Option<Neighbour>> = files
+        .iter()
+        .zip(&texts)
+        .map(|(file, text)| neighbour(file, text))
+        .collect();
+    for (index, (file, text)) in files.iter().zip(&texts).enumerate() {
+        let others = together
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != index);
+        let others: Vec<Neighbour> = others.filter_map(|(_, rule)| rule.clone()).collect();
+        let around = Around {
+            rules: &others,
+            ..Around::default()
+        };
+        let (report, is_right) = check(file, text, plugins.catalogue(), &scripts, &around);
         super::print(&report)?;
         wrong += usize::from(!is_right);
     }
@@ -36,33 +59,56 @@ pub(super) fn validate(files: &[PathBuf]) -> anyhow::Result<()> {
     }
 }
 
-fn check(
-    file: &Path,
-    catalogue: &rule::Catalogue,
-    scripts: &ScriptEngine,
-) -> anyhow::Result<(String, bool)> {
+fn read(file: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
     File::open(file)
         .and_then(|opened| opened.take(FILE_BYTES_MAX).read_to_string(&mut text))
         .with_context(|| format!("could not read {}", file.display()))?;
-    let is_json = file
+    Ok(text)
+}
+
+fn format_of(file: &Path) -> Format {
+    match file
         .extension()
-        .is_some_and(|extension| extension == "json");
-    let (value, positions) =
-        match rule::parse(&text, if is_json { Format::Json } else { Format::Yaml }) {
-            Ok(read) => read,
-            Err(errors) => return Ok((report(file, "error", &errors), false)),
-        };
-    match rule::validate(&value, catalogue, scripts) {
+        .is_some_and(|extension| extension == "json")
+    {
+        true => Format::Json,
+        false => Format::Yaml,
+    }
+}
+
+/// The document as another rule sees it; none if it is no rule.
+fn neighbour(file: &Path, text: &str) -> Option<Neighbour> {
+    let (value, _) = rule::parse(text, format_of(file)).ok()?;
+    Some(Neighbour {
+        id: None,
+        document: Arc::new(serde_json::from_value(value).ok()?),
+    })
+}
+
+fn check(
+    file: &Path,
+    text: &str,
+    catalogue: &rule::Catalogue,
+    scripts: &ScriptEngine,
+    around: &Around<'_>,
+) -> (String, bool) {
+    let (value, positions) = match rule::parse(text, format_of(file)) {
+        Ok(read) => read,
+        Err(errors) => return (report(file, "error", &errors), false),
+    };
+    match rule::validate_within(&value, catalogue, scripts, around) {
         Ok(validated) => {
-            let mut warnings = validated.warnings;
+            let (mut warnings, mut notes) = (validated.warnings, validated.notes);
             positions.annotate(&mut warnings);
+            positions.annotate(&mut notes);
             let good = format!("{}: valid: {}\n", file.display(), validated.document.name);
-            Ok((report(file, "warning", &warnings) + good.as_str(), true))
+            let told = report(file, "warning", &warnings) + report(file, "note", &notes).as_str();
+            (told + good.as_str(), true)
         }
         Err(mut errors) => {
             positions.annotate(&mut errors);
-            Ok((report(file, "error", &errors), false))
+            (report(file, "error", &errors), false)
         }
     }
 }
@@ -86,6 +132,9 @@ fn report(file: &Path, kind: &str, errors: &[FieldError]) -> String {
         if let Some(suggestion) = &error.suggestion {
             let _ = write!(out, "; did you mean {suggestion}?");
         }
+        if !error.code.is_empty() {
+            let _ = write!(out, " [{}]", error.code);
+        }
         out.push('\n');
     }
     out
@@ -105,7 +154,9 @@ mod tests {
         )
         .unwrap();
         let (plugins, scripts) = offline_catalogue();
-        let (report, is_right) = check(&file, plugins.catalogue(), &scripts).unwrap();
+        let text = read(&file).unwrap();
+        let around = Around::default();
+        let (report, is_right) = check(&file, &text, plugins.catalogue(), &scripts, &around);
         assert!(!is_right && report.contains("rule.yaml:"), "{report}");
         assert!(validate(&[file]).is_err());
     }

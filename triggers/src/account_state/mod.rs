@@ -20,7 +20,7 @@ pub fn kinds() -> Vec<Arc<dyn TriggerKind>> {
         let sample = json!({"account": {"id": "acct_01890a5dac96774bbcceb302099a8057", "network": "mastodon",
             "name": "Ann", "handle": "@ann@m.example"}, "reason": "the token was revoked"});
         Arc::new(Listener(TriggerSpec {
-            params_schema: object(json!({"account": {"type": "string", "description": "Account id; any if absent"}}), &[]),
+            params_schema: object(json!({"account": {"type": "string", "description": "Account id; any if absent", "x-refers-to": "account:id"}}), &[]),
             discriminators: vec![same("account", "data.account.id")],
             ..plain(name, title, description, sample)
         })) as Arc<dyn TriggerKind>

@@ -40,7 +40,7 @@ pub fn kinds() -> Vec<Arc<dyn TriggerKind>> {
 fn listener(name: &str, title: &str, description: &str, sample: Value) -> Arc<dyn TriggerKind> {
     Arc::new(Listener(TriggerSpec {
         params_schema: object(
-            json!({"feed": {"type": "string", "description": "Feed id; any if absent"}}),
+            json!({"feed": {"type": "string", "description": "Feed id; any if absent", "x-refers-to": "feed:id"}}),
             &[],
         ),
         discriminators: vec![same("feed", "data.feed.id")],

@@ -109,8 +109,8 @@ pub fn kinds() -> Vec<Arc<dyn TriggerKind>> {
                 "occurrence": {"at": "2026-11-24T08:00:00Z", "local": "2026-11-24T09:00:00",
                                "zone": "Europe/Berlin", "explanation": "on time"}});
             let parameters = json!({
-                "account": {"type": "string", "description": "Only posts that go to this account; any if absent"},
-                "label": {"type": "string", "description": "Only posts with this label; any if absent"}
+                "account": {"type": "string", "description": "Only posts that go to this account; any if absent", "x-refers-to": "account:id"},
+                "label": {"type": "string", "description": "Only posts with this label; any if absent", "x-refers-to": "label:id"}
             });
             Arc::new(Listener(TriggerSpec {
                 params_schema: object(parameters, &[]),

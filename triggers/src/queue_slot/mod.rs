@@ -18,7 +18,7 @@ impl TriggerKind for QueueSlot {
         });
         TriggerSpec {
             params_schema: object(
-                json!({"queue": {"type": "string", "description": "Queue id; any if absent"}}),
+                json!({"queue": {"type": "string", "description": "Queue id; any if absent", "x-refers-to": "queue:id"}}),
                 &[],
             ),
             discriminators: vec![same("queue", "data.queue.id")],

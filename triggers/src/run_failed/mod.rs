@@ -17,7 +17,7 @@ impl TriggerKind for RunFailed {
             "event": "evt_01890a5dac96774bbcceb302099a8057"}});
         TriggerSpec {
             params_schema: object(
-                json!({"rule": {"type": "string", "description": "Rule id; any if absent"}}),
+                json!({"rule": {"type": "string", "description": "Rule id; any if absent", "x-refers-to": "rule:id"}}),
                 &[],
             ),
             discriminators: vec![same("rule", "data.run.rule")],

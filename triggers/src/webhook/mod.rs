@@ -27,7 +27,7 @@ impl TriggerKind for WebhookReceived {
         });
         TriggerSpec {
             params_schema: object(
-                json!({"hook": {"type": "string", "description": "Hook id; any if absent"}}),
+                json!({"hook": {"type": "string", "description": "Hook id; any if absent", "x-refers-to": "hook:id"}}),
                 &[],
             ),
             open_data: true,

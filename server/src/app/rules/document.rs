@@ -6,14 +6,16 @@
 use serde_json::Value;
 use so_engine::{
     Engine,
-    rule::{Format, Validated, parse, to_yaml, validate},
+    rule::{Format, Validated, analysis::Around, parse, to_yaml, validate_within},
 };
 use so_model::{
     api::rule::{RuleCheck, RuleFormat, RuleInput, RuleText},
+    id::{RuleId, WorkspaceId},
     problem::FieldError,
     rule::RuleDocument,
 };
 
+use super::around::Surroundings;
 use crate::app::{
     App,
     failure::{Failure, Outcome},
@@ -28,18 +30,26 @@ pub(super) struct Ready {
     pub source: String,
     /// What is allowed but probably not meant.
     pub warnings: Vec<FieldError>,
+    /// What is good to know.
+    pub notes: Vec<FieldError>,
     /// What the author wrote for `enabled`, if anything.
     pub says_enabled: Option<bool>,
 }
 
 /// Reads and checks what a client sent, or tells every mistake.
-pub(super) async fn ready(app: &App, input: RuleInput) -> Outcome<Ready> {
-    judge(app, input).await?.map_err(refusal)
+pub(super) async fn ready(app: &App, workspace: WorkspaceId, input: RuleInput) -> Outcome<Ready> {
+    judge(app, Some(workspace), input).await?.map_err(refusal)
 }
 
 /// Checks without storing.
-pub async fn check(app: &App, input: RuleInput) -> Outcome<RuleCheck> {
-    Ok(match judge(app, input).await? {
+///
+/// Without a workspace only what the document itself says is looked at.
+pub async fn check(
+    app: &App,
+    workspace: Option<WorkspaceId>,
+    input: RuleInput,
+) -> Outcome<RuleCheck> {
+    Ok(match judge(app, workspace, input).await? {
         Ok(ready) => {
             let enabled = ready.says_enabled.unwrap_or(true);
             let yaml = text_of(&ready.document, &ready.source, enabled)?;
@@ -51,6 +61,7 @@ pub async fn check(app: &App, input: RuleInput) -> Outcome<RuleCheck> {
                 is_valid: true,
                 errors: Vec::new(),
                 warnings: ready.warnings,
+                notes: ready.notes,
                 document: Some(document),
                 yaml: Some(yaml),
             }
@@ -59,6 +70,7 @@ pub async fn check(app: &App, input: RuleInput) -> Outcome<RuleCheck> {
             is_valid: false,
             errors,
             warnings: Vec::new(),
+            notes: Vec::new(),
             document: None,
             yaml: None,
         },
@@ -68,14 +80,18 @@ pub async fn check(app: &App, input: RuleInput) -> Outcome<RuleCheck> {
 /// The mistakes and warnings of a stored document on this server.
 pub(super) async fn review(
     app: &App,
+    workspace: WorkspaceId,
+    rule: RuleId,
     document: &RuleDocument,
 ) -> Outcome<Result<Vec<FieldError>, Vec<FieldError>>> {
     let value = serde_json::to_value(document).unwrap_or_default();
     let judged = judge(
         app,
+        Some(workspace),
         RuleInput {
             document: Some(value),
             text: None,
+            rule: Some(rule),
         },
     )
     .await?;
@@ -94,11 +110,19 @@ pub(super) fn refusal(errors: Vec<FieldError>) -> Failure {
 }
 
 // Compiling every script of a large document takes a moment; requests of others must not wait for it.
-async fn judge(app: &App, input: RuleInput) -> Outcome<Result<Ready, Vec<FieldError>>> {
+async fn judge(
+    app: &App,
+    workspace: Option<WorkspaceId>,
+    input: RuleInput,
+) -> Outcome<Result<Ready, Vec<FieldError>>> {
     let engine = app.engine.clone();
+    let around = match workspace {
+        Some(workspace) => Some(Surroundings::of(app, workspace, input.rule).await?),
+        None => None,
+    };
     let work = move || match (input.document, input.text) {
-        (Some(document), None) => judge_document(&engine, &document),
-        (None, Some(text)) => judge_text(&engine, &text),
+        (Some(document), None) => judge_document(&engine, &document, around),
+        (None, Some(text)) => judge_text(&engine, &text, around),
         _ => Err(vec![
             FieldError::new("", "holds both a document and a text, or neither")
                 .expected("one of document and text"),
@@ -107,22 +131,27 @@ async fn judge(app: &App, input: RuleInput) -> Outcome<Result<Ready, Vec<FieldEr
     app.bench.work(work).await
 }
 
-fn judge_document(engine: &Engine, document: &Value) -> Result<Ready, Vec<FieldError>> {
+fn judge_document(
+    engine: &Engine,
+    document: &Value,
+    around: Option<Surroundings>,
+) -> Result<Ready, Vec<FieldError>> {
     // Written and read again, so that size, depth and number of values meet the bounds of texts.
     let (value, _) = parse(&document.to_string(), Format::Json)
         .map_err(|errors| errors.into_iter().map(unplaced).collect::<Vec<_>>())?;
-    let checked = examine(engine, &value)?;
-    Ok(finish(
-        &value,
-        checked.document,
-        String::new(),
-        checked.warnings,
-    ))
+    let around = around.map(|around| around.without_former(value["name"].as_str()));
+    let known = around.as_ref().map(Surroundings::around);
+    let checked = examine(engine, &value, &known.unwrap_or_default())?;
+    Ok(finish(&value, checked, String::new()))
 }
 
 /// The check of the grammar, and of schedules, which only their triggers understand.
-pub(super) fn examine(engine: &Engine, value: &Value) -> Result<Validated, Vec<FieldError>> {
-    let checked = validate(value, engine.plugins.catalogue(), &engine.scripts)?;
+pub(super) fn examine(
+    engine: &Engine,
+    value: &Value,
+    around: &Around<'_>,
+) -> Result<Validated, Vec<FieldError>> {
+    let checked = validate_within(value, engine.plugins.catalogue(), &engine.scripts, around)?;
     let mut errors = Vec::new();
     for (index, trigger) in checked.document.triggers.iter().enumerate() {
         let Some(plugin) = engine.plugins.trigger(&trigger.kind) else {
@@ -151,36 +180,49 @@ fn unplaced(error: FieldError) -> FieldError {
     }
 }
 
-fn judge_text(engine: &Engine, text: &RuleText) -> Result<Ready, Vec<FieldError>> {
+fn judge_text(
+    engine: &Engine,
+    text: &RuleText,
+    around: Option<Surroundings>,
+) -> Result<Ready, Vec<FieldError>> {
     let format = match text.format {
         RuleFormat::Json => Format::Json,
         RuleFormat::Yaml => Format::Yaml,
     };
-    let (value, places) = parse(&text.text, format)?;
-    let mut checked = examine(engine, &value).map_err(|mut errors| {
+    let (mut value, places) = parse(&text.text, format)?;
+    // The author's cases stay in the text; they are no part of the document.
+    if let Some(own) = so_engine::cases::split(&mut value) {
+        so_engine::cases::of_list(own).map_err(|mut errors| {
+            places.annotate(&mut errors);
+            errors
+        })?;
+    }
+    let around = around.map(|around| around.without_former(value["name"].as_str()));
+    let known = around.as_ref().map(Surroundings::around);
+    let examined = examine(engine, &value, &known.unwrap_or_default());
+    let mut checked = examined.map_err(|mut errors| {
         places.annotate(&mut errors);
         errors
     })?;
     places.annotate(&mut checked.warnings);
+    places.annotate(&mut checked.notes);
     let source = if format == Format::Yaml {
         text.text.clone()
     } else {
         String::new()
     };
-    Ok(finish(&value, checked.document, source, checked.warnings))
+    Ok(finish(&value, checked, source))
 }
 
-fn finish(
-    value: &Value,
-    mut document: RuleDocument,
-    source: String,
-    warnings: Vec<FieldError>,
-) -> Ready {
-    document.enabled = true;
+fn finish(value: &Value, checked: Validated, source: String) -> Ready {
     Ready {
-        document,
+        document: RuleDocument {
+            enabled: true,
+            ..checked.document
+        },
         source,
-        warnings,
+        warnings: checked.warnings,
+        notes: checked.notes,
         says_enabled: value["enabled"].as_bool(),
     }
 }

@@ -4,6 +4,7 @@
 //! was accepted by the engine's check; timers change in the transaction of the rule; whether a rule is on is
 //! said by its row alone, so that switching makes no version.
 
+mod around;
 mod catalogue;
 mod document;
 mod mask;
@@ -12,6 +13,8 @@ mod read;
 mod starters;
 mod write;
 
+#[cfg(test)]
+mod analysis_tests;
 #[cfg(test)]
 mod tests;
 

@@ -116,7 +116,7 @@ pub(super) async fn find_version(
 
 pub(super) async fn detail(app: &App, row: RuleRow, version: RuleVersion) -> Outcome<RuleDetail> {
     let yaml = text_of(&version.document, &version.source, row.is_enabled)?;
-    let reviewed = review(app, &version.document).await?;
+    let reviewed = review(app, row.workspace, row.id, &version.document).await?;
     let enabled = row.is_enabled;
     let mut rule = view(&mut app.reader(), row).await?;
     let warnings = reviewed.unwrap_or_else(|errors| {

@@ -10,7 +10,7 @@ use so_actions::Starter;
 use so_engine::{
     Engine,
     loops::sync_rule_timers,
-    rule::{Format, parse},
+    rule::{Format, analysis::Around, parse},
 };
 use so_model::{
     IdSource as _, Timestamp,
@@ -72,7 +72,7 @@ fn document_of(engine: &Engine, starter: &Starter) -> Result<(RuleDocument, bool
         })
     };
     let (value, _) = parse(starter.yaml, Format::Yaml).map_err(first)?;
-    let checked = examine(engine, &value).map_err(first)?;
+    let checked = examine(engine, &value, &Around::default()).map_err(first)?;
     let is_enabled = value
         .get("enabled")
         .and_then(Value::as_bool)

@@ -31,7 +31,11 @@ const RULES_MAX: i64 = 1000;
 
 /// Makes a rule.
 pub async fn create(app: &App, actor: Actor, input: RuleInput) -> Outcome<RuleDetail> {
-    let ready = ready(app, input).await?;
+    let input = RuleInput {
+        rule: None,
+        ..input
+    };
+    let ready = ready(app, actor.workspace, input).await?;
     let mut change = Change::begin(app, actor.workspace).await?;
     if rules::list(&mut change.tx, actor.workspace, "", RULES_MAX)
         .await?
@@ -69,9 +73,11 @@ pub async fn create(app: &App, actor: Actor, input: RuleInput) -> Outcome<RuleDe
 pub async fn put(app: &App, actor: Actor, id: RuleId, request: PutRule) -> Outcome<RuleDetail> {
     let ready = ready(
         app,
+        actor.workspace,
         RuleInput {
             document: request.document,
             text: request.text,
+            rule: Some(id),
         },
     )
     .await?;
@@ -90,11 +96,13 @@ pub async fn restore(
     let mut reader = app.reader();
     find(&mut reader, actor.workspace, id).await?;
     let old = find_version(&mut reader, actor.workspace, id, version).await?;
-    let warnings = review(app, &old.document).await?.map_err(refusal)?;
+    let reviewed = review(app, actor.workspace, id, &old.document).await?;
+    let warnings = reviewed.map_err(refusal)?;
     let ready = Ready {
         document: old.document,
         source: old.source,
         warnings,
+        notes: Vec::new(),
         says_enabled: None,
     };
     let change = Change::begin(app, actor.workspace).await?;
@@ -144,7 +152,8 @@ pub async fn switch(
     let seen = find(&mut reader, workspace, id).await?;
     let version = find_version(&mut reader, workspace, id, seen.version).await?;
     if enabled {
-        review(app, &version.document).await?.map_err(refusal)?;
+        let reviewed = review(app, workspace, id, &version.document).await?;
+        reviewed.map_err(refusal)?;
     }
     let mut change = Change::begin(app, workspace).await?;
     let mut row = hold(&mut change.tx, workspace, id).await?;

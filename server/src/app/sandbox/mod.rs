@@ -3,8 +3,10 @@
 //! Owns what people do with it by hand. The connector writes through [`StoreTimeline`]. Invariant: what
 //! is shown is what the network keeps, so that it can be held against what the engine believes.
 
+mod step;
 mod timeline;
 
+pub use step::step;
 pub use timeline::StoreTimeline;
 
 use std::collections::BTreeMap;

@@ -70,6 +70,7 @@ impl Draft {
         let body = RuleInput {
             document: None,
             text: Some(self.input()),
+            rule: None,
         };
         let answer = app
             .client

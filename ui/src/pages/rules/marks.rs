@@ -43,6 +43,9 @@ fn finding(error: &FieldError, is_warning: bool, text: &str) -> Finding {
         message.push_str(&format!(". Expected {}", error.expected));
     }
     message.push('.');
+    if !error.code.is_empty() {
+        message.push_str(&format!(" ({})", error.code));
+    }
     let fix = error
         .suggestion
         .as_ref()

@@ -46,6 +46,7 @@ pub fn New() -> View {
         let body = RuleInput {
             document: None,
             text: Some(draft.input()),
+            rule: None,
         };
         let call = async move {
             told(
@@ -231,6 +232,7 @@ fn told(draft: Draft, answer: Result<RuleDetail, Problem>) -> Result<RuleDetail,
             is_valid: false,
             errors: problem.errors.clone(),
             warnings: Vec::new(),
+            notes: Vec::new(),
             document: None,
             yaml: None,
         });

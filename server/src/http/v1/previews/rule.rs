@@ -22,5 +22,5 @@ async fn handle(
     _: SignedIn,
     Json(request): Json<RuleInput>,
 ) -> Outcome<Json<RuleCheck>> {
-    rules::check(&app, request).await.map(Json)
+    rules::check(&app, None, request).await.map(Json)
 }

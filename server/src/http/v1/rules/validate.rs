@@ -26,8 +26,10 @@ pub(super) fn endpoint() -> Endpoint {
 
 async fn handle(
     State(app): State<App>,
-    _: Member,
+    member: Member,
     Json(request): Json<RuleInput>,
 ) -> Outcome<Json<RuleCheck>> {
-    rules::check(&app, request).await.map(Json)
+    rules::check(&app, Some(member.workspace), request)
+        .await
+        .map(Json)
 }

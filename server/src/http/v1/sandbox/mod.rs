@@ -2,6 +2,7 @@
 
 mod behave;
 mod delete;
+mod step;
 mod timeline;
 
 #[cfg(test)]
@@ -10,5 +11,10 @@ mod tests;
 use crate::http::Endpoint;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    vec![timeline::endpoint(), behave::endpoint(), delete::endpoint()]
+    vec![
+        timeline::endpoint(),
+        behave::endpoint(),
+        delete::endpoint(),
+        step::endpoint(),
+    ]
 }
