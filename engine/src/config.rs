@@ -12,6 +12,13 @@ pub const RULE_REPEATS_MAX: usize = 3;
 pub const CHAIN_EVENTS_MAX: i64 = 2_000;
 /// Most events one run may make.
 pub const RUN_EVENTS_MAX: i64 = 500;
+/// Most tries of steps in one run, loops included: the walk looks at all of them.
+pub const RUN_STEPS_MAX: usize = 5_000;
+/// Longest list of a loop, as text: it is kept in the run.
+pub const LOOP_BYTES_MAX: usize = 256 * 1024;
+/// Runs of a workspace that may wait for one kind of event about the same subject, or about any: an event looks
+/// at each of them.
+pub const WAITS_MAX: i64 = 1_000;
 /// Most runs of one rule in an hour: a webhook flood at 100 a second stays below it.
 pub const RULE_RUNS_PER_HOUR_MAX: i64 = 400_000;
 /// Most tries of a job that fails by no fault of its step before a person must look.

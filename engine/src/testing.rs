@@ -279,7 +279,7 @@ impl LocalAction for Publish {
     }
 }
 
-/// Calls the outside: fails as often as `World::remote_failures` says.
+/// Calls the outside: fails as often as `World::remote_failures` says, and in the first `fails` tries.
 struct Call {
     failures: Arc<Mutex<u32>>,
     calls: Arc<Mutex<Vec<String>>>,
@@ -301,6 +301,12 @@ impl RemoteAction for Call {
         params: Value,
     ) -> Result<RemoteEnd, ActionError> {
         self.calls.lock().unwrap().push(cx.key.clone());
+        if params["fails"]
+            .as_i64()
+            .is_some_and(|fails| cx.attempt <= fails)
+        {
+            return Err(ActionError::later("test.busy", "the other side is busy"));
+        }
         let mut failures = self.failures.lock().unwrap();
         if *failures > 0 {
             *failures -= 1;

@@ -1,13 +1,23 @@
 //! The rule document, version 1: what an author writes, stores and versions.
 //!
 //! Owns the grammar only. Checking it, compiling it and running it are the
-//! engine's. Invariant: the grammar is whole from the first day; what a server
-//! cannot execute yet it refuses by name when the rule is saved, so that no
+//! engine's. Invariant: the grammar is whole from the first day, so that no
 //! stored rule ever needs rewriting.
+
+mod input;
+mod step;
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub use input::{Input, InputProblem, InputType};
+pub use step::{
+    ActionStep, Branch, ChooseStep, Delay, DelayStep, ForEach, ForEachStep, IfStep, OnTimeout,
+    ParallelStep, Retry, SetStep, Step, StepBody, Stop, StopStep, WaitFor, WaitForStep,
+};
 
 /// A rule as its author wrote it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +43,9 @@ pub struct RuleDocument {
     /// What is done, in order.
     #[schemars(length(min = 1, max = 100))]
     pub steps: Vec<Step>,
+    /// What a call by another rule must bring, read as `event.data.input.<name>`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, Input>,
     /// What happens when the rule starts while it still runs.
     #[serde(default, skip_serializing_if = "Mode::is_default")]
     pub mode: Mode,
@@ -232,243 +245,6 @@ pub struct Expr {
     pub expr: String,
 }
 
-/// One step; exactly one key says which kind it is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Step {
-    /// Stable name within the rule: memos and traces are filed under it.
-    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]{1,64}$"))]
-    pub id: String,
-    /// The author's comments.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub notes: String,
-    /// What the step does.
-    #[serde(flatten)]
-    pub body: StepBody,
-}
-
-/// What a step does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum StepBody {
-    /// Calls an action.
-    Action(ActionStep),
-    /// Chooses between two branches.
-    If(IfStep),
-    /// Takes the first branch whose condition holds.
-    Choose(ChooseStep),
-    /// Repeats steps for each element of a list.
-    ForEach(ForEachStep),
-    /// Runs branches side by side.
-    Parallel(ParallelStep),
-    /// Waits, durably.
-    Delay(DelayStep),
-    /// Waits for an event, with a time-out.
-    WaitFor(WaitForStep),
-    /// Sets variables.
-    Set(SetStep),
-    /// Ends the run.
-    Stop(StopStep),
-}
-
-/// Calls an action.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ActionStep {
-    /// Action kind, such as `post.create`.
-    pub action: String,
-    /// Parameters as the action's own JSON Schema asks; any text may hold
-    /// `{{ Rhai }}`.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub with: Map<String, Value>,
-    /// How a failed try is repeated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry: Option<Retry>,
-    /// Steps to take when every try failed; then the run goes on.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub on_error: Vec<Step>,
-}
-
-/// Chooses between two branches.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct IfStep {
-    /// The condition.
-    #[serde(rename = "if")]
-    pub condition: Condition,
-    /// Steps when it holds.
-    pub then: Vec<Step>,
-    /// Steps when it does not.
-    #[serde(default, rename = "else", skip_serializing_if = "Vec::is_empty")]
-    pub otherwise: Vec<Step>,
-}
-
-/// Takes the first branch whose condition holds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ChooseStep {
-    /// Branches in order.
-    pub choose: Vec<Branch>,
-    /// Steps when none holds.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub otherwise: Vec<Step>,
-}
-
-/// A branch of `choose`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Branch {
-    /// The condition.
-    #[serde(rename = "if")]
-    pub condition: Condition,
-    /// Steps when it holds.
-    pub then: Vec<Step>,
-}
-
-/// Repeats steps for each element of a list.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ForEachStep {
-    /// The list.
-    pub for_each: ForEach,
-    /// Steps for each element, which is `item` in scripts.
-    #[serde(rename = "do")]
-    pub steps: Vec<Step>,
-}
-
-/// The list of a `for_each`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ForEach {
-    /// A template that yields a list.
-    pub items: Value,
-    /// At most so many elements.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max: Option<u32>,
-}
-
-/// Runs branches side by side.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ParallelStep {
-    /// The branches.
-    pub parallel: Vec<Vec<Step>>,
-}
-
-/// Waits, durably.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct DelayStep {
-    /// How long, or until when.
-    pub delay: Delay,
-}
-
-/// How long, or until when; exactly one of the two.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Delay {
-    /// Duration such as `10m`; may be a template.
-    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
-    pub duration: Option<String>,
-    /// Moment in RFC 3339; may be a template.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<String>,
-}
-
-/// Waits for an event, with a time-out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct WaitForStep {
-    /// What to wait for.
-    pub wait_for: WaitFor,
-}
-
-/// What to wait for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct WaitFor {
-    /// Event kind.
-    pub event: String,
-    /// Which event of that kind.
-    #[serde(default, rename = "if", skip_serializing_if = "Option::is_none")]
-    pub condition: Option<Condition>,
-    /// Duration after which the run goes on without it.
-    pub timeout: String,
-}
-
-/// Sets variables, readable later as `vars.name`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct SetStep {
-    /// Name to value; texts may hold templates.
-    pub set: Map<String, Value>,
-}
-
-/// Ends the run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct StopStep {
-    /// How.
-    pub stop: Stop,
-}
-
-/// How a run is ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Stop {
-    /// Shown in the run; may be a template.
-    #[serde(default)]
-    pub reason: String,
-    /// Ends as failed instead of finished.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub error: bool,
-}
-
-/// How a failed try is repeated: delay = first × factor^(n−1), capped, then
-/// spread by jitter. A network's own delay is always obeyed if it is longer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Retry {
-    /// Tries in all, the first included; 1 to 20.
-    #[serde(default = "Retry::default_tries")]
-    #[schemars(range(min = 1, max = 20))]
-    pub tries: u32,
-    /// Duration before the second try.
-    #[serde(default = "Retry::default_first")]
-    pub first: String,
-    /// Growth from one delay to the next; 1 to 10.
-    #[serde(default = "Retry::default_factor")]
-    #[schemars(range(min = 1.0, max = 10.0))]
-    pub factor: f64,
-    /// No delay is longer.
-    #[serde(default = "Retry::default_cap")]
-    pub cap: String,
-    /// Part of a delay that is random, 0 to 1.
-    #[serde(default = "Retry::default_jitter")]
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub jitter: f64,
-}
-
-impl Retry {
-    fn default_tries() -> u32 {
-        5
-    }
-    fn default_first() -> String {
-        "10s".into()
-    }
-    fn default_factor() -> f64 {
-        3.0
-    }
-    fn default_cap() -> String {
-        "1h".into()
-    }
-    fn default_jitter() -> f64 {
-        0.2
-    }
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self {
-            tries: Self::default_tries(),
-            first: Self::default_first(),
-            factor: Self::default_factor(),
-            cap: Self::default_cap(),
-            jitter: Self::default_jitter(),
-        }
-    }
-}
-
 /// What happens when the rule starts while it still runs for the same key.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -586,17 +362,21 @@ mod tests {
                  "on_error": [{"id": "a1", "stop": {"reason": "no"}}]},
                 {"id": "b", "if": {"expr": "true"}, "then": [], "else": [{"id": "b1", "set": {"x": 1}}]},
                 {"id": "c", "choose": [{"if": {"expr": "true"}, "then": []}], "otherwise": []},
-                {"id": "d", "for_each": {"items": "{{ event.data.list }}"}, "do": []},
+                {"id": "d", "for_each": {"items": "{{ event.data.list }}", "parallel": 2}, "do": [], "timeout": "1h",
+                 "on_error": [{"id": "d1", "stop": {}}]},
                 {"id": "e", "parallel": [[], []]},
                 {"id": "f", "delay": {"for": "10m"}},
-                {"id": "g", "wait_for": {"event": "post.approved", "timeout": "1d"}},
+                {"id": "g", "wait_for": {"event": "post.approved", "subject": "{{ event.subject }}", "timeout": "1d",
+                 "on_timeout": "fail"}},
                 {"id": "h", "stop": {"reason": "done", "error": true}}],
             "mode": {"kind": "queued", "key": "{{ event.subject }}", "max": 3},
             "throttle": {"max": 1, "per": "1h"}, "debounce": {"for": "5m"},
-            "dedupe": {"key": "{{ event.data.id }}"}, "limits": {"max_depth": 4}
+            "dedupe": {"key": "{{ event.data.id }}"}, "limits": {"max_depth": 4},
+            "inputs": {"name": {"type": "text", "default": "Ann"}}
         });
         let rule: RuleDocument = serde_json::from_value(document.clone()).unwrap();
         assert!(matches!(rule.steps[4].body, StepBody::Parallel(_)));
+        assert_eq!(rule.steps[0].on_error.len(), 1);
         let back = serde_json::to_value(&rule).unwrap();
         let again: RuleDocument = serde_json::from_value(back).unwrap();
         assert_eq!(rule, again);

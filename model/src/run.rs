@@ -25,6 +25,8 @@ pub enum RunState {
     Finished,
     /// Ended by an error.
     Failed,
+    /// Somebody wants its end; it ends before its next step.
+    Cancelling,
     /// Ended by a later start (mode restart) or by a person.
     Cancelled,
 }
@@ -38,6 +40,7 @@ impl RunState {
             Self::Waiting => "waiting",
             Self::Finished => "finished",
             Self::Failed => "failed",
+            Self::Cancelling => "cancelling",
             Self::Cancelled => "cancelled",
         }
     }
@@ -49,6 +52,7 @@ impl RunState {
             Self::Waiting,
             Self::Finished,
             Self::Failed,
+            Self::Cancelling,
             Self::Cancelled,
         ]
         .into_iter()
@@ -128,7 +132,8 @@ impl ConditionTrace {
 /// How one try of a step came out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Memo {
-    /// JSON pointer of the step in the document: `/steps/0`.
+    /// Place of the step: its JSON pointer in the document, `/steps/0`; within a loop `each` and the number of the
+    /// element stand for `do`: `/steps/3/each/2/0`.
     pub path: String,
     /// The step's stable id.
     pub step: String,

@@ -114,13 +114,18 @@ impl Engine {
             .map(|new| Arc::new(self.event(new, now)))
             .collect();
         let rows: Vec<&Event> = made.iter().map(AsRef::as_ref).collect();
-        let is_new = events::insert_many(tx, &rows, true, now).await?;
+        let stored = events::insert_and_look(tx, &rows, true, now).await?;
         self.see_newest_rules(tx, &rows).await?;
         let mut desk = Desk::new(tx, now);
         let mut admissions = Vec::with_capacity(made.len());
-        for (event, is_new) in made.into_iter().zip(is_new) {
+        for (event, stored) in made.into_iter().zip(stored) {
+            let is_new = stored.is_some();
             let jobs = if is_new {
                 self.counters.events.fetch_add(1, Ordering::Relaxed);
+                if stored == Some(true) {
+                    self.tell_waiting(desk.settled(self).await?, &event, now)
+                        .await?;
+                }
                 self.decide_event(&mut desk, &event).await?
             } else {
                 Vec::new()
@@ -204,6 +209,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Vec<Handed>, StoreError> {
         self.see_newest_rules(tx, &[event.as_ref()]).await?;
+        self.tell_waiting(tx, event, now).await?;
         let mut desk = Desk::new(tx, now);
         let jobs = self.decide_event(&mut desk, event).await?;
         desk.settled(self).await?;

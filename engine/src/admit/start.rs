@@ -18,6 +18,7 @@ use super::{Desk, JOB_RUN, Refusal, judge, refuse};
 use crate::{
     decide::{CompiledRule, FactValues},
     engine::{Engine, Handed},
+    run::wake_callers,
 };
 
 /// Runs of one key looked at, and the most that a mode can allow.
@@ -106,10 +107,13 @@ impl Engine {
             ModeKind::Queued if !active.is_empty() => Ok(Ok(RunState::Queued)),
             ModeKind::Restart => {
                 let reason = Some("a later start took its place (mode restart)");
+                let mut ended = Vec::with_capacity(active.len());
                 for (id, _) in active {
                     runs::set_state(tx, event.workspace, id, RunState::Cancelled, reason, now)
                         .await?;
+                    ended.push(id);
                 }
+                wake_callers(self, tx, event.workspace, &ended, now).await?;
                 Ok(Ok(RunState::Running))
             }
             _ => Ok(Ok(RunState::Running)),

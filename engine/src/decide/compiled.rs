@@ -265,22 +265,29 @@ impl Compiler<'_> {
             StepBody::Stop(step) => {
                 self.templates(json!(step.stop), Map::new(), join(pointer, "stop"))
             }
-            StepBody::ForEach(_) => self.not_yet("for_each", pointer),
-            StepBody::Parallel(_) => self.not_yet("parallel", pointer),
-            StepBody::WaitFor(_) => self.not_yet("wait_for", pointer),
+            StepBody::ForEach(step) => {
+                let items = json!({ "items": step.for_each.items });
+                self.templates(items, Map::new(), join(pointer, "for_each"));
+                self.steps(&step.steps, &join(pointer, "do"));
+            }
+            StepBody::Parallel(step) => {
+                for (index, steps) in step.parallel.iter().enumerate() {
+                    self.steps(steps, &join(&join(pointer, "parallel"), index));
+                }
+            }
+            StepBody::WaitFor(step) => {
+                let pointer = join(pointer, "wait_for");
+                if let Some(condition) = &step.wait_for.condition {
+                    self.step_condition(condition, join(&pointer, "if"));
+                }
+                let subject = json!({ "subject": step.wait_for.subject });
+                self.templates(subject, Map::new(), pointer);
+            }
         }
-    }
-
-    fn not_yet(&mut self, key: &str, pointer: &str) {
-        let reason = format!("this server cannot run `{key}` yet");
-        self.errors
-            .push(FieldError::new(join(pointer, key), reason));
+        self.steps(&step.on_error, &join(pointer, "on_error"));
     }
 
     fn action(&mut self, action: &ActionStep, pointer: &str) {
-        if !action.on_error.is_empty() {
-            self.not_yet("on_error", pointer);
-        }
         let Some(spec) = self.catalogue.actions.get(&action.action) else {
             let reason = format!("there is no action `{:.64}`", action.action);
             return self

@@ -63,6 +63,8 @@ pub struct RunFacts<'a> {
     pub vars: &'a Value,
     /// Step id to `{ "output": … }`.
     pub steps: &'a Value,
+    /// The element of the loop around the step.
+    pub item: Option<&'a Value>,
     /// The run: `{ "id": … }`.
     pub run: &'a Value,
     /// Source of the run's randomness.
@@ -173,6 +175,9 @@ impl<'a> Facts<'a> {
             vars.insert("vars".into(), run.vars.clone());
             vars.insert("steps".into(), run.steps.clone());
             vars.insert("run".into(), run.run.clone());
+            if let Some(item) = run.item {
+                vars.insert("item".into(), item.clone());
+            }
             seed = run.seed;
         }
         EvalContext {

@@ -58,6 +58,7 @@ enum Root {
     Vars,
     Steps,
     Run,
+    Item,
 }
 
 /// A compiled path.
@@ -70,8 +71,12 @@ pub(super) struct Path {
 impl Path {
     /// Splits a path such as `event.data.title`.
     pub fn parse(text: &str) -> Option<Self> {
+        if text == "item" {
+            return Self::fixed(Root::Item);
+        }
         let (first, rest) = text.split_once('.')?;
         match first {
+            "item" => Self::below(Root::Item, rest),
             "event" => Self::in_event(rest),
             "workspace" | "trigger" => Self::fixed(match text {
                 "workspace.id" => Root::WorkspaceId,
@@ -140,6 +145,7 @@ impl Path {
             Root::Vars => self.follow(facts.run.map(|run| run.vars)),
             Root::Steps => self.follow(facts.run.map(|run| run.steps)),
             Root::Run => self.follow(facts.run.map(|run| run.run)),
+            Root::Item => self.follow(facts.run.and_then(|run| run.item)),
             _ => self.of_event(facts.input.event),
         }
     }

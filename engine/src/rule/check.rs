@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use so_model::{problem::FieldError, rule::RuleDocument};
-
-use crate::{
-    schedule::parse_duration,
-    script::ScriptEngine,
+use so_model::{
+    problem::FieldError,
+    rule::{InputType, RuleDocument},
 };
+
+use crate::{schedule::parse_duration, script::ScriptEngine};
 
 use super::{
     analysis::{Around, Severity, analyse, codes},
@@ -79,6 +79,8 @@ pub(super) struct Review<'a> {
     pub steps: usize,
     /// Steps have run before the place looked at.
     pub in_steps: bool,
+    /// Loops around the place looked at.
+    pub loops: usize,
     pub conditions: usize,
     pub patterns: usize,
 }
@@ -103,6 +105,7 @@ impl<'a> Review<'a> {
             step_ids: BTreeMap::new(),
             steps: 0,
             in_steps: false,
+            loops: 0,
             conditions: 0,
             patterns: 0,
         }
@@ -175,6 +178,20 @@ impl<'a> Review<'a> {
         self.duration(&value["dedupe"]["within"], "/dedupe/within");
         for part in ["mode", "throttle", "debounce", "dedupe"] {
             self.key(&value[part]["key"], &format!("/{part}/key"));
+        }
+        self.inputs(&value["inputs"]);
+    }
+
+    /// A default that a call could not bring itself is a mistake.
+    fn inputs(&mut self, inputs: &Value) {
+        for (name, input) in inputs.as_object().into_iter().flatten() {
+            let kind = serde_json::from_value::<InputType>(input["type"].clone());
+            let Ok(kind) = kind else { continue };
+            if !input["default"].is_null() && !kind.takes(&input["default"]) {
+                let pointer = join(&join("/inputs", name), "default");
+                let error = FieldError::new(pointer, "the default is of another type");
+                self.error(error.expected(kind.words()));
+            }
         }
     }
 

@@ -101,7 +101,7 @@ fn each_wrong_document_is_told_at_its_place_with_what_was_meant() {
 }
 
 #[test]
-fn an_empty_list_of_what_cannot_run_is_accepted() {
+fn an_empty_list_of_what_stands_in_is_accepted() {
     let mut accepted = with("/steps/0/on_error", json!([]));
     accepted["steps"].as_array_mut().unwrap().truncate(1);
     assert!(warnings(&accepted).is_empty());

@@ -15,6 +15,9 @@ use super::{
 /// Where a path may begin.
 const ROOTS: [&str; 6] = ["event", "vars", "steps", "workspace", "trigger", "run"];
 
+/// The element of a loop, which only steps within one have.
+const ITEM: &str = "item";
+
 /// What an event has.
 pub(crate) const EVENT_FIELDS: [&str; 6] = ["id", "kind", "source", "subject", "time", "data"];
 
@@ -50,6 +53,11 @@ impl Review<'_> {
             ["trigger", field, ..] => self.known(path, field, &TRIGGER_FIELDS, pointer),
             ["steps", id, ..] if self.in_steps => self.known_step(path, id, pointer),
             ["vars" | "steps" | "run", _, ..] if self.in_steps => {}
+            [ITEM, ..] if self.loops > 0 => {}
+            [ITEM, ..] => {
+                let error = FieldError::new(pointer, "there is no `item` outside of a loop");
+                self.error(error.expected("a step within `do` of `for_each`"));
+            }
             [root @ ("vars" | "steps" | "run"), _, ..] => {
                 let reason =
                     format!("`{root}` is empty here: no step has run when a rule is decided");
@@ -129,9 +137,11 @@ impl Review<'_> {
                             .suggest(meant.clone())
                             .expected(one_of(known))
                             .coded(PROPERTY_UNKNOWN.code);
-                        warning.fix = meant.map(|meant| Fix {
-                            pointer: pointer.to_owned(),
-                            value: Some(Value::String(meant)),
+                        warning.fix = meant.map(|meant| {
+                            Box::new(Fix {
+                                pointer: pointer.to_owned(),
+                                value: Some(Value::String(meant)),
+                            })
                         });
                         return self.warn(warning);
                     }

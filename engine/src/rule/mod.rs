@@ -27,6 +27,7 @@ pub use check::{Validated, validate, validate_within};
 pub(crate) use conditions::{WEEKDAYS, compile_pattern, parse_time};
 pub use schema::{GRAMMAR_VERSION, schema};
 pub(crate) use scripts::{script_error, script_params};
+pub(crate) use shape::describe;
 pub use steps::{MAX_STEP_DEPTH, MAX_STEPS};
 pub(crate) use text::join;
 pub use text::{Format, Place, Positions, parse, to_yaml};

@@ -1,17 +1,19 @@
 //! The check of steps: ids, depth, kinds this server runs, and their parts.
 //!
-//! Owns the bounds of a rule's size and the refusal, by name, of what the
-//! grammar has and this server cannot run yet. Must not know what actions do.
+//! Owns the bounds of a rule's size. Must not know what actions do.
 //! Invariant: step ids are unique over the whole tree: memos are filed by them.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
-use so_model::{Timestamp, problem::FieldError};
+use so_model::{Timestamp, problem::FieldError, rule::ForEach};
 
 use super::{
     analysis::codes::STEP_EMPTY,
+    catalogue::ANY_EVENT_KIND,
     check::{Review, unknown_kind},
     schema::STEP_KINDS,
-    shape::is_template,
+    shape::{describe, is_template},
     text::join,
 };
 
@@ -27,8 +29,11 @@ const MAX_BRANCHES: usize = 20;
 /// Variables of one `set`.
 const MAX_VARIABLES: usize = 50;
 
-/// In the grammar, but not in this server.
-const NOT_YET: [&str; 3] = ["for_each", "parallel", "wait_for"];
+/// Ways of one `parallel`: each may hold a call, a wait or a publication.
+const MAX_WAYS: usize = 20;
+
+/// Kinds of steps that cannot fail by themselves, or have an end of their own.
+const UNTIMED: [&str; 4] = ["set", "stop", "delay", "wait_for"];
 
 impl Review<'_> {
     /// Files every step id, refusing repetitions, so that paths may name steps anywhere.
@@ -86,19 +91,25 @@ impl Review<'_> {
     }
 
     fn step(&mut self, step: &Value, pointer: &str, depth: usize) {
+        self.own_part(step, pointer, depth);
+        self.steps(&step["on_error"], &join(pointer, "on_error"), depth + 1);
+    }
+
+    fn own_part(&mut self, step: &Value, pointer: &str, depth: usize) {
         let Some((key, kind)) = self.kind_of(step, pointer, "step", &STEP_KINDS) else {
             return;
         };
-        if NOT_YET.contains(&key) {
-            return self.not_yet(key, join(pointer, key));
-        }
         self.node(kind, step, pointer);
+        self.bounds(key, step, pointer);
         match key {
             "action" => self.action(step, pointer),
             "if" => self.if_step(step, pointer, depth),
             "choose" => self.choose(step, pointer, depth),
             "delay" => self.delay(&step["delay"], &join(pointer, "delay")),
             "set" => self.set(&step["set"], &join(pointer, "set")),
+            "for_each" => self.for_each(step, pointer, depth),
+            "parallel" => self.parallel(step, pointer, depth),
+            "wait_for" => self.wait_for(&step["wait_for"], &join(pointer, "wait_for")),
             _ => {
                 if let Some(reason) = step["stop"]["reason"].as_str() {
                     self.template(reason, &join(&join(pointer, "stop"), "reason"));
@@ -107,18 +118,99 @@ impl Review<'_> {
         }
     }
 
-    fn not_yet(&mut self, key: &str, pointer: String) {
-        let error = FieldError::new(pointer, format!("this server cannot run `{key}` yet"));
-        self.error(error.expected("action, if, choose, delay, set or stop"));
+    /// What every kind of step may have: a time-out, and steps that stand in for a failure.
+    fn bounds(&mut self, key: &str, step: &Value, pointer: &str) {
+        let timeout = join(pointer, "timeout");
+        self.duration(&step["timeout"], &timeout);
+        if !step["timeout"].is_null() && UNTIMED.contains(&key) {
+            let error = FieldError::new(timeout, format!("`{key}` has no time-out of its own"));
+            self.error(error.expected(match key {
+                "wait_for" => "`timeout` within `wait_for`",
+                _ => "a time-out at an action, a branch, a loop or `parallel`",
+            }));
+        }
+        let stands_in = step["on_error"]
+            .as_array()
+            .is_some_and(|steps| !steps.is_empty());
+        if stands_in && key == "stop" {
+            let error = FieldError::new(join(pointer, "on_error"), "`stop` cannot fail");
+            self.error(error.expected("`on_error` at the step that may fail"));
+        }
+    }
+
+    fn for_each(&mut self, step: &Value, pointer: &str, depth: usize) {
+        let at = join(&join(pointer, "for_each"), "items");
+        let items = &step["for_each"]["items"];
+        match items {
+            Value::Array(list) if list.len() > ForEach::ELEMENTS_MAX as usize => {
+                let error = FieldError::new(at, format!("the list has {} elements", list.len()));
+                self.error(error.expected(format!("at most {}", ForEach::ELEMENTS_MAX)));
+            }
+            Value::Array(_) | Value::Null => self.tree(items, &at),
+            Value::String(text) if is_template(items) => self.template(text, &at),
+            other => {
+                let error = FieldError::new(at, format!("this is {}", describe(other)));
+                self.error(error.expected("a list, or a template that yields one"));
+            }
+        }
+        if step["do"].as_array().is_some_and(Vec::is_empty) {
+            self.warn(
+                FieldError::new(pointer, "this loop does nothing")
+                    .expected("steps in `do`")
+                    .coded(STEP_EMPTY.code),
+            );
+        }
+        self.loops += 1;
+        self.steps(&step["do"], &join(pointer, "do"), depth + 1);
+        self.loops -= 1;
+    }
+
+    fn parallel(&mut self, step: &Value, pointer: &str, depth: usize) {
+        let at = join(pointer, "parallel");
+        let ways = step["parallel"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        if step["parallel"].is_array() && (ways.len() < 2 || ways.len() > MAX_WAYS) {
+            let error = FieldError::new(at.clone(), format!("`parallel` has {} ways", ways.len()));
+            self.error(error.expected(format!("2 to {MAX_WAYS} lists of steps")));
+        }
+        for (index, way) in ways.iter().enumerate() {
+            self.steps(way, &join(&at, index), depth + 1);
+        }
+    }
+
+    fn wait_for(&mut self, wait: &Value, pointer: &str) {
+        self.duration(&wait["timeout"], &join(pointer, "timeout"));
+        if let Some(subject) = wait["subject"].as_str() {
+            self.template(subject, &join(pointer, "subject"));
+        }
+        if let Some(kind) = wait["event"].as_str() {
+            let triggers = self
+                .catalogue
+                .triggers
+                .values()
+                .flat_map(|spec| &spec.event_kinds);
+            let actions = self.catalogue.actions.values().flat_map(|spec| &spec.emits);
+            let known: BTreeSet<&str> = triggers.chain(actions).map(String::as_str).collect();
+            if kind == ANY_EVENT_KIND || !known.contains(kind) {
+                let known: Vec<&str> = known
+                    .into_iter()
+                    .filter(|one| *one != ANY_EVENT_KIND)
+                    .collect();
+                let at = join(pointer, "event");
+                self.error(unknown_kind("event", kind, known.iter().copied(), &at));
+            }
+        }
+        if let Some(condition) = wait.get("if") {
+            // It is about another event than the one that started the rule.
+            let sample = self.sample.take();
+            self.condition(condition, &join(pointer, "if"), 1);
+            self.sample = sample;
+        }
     }
 
     fn action(&mut self, step: &Value, pointer: &str) {
-        if step["on_error"]
-            .as_array()
-            .is_some_and(|steps| !steps.is_empty())
-        {
-            self.not_yet("on_error", join(pointer, "on_error"));
-        }
         self.retry(&step["retry"], &join(pointer, "retry"));
         let Some(kind) = step["action"].as_str() else {
             return;

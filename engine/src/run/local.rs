@@ -9,7 +9,8 @@ use so_model::{
 use so_store::{StoreError, Tx};
 
 use super::{
-    advance::{After, Outbox, begun},
+    advance::{After, Outbox},
+    memo::begun,
     retry::delay_before,
     state::{RunContext, shorten},
 };
@@ -61,6 +62,7 @@ impl Engine {
             None => action.perform(&mut local, params.clone()).await,
         };
         let events = std::mem::take(&mut local.events);
+        let is_looked_at_again = !events.is_empty();
         match result {
             Ok(end) => {
                 tx.keep_savepoint().await?;
@@ -79,7 +81,11 @@ impl Engine {
                     LocalEnd::Wait { reason, output } => {
                         memo.outcome = StepOutcome::Waiting;
                         memo.output = output;
-                        After::Sleep(reason)
+                        // What it waits for may have followed from its own events at once.
+                        match is_looked_at_again {
+                            true => After::Go,
+                            false => After::Waits(reason),
+                        }
                     }
                 };
                 self.put(tx, cx, memo).await?;
@@ -104,7 +110,7 @@ impl Engine {
         }
     }
 
-    /// Notes a failed try; plans the next or ends the run.
+    /// Notes a failed try; plans the next, or the step has failed.
     #[expect(
         clippy::too_many_arguments,
         reason = "a failed try and all that explains it"
@@ -126,7 +132,14 @@ impl Engine {
             RetryAdvice::NotBefore(micros) => Some(micros),
             _ => None,
         };
-        let may_retry = error.retry != RetryAdvice::Never && attempt < i64::from(policy.tries);
+        let at = now.plus(delay_before(&policy, attempt, self.ids.unit(), not_before));
+        // A try that would come after the step's end is no try.
+        let in_time = cx
+            .memos
+            .deadline(path, step)
+            .is_none_or(|deadline| at < deadline);
+        let may_retry =
+            error.retry != RetryAdvice::Never && attempt < i64::from(policy.tries) && in_time;
         let mut memo = match cx.memos.get(path) {
             Some(memo) if memo.finished_at.is_none() => memo.clone(),
             _ => begun(path, step, attempt, now),
@@ -138,18 +151,12 @@ impl Engine {
         if !may_retry {
             memo.outcome = StepOutcome::Failed;
             self.put(tx, cx, memo).await?;
-            let reason = format!("step {}: {}", step.id, with_next_step(error));
-            return Ok(After::End(so_model::run::RunState::Failed, Some(reason)));
+            return Ok(After::Go);
         }
-        let at = now.plus(delay_before(&policy, attempt, self.ids.unit(), not_before));
         memo.outcome = StepOutcome::Retrying;
         memo.output = serde_json::json!({"code": error.code, "next_try_at": at});
         self.put(tx, cx, memo).await?;
-        let reason = format!(
-            "step {}: try {attempt} of {} failed; the next is at {at}",
-            step.id, policy.tries
-        );
-        Ok(After::Until(at, reason))
+        Ok(After::Go)
     }
 }
 

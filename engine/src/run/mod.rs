@@ -6,17 +6,30 @@
 
 mod advance;
 mod ends;
+mod flow;
 mod local;
+mod memo;
+mod over;
 mod remote;
+mod rest;
 mod retry;
+mod scope;
 mod state;
+mod steps;
+mod waiting;
 mod walk;
 
-pub use advance::{start_next_queued, wake_run};
 pub use ends::Ends;
+pub(crate) use over::wake_callers;
+pub use over::{after_over, cancel, start_next_queued, wake_run};
 pub use retry::delay_before;
-pub use state::RunContext;
-pub use walk::{Memos, Next, next_step};
+pub use state::{RunContext, shorten};
+pub use walk::{Memos, Next, Place, Position, Standing, next_step, position};
+pub(crate) use walk::{ends_of, pointer_of};
 
+#[cfg(test)]
+mod flow_tests;
+#[cfg(test)]
+mod random_tests;
 #[cfg(test)]
 mod tests;

@@ -13,16 +13,21 @@ use so_model::{
 use so_store::{StoreError, jobs, jobs::Job};
 
 use super::{
-    advance::{After, Outbox, begun, done_memo},
+    advance::{After, Outbox},
     ends::End,
     local::next_attempt,
+    memo::{begun, done_memo},
+    over::is_awaited,
+    rest::{Rest, Waits},
     state::RunContext,
+    walk::{Standing, position},
 };
 use crate::{
     engine::Engine,
     failpoint,
     lanes::Entered,
     plugin::{Action, ActionError, RemoteAction, RemoteContext, Repeat, step_key},
+    schedule::parse_duration,
 };
 
 /// A run younger than this is not looked up again before its first call.
@@ -35,7 +40,7 @@ pub(super) struct RemoteCall {
 }
 
 impl Engine {
-    pub(super) fn remote_call(&self, _: &RunContext, _: &str, step: &Step) -> Option<RemoteCall> {
+    pub(super) fn remote_call(&self, step: &Step) -> Option<RemoteCall> {
         let StepBody::Action(body) = &step.body else {
             return None;
         };
@@ -48,11 +53,13 @@ impl Engine {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "a call and all that settles it")]
     /// Makes the call and settles it. True when the run goes on at once.
     pub(super) async fn call_outside(
         &self,
         job: &Job,
         cx: &mut RunContext,
+        waits: &mut Waits,
         path: &str,
         step: &Step,
         call: RemoteCall,
@@ -64,7 +71,7 @@ impl Engine {
                 let mut tx = self.store.begin().await?;
                 jobs::fence(&mut tx, job).await?;
                 let after = self.fail_step(&mut tx, cx, path, step, reason, now).await?;
-                return self.commit_after(tx, job, cx, after).await;
+                return self.commit_after(tx, job, cx, waits, after).await;
             }
         };
         let attempt = next_attempt(cx, path);
@@ -73,11 +80,7 @@ impl Engine {
         if !self.was_just_made(cx, now)
             && !so_store::runs::is_active(&mut reader, cx.run.workspace, cx.run.id).await?
         {
-            let mut tx = self.store.begin().await?;
-            jobs::finish(&mut tx, job).await?;
-            failpoint::hit("remote.cancelled.commit");
-            tx.commit().await?;
-            return Ok(false);
+            return self.local_stretch(job, cx, waits).await;
         }
         // Held until the call's end has been stored.
         let _place = match call.action.lane(&params) {
@@ -99,7 +102,7 @@ impl Engine {
                 )
                 .next_step("look at the other side, then run the rule again if it is missing");
                 return self
-                    .settle_failure(job, cx, path, step, &call, params, &error)
+                    .settle_failure(job, cx, waits, path, step, &call, params, &error)
                     .await;
             }
             let mut tx = self.store.begin().await?;
@@ -110,7 +113,10 @@ impl Engine {
             tx.commit().await?;
         }
         failpoint::hit("remote.before");
-        let result = self.perform(cx, path, attempt, &call, params.clone()).await;
+        let limit = self.time_for(cx, path, step, now);
+        let result = self
+            .perform(cx, path, attempt, &call, params.clone(), limit)
+            .await;
         failpoint::hit("remote.after");
         match result {
             Ok(end) => {
@@ -136,15 +142,12 @@ impl Engine {
                 jobs::fence(&mut tx, job).await?;
                 self.put_done(&mut tx, cx, path, step, params, end.output, now)
                     .await?;
-                let after = match self.emit_all(&mut tx, cx, end.events, &mut outbox).await? {
-                    Some(reason) => After::End(so_model::run::RunState::Failed, Some(reason)),
-                    None if self.is_at_end(cx) => {
-                        After::End(so_model::run::RunState::Finished, None)
-                    }
-                    None => After::Go,
+                let rest = match self.emit_all(&mut tx, cx, end.events, &mut outbox).await? {
+                    Some(reason) => Rest::End(so_model::run::RunState::Failed, Some(reason)),
+                    None => self.rest(cx, waits, now),
                 };
                 let goes_on = self
-                    .settle(&mut tx, job, cx, after, now, &mut outbox)
+                    .settle(&mut tx, job, cx, rest, now, &mut outbox)
                     .await?;
                 failpoint::hit("remote.done.commit");
                 tx.commit().await?;
@@ -153,7 +156,7 @@ impl Engine {
                 Ok(goes_on)
             }
             Err(error) => {
-                self.settle_failure(job, cx, path, step, &call, params, &error)
+                self.settle_failure(job, cx, waits, path, step, &call, params, &error)
                     .await
             }
         }
@@ -166,6 +169,7 @@ impl Engine {
         attempt: i64,
         call: &RemoteCall,
         params: Value,
+        limit: std::time::Duration,
     ) -> Result<crate::plugin::RemoteEnd, ActionError> {
         let remote = RemoteContext {
             store: self.store.clone(),
@@ -177,7 +181,6 @@ impl Engine {
             now: self.now(),
         };
         let repeat = call.action.repeat(&params);
-        let limit = std::time::Duration::from_micros(self.config.call_timeout.unsigned_abs());
         match tokio::time::timeout(limit, call.action.perform(&remote, params)).await {
             Ok(result) => result,
             Err(_) if repeat == Repeat::Allowed => Err(ActionError::later(
@@ -192,6 +195,28 @@ impl Engine {
         }
     }
 
+    /// How long the call may take: the engine's bound, or what is left of the step's own time.
+    fn time_for(
+        &self,
+        cx: &RunContext,
+        path: &str,
+        step: &Step,
+        now: so_model::Timestamp,
+    ) -> std::time::Duration {
+        let own = step
+            .timeout
+            .as_deref()
+            .and_then(|text| parse_duration(text).ok());
+        let left = match cx.memos.deadline(path, step) {
+            Some(deadline) => Some(deadline.since(now).max(0)),
+            None => own,
+        };
+        let limit = left.map_or(self.config.call_timeout, |left| {
+            left.min(self.config.call_timeout)
+        });
+        std::time::Duration::from_micros(limit.unsigned_abs())
+    }
+
     /// A run that began a moment ago, of a mode that cancels nothing.
     ///
     /// A person's cancellation in the same moment is as if it came after the call.
@@ -201,11 +226,12 @@ impl Engine {
             && now.since(cx.run.created_at) < JUST_NOW
     }
 
-    /// No run is in a queue behind this one.
+    /// No run is in a queue behind this one, and no caller waits for its end.
     fn nobody_waits_for(&self, cx: &RunContext) -> bool {
         let is_queue =
             |rule: &crate::decide::CompiledRule| rule.document.mode.kind == ModeKind::Queued;
-        !is_queue(&cx.rule)
+        !is_awaited(&cx.event)
+            && !is_queue(&cx.rule)
             && !self
                 .index()
                 .get(cx.run.rule)
@@ -214,7 +240,7 @@ impl Engine {
 
     // Saves a second transaction when the call was the last step.
     fn is_at_end(&self, cx: &RunContext) -> bool {
-        super::next_step(&cx.rule.document.steps, &cx.memos) == super::Next::End
+        position(&cx.rule.document.steps, &cx.memos).standing == Standing::Done
     }
 
     #[expect(
@@ -225,6 +251,7 @@ impl Engine {
         &self,
         job: &Job,
         cx: &mut RunContext,
+        waits: &Waits,
         path: &str,
         step: &Step,
         call: &RemoteCall,
@@ -237,7 +264,7 @@ impl Engine {
         let after = self
             .failed_try(&mut tx, cx, path, step, &call.body, params, error, now)
             .await?;
-        self.commit_after(tx, job, cx, after).await
+        self.commit_after(tx, job, cx, waits, after).await
     }
 
     async fn commit_after(
@@ -245,11 +272,17 @@ impl Engine {
         mut tx: so_store::Tx,
         job: &Job,
         cx: &RunContext,
+        waits: &Waits,
         after: After,
     ) -> Result<bool, StoreError> {
         let mut outbox = Outbox::default();
+        let now = self.now();
+        let rest = match after {
+            After::End(state, reason) => Rest::End(state, reason),
+            After::Go | After::Waits(_) => self.rest(cx, waits, now),
+        };
         let goes_on = self
-            .settle(&mut tx, job, cx, after, self.now(), &mut outbox)
+            .settle(&mut tx, job, cx, rest, now, &mut outbox)
             .await?;
         failpoint::hit("remote.failed.commit");
         tx.commit().await?;

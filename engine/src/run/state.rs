@@ -6,11 +6,14 @@ use serde_json::{Map, Value, json};
 use so_model::{
     Timestamp,
     event::Event,
-    run::{ConditionTrace, Memo, Run, StepOutcome},
+    run::{ConditionTrace, Run},
     secret_name::is_secret_name,
 };
 
-use super::walk::Memos;
+use super::{
+    scope::seen_at,
+    walk::{Memos, pointer_of},
+};
 use crate::{
     admit::seed_of,
     config::TRACE_BYTES_MAX,
@@ -35,13 +38,14 @@ pub struct RunContext {
 }
 
 impl RunContext {
-    /// Parameters of the step at `pointer`, such as `/steps/0/with`, rendered.
-    pub fn render(&self, pointer: &str, now: Timestamp) -> Result<Value, String> {
-        let Some(params) = self.rule.params_at(pointer) else {
+    /// Parameters of the step at a place, such as `/steps/0/with`, rendered.
+    pub fn render(&self, place: &str, now: Timestamp) -> Result<Value, String> {
+        let pointer = pointer_of(place);
+        let Some(params) = self.rule.params_at(&pointer) else {
             return Ok(Value::Object(Map::new()));
         };
         let none = FactValues::default();
-        self.with_facts(now, &none, |facts| {
+        self.with_facts(place, now, &none, |facts| {
             params
                 .render(facts.context())
                 .map_err(|error| match &error.pointer {
@@ -52,34 +56,35 @@ impl RunContext {
     }
 
     /// Facts that a step's condition needs.
-    pub fn facts_asked(&self, pointer: &str, now: Timestamp) -> Vec<FactRequest> {
+    pub fn facts_asked(&self, place: &str, now: Timestamp) -> Vec<FactRequest> {
         let none = FactValues::default();
         self.rule
-            .condition_at(pointer)
+            .condition_at(&pointer_of(place))
             .map_or_else(Vec::new, |condition| {
-                self.with_facts(now, &none, |facts| condition.facts_needed(facts))
+                self.with_facts(place, now, &none, |facts| condition.facts_needed(facts))
             })
     }
 
     /// A step's condition, explained.
     pub fn explain(
         &self,
-        pointer: &str,
+        place: &str,
         now: Timestamp,
         values: &FactValues,
     ) -> Option<ConditionTrace> {
-        let condition = self.rule.condition_at(pointer)?;
-        Some(self.with_facts(now, values, |facts| condition.explain(facts)))
+        let condition = self.rule.condition_at(&pointer_of(place))?;
+        Some(self.with_facts(place, now, values, |facts| condition.explain(facts)))
     }
 
     fn with_facts<T>(
         &self,
+        place: &str,
         now: Timestamp,
         values: &FactValues,
         look: impl FnOnce(&Facts<'_>) -> T,
     ) -> T {
-        let (vars, steps) = self.variables();
-        let (vars, steps) = (Value::Object(vars), Value::Object(steps));
+        let seen = seen_at(&self.rule.document.steps, &self.memos, place);
+        let (vars, steps) = (Value::Object(seen.vars), Value::Object(seen.steps));
         let run =
             json!({"id": self.run.id, "rule": self.run.rule, "created_at": self.run.created_at});
         let input = DecisionInput::new(&self.event, &self.workspace, now, values);
@@ -90,6 +95,7 @@ impl RunContext {
         let run = RunFacts {
             vars: &vars,
             steps: &steps,
+            item: seen.item.as_ref(),
             run: &run,
             seed: seed_of(&self.event),
         };
@@ -102,26 +108,6 @@ impl RunContext {
             .iter()
             .find(|trigger| trigger.id == self.run.trigger)
             .map_or("", |trigger| trigger.kind.as_str())
-    }
-
-    fn variables(&self) -> (Map<String, Value>, Map<String, Value>) {
-        let mut vars = Map::new();
-        let mut steps = Map::new();
-        let mut done: Vec<&Memo> = self
-            .memos
-            .iter()
-            .filter(|memo| memo.outcome == StepOutcome::Done)
-            .collect();
-        done.sort_by(|a, b| (a.started_at, &a.path).cmp(&(b.started_at, &b.path)));
-        for memo in done {
-            if let Some(set) = memo.output.get("set").and_then(Value::as_object) {
-                for (name, value) in set {
-                    vars.insert(name.clone(), value.clone());
-                }
-            }
-            steps.insert(memo.step.clone(), json!({"output": memo.output}));
-        }
-        (vars, steps)
     }
 }
 

@@ -331,18 +331,10 @@ fn calls() -> Vec<Point> {
 }
 
 /// Points that no process here can be made to pass, and why that is no gap.
-pub const NOT_DRIVEN: [(&str, &str); 4] = [
+pub const NOT_DRIVEN: [(&str, &str); 2] = [
     (
         "lane.put_off.commit",
         "passed only if thousands wait for one place; puts a job off and changes nothing else",
-    ),
-    (
-        "run.cancelled.commit",
-        "passed only if a run is cancelled between two reads; writes what run.gone.commit writes",
-    ),
-    (
-        "remote.cancelled.commit",
-        "passed only if a run is cancelled between two reads; writes what run.gone.commit writes",
     ),
     (
         "spill",

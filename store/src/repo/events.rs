@@ -1,6 +1,6 @@
 //! Events: stored once for each (workspace, source, dedupe id).
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use so_model::{
     event::Event,
@@ -34,7 +34,9 @@ const INSERT: Shape = Shape {
     before: "INSERT INTO events (id, workspace_id, kind, source, dedupe, subject, at, data, cause, root_id, is_decided, stored_at) \
              VALUES ",
     columns: 12,
-    after: " ON CONFLICT (workspace_id, source, dedupe) DO NOTHING RETURNING id",
+    after: " ON CONFLICT (workspace_id, source, dedupe) DO NOTHING RETURNING id, \
+            CASE WHEN EXISTS (SELECT 1 FROM waits WHERE waits.workspace_id = events.workspace_id \
+            AND waits.kind = events.kind AND waits.event_id IS NULL) THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END",
     fixed: 0,
 };
 
@@ -51,6 +53,19 @@ pub async fn insert_many(
     is_decided: bool,
     now: Timestamp,
 ) -> Result<Vec<bool>> {
+    let stored = insert_and_look(tx, events, is_decided, now).await?;
+    Ok(stored.iter().map(Option::is_some).collect())
+}
+
+/// Stores events; none for a second delivery, else whether a run waits for an event of this kind.
+///
+/// Looked up in the same statement, so that waits cost nothing where there are none.
+pub async fn insert_and_look(
+    tx: &mut Tx,
+    events: &[&Event],
+    is_decided: bool,
+    now: Timestamp,
+) -> Result<Vec<Option<bool>>> {
     let mut rows = Vec::with_capacity(events.len());
     for event in events {
         rows.push(args![
@@ -69,10 +84,13 @@ pub async fn insert_many(
         ]);
     }
     let stored = INSERT.all(tx, &Args::new(), rows).await?;
-    let stored: HashSet<EventId> = stored.iter().map(|row| row.id(0)).collect::<Result<_>>()?;
+    let stored: HashMap<EventId, bool> = stored
+        .iter()
+        .map(|row| Ok((row.id(0)?, row.int(1)? == 1)))
+        .collect::<Result<_>>()?;
     Ok(events
         .iter()
-        .map(|event| stored.contains(&event.id))
+        .map(|event| stored.get(&event.id).copied())
         .collect())
 }
 

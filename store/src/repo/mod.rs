@@ -30,6 +30,7 @@ pub mod sessions;
 pub mod sign_ins;
 pub mod timers;
 pub mod users;
+pub mod waits;
 pub mod workspaces;
 
 /// A change that found nothing to change met another state than it expected.

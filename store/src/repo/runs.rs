@@ -109,7 +109,7 @@ pub async fn finish_many(tx: &mut Tx, ids: &[RunId], now: Timestamp) -> Result<V
         .collect()
 }
 
-/// Moves a run on that is not over. False when it was over already.
+/// Moves a run on that is not over. False when it was over already, or somebody wants its end and this is none.
 pub async fn set_state(
     tx: &mut Tx,
     workspace: WorkspaceId,
@@ -122,11 +122,79 @@ pub async fn set_state(
     let changed = tx
         .run(
             "UPDATE runs SET state = $3, reason = $4, finished_at = $5 \
-             WHERE workspace_id = $1 AND id = $2 AND finished_at IS NULL",
-            args![workspace, id, state.as_str(), reason, finished],
+             WHERE workspace_id = $1 AND id = $2 AND finished_at IS NULL AND ($6 = 1 OR state <> 'cancelling')",
+            args![
+                workspace,
+                id,
+                state.as_str(),
+                reason,
+                finished,
+                i64::from(state.is_over())
+            ],
         )
         .await?;
     Ok(changed == 1)
+}
+
+/// Opens a run again that failed or was cancelled. False when it is in another state.
+pub async fn reopen(tx: &mut Tx, workspace: WorkspaceId, id: RunId) -> Result<bool> {
+    let changed = tx
+        .run(
+            "UPDATE runs SET state = 'running', reason = NULL, finished_at = NULL \
+             WHERE workspace_id = $1 AND id = $2 AND state IN ('failed', 'cancelled')",
+            args![workspace, id],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+/// Which runs to do something with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunSpan {
+    /// Of this rule.
+    pub rule: Option<RuleId>,
+    /// In this state.
+    pub state: RunState,
+    /// Made then or later.
+    pub from: Option<Timestamp>,
+    /// Made then or before.
+    pub until: Option<Timestamp>,
+}
+
+/// Runs of a span in one state, the oldest first.
+pub async fn list_in(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    span: &RunSpan,
+    limit: i64,
+) -> Result<Vec<Run>> {
+    let query = Filter::new(SELECT);
+    let query = match span.state {
+        // Word for word as the index has it, or SQLite would not see that it fits.
+        RunState::Failed | RunState::Cancelled => {
+            query.then("runs WHERE state IN ('failed', 'cancelled')")
+        }
+        _ => query.then("runs WHERE 1 = 1"),
+    };
+    query
+        .with(" AND runs.workspace_id = ?", workspace)
+        .with(" AND runs.state = ?", span.state.as_str())
+        .maybe(" AND runs.rule_id = ?", span.rule)
+        .maybe(
+            " AND runs.id >= ?",
+            span.from.map(|from| RunId::from_parts(from, [0; 10])),
+        )
+        .maybe(
+            " AND runs.id <= ?",
+            span.until
+                .map(|until| RunId::from_parts(until, [u8::MAX; 10])),
+        )
+        .with(" ORDER BY runs.id LIMIT ?", limit)
+        .rows(sql)
+        .await?
+        .iter()
+        .map(read)
+        .collect()
 }
 
 /// Counts events a run made; answers the new total.
@@ -150,6 +218,14 @@ pub async fn find(sql: &mut dyn Sql, workspace: WorkspaceId, id: RunId) -> Resul
         )
         .await?;
     row.as_ref().map(read).transpose()
+}
+
+/// The workspace that a run belongs to.
+pub async fn workspace_of(sql: &mut dyn Sql, id: RunId) -> Result<Option<WorkspaceId>> {
+    let row = sql
+        .one("SELECT workspace_id FROM runs WHERE id = $1", args![id])
+        .await?;
+    row.map(|row| row.id(0)).transpose()
 }
 
 /// Which runs to list; an empty text is any.
@@ -273,11 +349,11 @@ pub async fn list_between(
         .collect()
 }
 
-/// The run is there and not over.
+/// The run is there, not over, and nobody wants its end.
 pub async fn is_active(sql: &mut dyn Sql, workspace: WorkspaceId, id: RunId) -> Result<bool> {
     let row = sql
         .one(
-            "SELECT 1 AS found FROM runs WHERE workspace_id = $1 AND id = $2 AND finished_at IS NULL",
+            "SELECT 1 AS found FROM runs WHERE workspace_id = $1 AND id = $2 AND finished_at IS NULL AND state <> 'cancelling'",
             args![workspace, id],
         )
         .await?;

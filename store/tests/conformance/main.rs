@@ -18,4 +18,5 @@ mod tenancy;
 mod triggers;
 mod units;
 mod vault;
+mod waits;
 mod why;

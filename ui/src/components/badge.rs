@@ -88,6 +88,7 @@ pub fn run_face(state: RunState) -> Face {
         RunState::Waiting => face(Tone::Scheduled, Glyph::Clock, "Waiting"),
         RunState::Finished => face(Tone::Published, Glyph::CircleCheckBig, "Finished"),
         RunState::Failed => face(Tone::Failed, Glyph::CircleX, "Failed"),
+        RunState::Cancelling => face(Tone::Moving, Glyph::Loader, "Cancelling"),
         RunState::Cancelled => face(Tone::Neutral, Glyph::X, "Cancelled"),
     }
 }

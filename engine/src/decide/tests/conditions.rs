@@ -269,6 +269,7 @@ fn a_step_sees_its_run() {
         RunFacts {
             vars: &vars,
             steps: &steps,
+            item: None,
             run: &run,
             seed: 1,
         },

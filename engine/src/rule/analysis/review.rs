@@ -274,6 +274,10 @@ impl<'a> Pass<'a> {
                 false
             }
             StepBody::WaitFor(body) => {
+                if let Some(subject) = &body.wait_for.subject {
+                    let at = join(&join(here, "wait_for"), "subject");
+                    self.text(subject, &at, &known);
+                }
                 if let Some(condition) = &body.wait_for.condition {
                     // It looks at another event than the one that started the rule.
                     let known = Known {
@@ -460,10 +464,7 @@ impl<'a> Pass<'a> {
 
 /// What is done when a step has failed for good.
 fn stands_in(step: &Step) -> &[Step] {
-    match &step.body {
-        StepBody::Action(body) => &body.on_error,
-        _ => &[],
-    }
+    &step.on_error
 }
 
 /// The lists of steps within a step, with their places; what stands in for it comes last.

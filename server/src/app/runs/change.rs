@@ -1,7 +1,7 @@
 //! Ending a run that waits, and starting one again.
 
 use serde_json::Value;
-use so_engine::{admit::JOB_RUN, run::start_next_queued};
+use so_engine::admit::JOB_RUN;
 use so_model::{
     IdSource as _, Timestamp,
     api::run::RunView,
@@ -23,29 +23,19 @@ use crate::app::{
 /// Runs that may be under way for a rule and still be joined by one that was started again.
 const ACTIVE_MAX: usize = 1000;
 
-/// Cancels a run that waits or is queued. One that is at a step comes to the end of it by itself.
+/// Cancels a run: at once if it waits or is queued, else before its next step; then it is `cancelling` until that.
 pub async fn cancel(app: &App, actor: Actor, id: RunId) -> Outcome<RunView> {
     let mut change = Change::begin(app, actor.workspace).await?;
     let run = runs::find(&mut change.tx, actor.workspace, id)
         .await?
         .ok_or_else(|| Failure::not_found("run"))?;
-    if !matches!(run.state, RunState::Queued | RunState::Waiting) {
-        return Err(Failure::new(409, "run.not_waiting", "This run does not wait")
+    if run.state.is_over() {
+        return Err(Failure::new(409, "run.over", "This run is over")
             .detail(format!("It is {}.", run.state.as_str()))
-            .next_step("Only runs that wait or are queued can be cancelled; load it again to see where it is."));
+            .next_step("Nothing is left to cancel; load it again to see its end."));
     }
     let now = change.now;
-    let reason = "cancelled by a person";
-    runs::set_state(
-        &mut change.tx,
-        actor.workspace,
-        id,
-        RunState::Cancelled,
-        Some(reason),
-        now,
-    )
-    .await?;
-    start_next_queued(&app.engine, &mut change.tx, &run, now).await?;
+    so_engine::run::cancel(&app.engine, &mut change.tx, &run, now).await?;
     change.touch("run", id);
     change.commit().await?;
     view(app, find(&mut app.reader(), actor.workspace, id).await?).await

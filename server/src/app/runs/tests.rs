@@ -154,7 +154,7 @@ async fn a_cancelled_run_gives_the_next_one_its_turn() {
     assert_eq!(state(&test, &ada, &first).await, "cancelled");
     assert_eq!(
         cancel(&ada, &third).await.expect(409).code(),
-        "run.not_waiting"
+        "run.over"
     );
 }
 

@@ -57,8 +57,11 @@ fn controls(app: App, one: &RunDetail, run: Loaded<RunDetail>, act: Act) -> View
                 .press::<RunView>(&app.scoped(&format!("/runs/{id}/cancel")))
                 .await
         };
-        act.run(call, move |_| {
-            app.toasts.done("Cancelled: no further step begins");
+        act.run(call, move |now| {
+            app.toasts.done(match now.run.state {
+                RunState::Cancelling => "It ends before its next step",
+                _ => "Cancelled: no further step begins",
+            });
             run.reload();
         });
     };
@@ -76,6 +79,8 @@ fn controls(app: App, one: &RunDetail, run: Loaded<RunDetail>, act: Act) -> View
     let rule = Route::Rule(one.run.run.rule).path();
     let button = if one.run.run.state.is_over() {
         view! { Button(label="Run again", glyph=Glyph::Refresh, busy=act.busy, on_press=again) }
+    } else if one.run.run.state == RunState::Cancelling {
+        View::new()
     } else {
         view! { Button(label="Cancel", glyph=Glyph::X, busy=act.busy, on_press=cancel) }
     };

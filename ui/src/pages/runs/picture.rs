@@ -112,7 +112,16 @@ impl Walk<'_> {
             .filter(|one| one.path == pointer)
             .cloned()
             .collect();
-        let branches = self.branches(&pointer, step, tries.last());
+        let mut branches = self.branches(&pointer, step, &tries);
+        if !step.on_error.is_empty() {
+            let place = format!("{pointer}/on_error");
+            // A branch or a loop fails by what is inside it; then only the steps that stood in tell.
+            let stood_in = self.memos.contains_key(format!("{place}/0").as_str());
+            let failed = tries
+                .last()
+                .map(|memo| stood_in || memo.outcome == StepOutcome::Failed);
+            branches.push(self.branch("If it failed", &place, &step.on_error, failed));
+        }
         Drawn {
             id: step.id.clone(),
             title: step_title(step),
@@ -124,7 +133,10 @@ impl Walk<'_> {
         }
     }
 
-    fn branches(&mut self, pointer: &str, step: &Step, memo: Option<&Memo>) -> Vec<BranchDrawn> {
+    fn branches(&mut self, pointer: &str, step: &Step, tries: &[Memo]) -> Vec<BranchDrawn> {
+        // A branch that ran out of time has a second memo, and only the first one says where it went.
+        let went = |memo: &&Memo| memo.output["branch"].is_string();
+        let memo = tries.iter().rev().find(went).or(tries.last());
         // Where the run went, as the engine recorded it: `then`, `else`, `choose/1/then`, `otherwise`.
         let went = memo.and_then(|memo| memo.output["branch"].as_str().map(str::to_owned));
         let taken = |name: &str| went.as_ref().map(|went| went == name);
@@ -175,18 +187,7 @@ impl Walk<'_> {
                 }
                 branches
             }
-            StepBody::Action(body) if !body.on_error.is_empty() => {
-                let failed = memo.map(|memo| memo.outcome == StepOutcome::Failed);
-                vec![self.branch(
-                    "If every try failed",
-                    &format!("{pointer}/on_error"),
-                    &body.on_error,
-                    failed,
-                )]
-            }
-            StepBody::ForEach(body) => {
-                vec![self.branch("Each time", &format!("{pointer}/do"), &body.steps, None)]
-            }
+            StepBody::ForEach(body) => self.elements(pointer, &body.steps),
             StepBody::Parallel(body) => body
                 .parallel
                 .iter()
@@ -202,6 +203,29 @@ impl Walk<'_> {
                 .collect(),
             _ => Vec::new(),
         }
+    }
+
+    /// One branch for each element that was begun; the steps alone if none was.
+    fn elements(&mut self, pointer: &str, steps: &[Step]) -> Vec<BranchDrawn> {
+        let begun = |number: &usize| {
+            let first = format!("{pointer}/each/{number}/0");
+            self.memos.contains_key(first.as_str())
+        };
+        let count = (0..).take_while(begun).count();
+        if count == 0 {
+            return vec![self.branch("Each time", &format!("{pointer}/do"), steps, None)];
+        }
+        (0..count)
+            .map(|number| {
+                let label = format!("Element {}", number + 1);
+                self.branch(
+                    &label,
+                    &format!("{pointer}/each/{number}"),
+                    steps,
+                    Some(true),
+                )
+            })
+            .collect()
     }
 
     fn branch(
@@ -320,6 +344,33 @@ mod tests {
             third.branches[1].steps[0].outcome(),
             Some(StepOutcome::Done)
         );
+    }
+
+    #[test]
+    fn each_element_of_a_loop_is_drawn_with_its_own_tries() {
+        let mut run = run(vec![
+            memo(
+                "/steps/0",
+                1,
+                "waiting",
+                json!({"output": {"items": [1, 2]}}),
+            ),
+            memo("/steps/0/each/0/0", 1, "failed", json!({})),
+            memo("/steps/0/each/0/0/on_error/0", 1, "done", json!({})),
+            memo("/steps/0/each/1/0", 1, "done", json!({})),
+        ]);
+        run.document = serde_json::from_value(json!({
+            "version": 1, "name": "n", "triggers": [], "steps": [{"id": "l", "for_each": {"items": [1, 2]}, "do": [
+                {"id": "a", "action": "notify", "on_error": [{"id": "b", "set": {"x": 1}}]}]}]}))
+        .unwrap();
+        let picture = picture(&run);
+        assert_eq!(picture.leftover, []);
+        let elements = &picture.steps[0].branches;
+        assert_eq!(elements.len(), 2);
+        let mended = &elements[0].steps[0];
+        assert_eq!(mended.outcome(), Some(StepOutcome::Failed));
+        assert_eq!(mended.branches[0].taken, Some(true));
+        assert_eq!(elements[1].steps[0].branches[0].taken, Some(false));
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(super) fn endpoint() -> Endpoint {
         "runs.cancel",
         handle,
     )
-    .says("Cancels a run that waits or is queued")
+    .says("Cancels a run: at once if it waits or is queued, else before its next step")
     .for_members(Role::Editor)
     .answers::<RunView>(200)
 }
