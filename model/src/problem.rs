@@ -50,7 +50,7 @@ pub struct FieldError {
     pub code: String,
     /// A change of the document that mends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fix: Option<Fix>,
+    pub fix: Option<Box<Fix>>,
 }
 
 /// A change of a document: puts a value at a place, or takes away what stands there.

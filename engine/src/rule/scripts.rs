@@ -162,10 +162,10 @@ impl Told for Finding {
         told.fix = self.replace.and_then(|replace| {
             let before = at.text.get(..at.start + replace.start)?;
             let rest = at.text.get(at.start + replace.end..)?;
-            Some(Fix {
+            Some(Box::new(Fix {
                 pointer: at.pointer.to_owned(),
                 value: Some(Value::String(format!("{before}{}{rest}", replace.with))),
-            })
+            }))
         });
         told
     }

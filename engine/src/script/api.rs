@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use rhai::{Array, Dynamic, FnPtr, ImmutableString, Map};
 use serde_json::{Value, json};
 
-use super::catalogue::{ROOT_NAMES, SCRIPT_FUNCTIONS};
+use super::catalogue::ROOT_NAMES;
 use super::sandbox::ScriptEngine;
 
 /// A function that scripts may call.
@@ -361,7 +361,7 @@ pub fn completions(engine: &ScriptEngine) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::ScriptLimits;
+    use crate::script::{SCRIPT_FUNCTIONS, ScriptLimits};
 
     fn engine() -> ScriptEngine {
         ScriptEngine::new(ScriptLimits::default())

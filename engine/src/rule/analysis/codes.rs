@@ -210,10 +210,10 @@ impl Found {
 
     /// Adds the change that mends it.
     pub fn fix(mut self, pointer: impl Into<String>, value: Option<serde_json::Value>) -> Self {
-        self.told.fix = Some(Fix {
+        self.told.fix = Some(Box::new(Fix {
             pointer: pointer.into(),
             value,
-        });
+        }));
         self
     }
 }

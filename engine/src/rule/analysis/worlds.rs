@@ -4,7 +4,7 @@
 //! are never fewer than the possible ones, so that "in no world" is certain; where there are too many of
 //! them, nothing is answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use so_model::{
@@ -310,8 +310,7 @@ pub(super) fn is_possible(parts: &[(&Tree, Want)], trials: &Trials) -> Option<bo
     let size: usize = parts.iter().map(|(tree, _)| tree.size).sum();
     for (name, tests) in by_name {
         let subject = subject(name, &tests, trials.domains.get(name))?;
-        // To find the values once costs their square.
-        trials.charge(subject.cells.len().checked_mul(subject.cells.len())? / 8)?;
+        trials.charge(subject.cells.len())?;
         worlds = worlds.checked_mul(subject.cells.len())?;
         if worlds.checked_mul(size.max(1))? > MAX_LOOKS {
             return None;
@@ -400,10 +399,10 @@ fn values<'a>(name: &'a str, tests: &[&Test]) -> Option<Subject<'a>> {
             Test::Script { value, .. } => (Op::Eq, value),
             _ => continue,
         };
-        if let Some(wanted) = text_test(op, value) {
-            if !texts.contains(&wanted) {
-                texts.push(wanted);
-            }
+        if let Some(wanted) = text_test(op, value)
+            && !texts.contains(&wanted)
+        {
+            texts.push(wanted);
         }
         if matches!(op, Op::Eq | Op::Ne) {
             exact.push(value.clone());
@@ -431,14 +430,10 @@ fn values<'a>(name: &'a str, tests: &[&Test]) -> Option<Subject<'a>> {
     }
     exact.extend([json!(""), json!([]), json!({}), json!({"a": 1})]);
     exact.extend([json!(true), json!(false), Value::Null]);
-    let mut single: Vec<Value> = Vec::with_capacity(exact.len());
-    for value in exact {
-        if !single.contains(&value) {
-            single.push(value);
-        }
-    }
+    let mut seen = BTreeSet::new();
+    exact.retain(|value| seen.insert(value.to_string()));
     let mut cells = vec![Cell::Absent];
-    cells.extend(single.into_iter().map(Cell::Value));
+    cells.extend(exact.into_iter().map(Cell::Value));
     cells.extend(
         between(numbers)
             .into_iter()

@@ -205,7 +205,7 @@ fn a_fix_put_in_leaves_nothing_to_mend() {
         };
         let told = check(&document);
         assert_eq!(told.len(), 1, "{document}: {told:#?}");
-        let fix = told[0].fix.clone().unwrap_or_else(|| panic!("{told:#?}"));
+        let fix = *told[0].fix.clone().unwrap_or_else(|| panic!("{told:#?}"));
         let mut mended = document.clone();
         match fix.value {
             Some(value) => *mended.pointer_mut(&fix.pointer).unwrap() = value,
@@ -239,15 +239,25 @@ async fn saving_tells_what_the_workspace_lacks_and_refuses_a_certain_circle() {
     );
     let id = made.body["id"].as_str().unwrap().to_owned();
     let mut circle = document.clone();
-    circle["steps"] =
-        serde_json::json!([{"id": "a", "action": "rule.call", "with": {"rule": id}}]);
+    circle["steps"] = serde_json::json!([{"id": "a", "action": "rule.call", "with": {"rule": id}}]);
     let body = serde_json::json!({"document": circle, "expected_version": 1});
-    let put = test.call("PUT", &path(&format!("/{id}"))).bearer(&ada.token).json(&body);
+    let put = test
+        .call("PUT", &path(&format!("/{id}")))
+        .bearer(&ada.token)
+        .json(&body);
     let refused = put.send().await.expect(422);
-    assert_eq!(refused.body["errors"][0]["code"], "cycle.certain", "{}", refused.text);
+    assert_eq!(
+        refused.body["errors"][0]["code"], "cycle.certain",
+        "{}",
+        refused.text
+    );
     circle["dedupe"] = serde_json::json!({"key": "{{ event.data.input.post }}"});
     let body = serde_json::json!({"document": circle, "rule": id});
     let checked = test.post(&ada, &path("/validate"), body).await.expect(200);
     assert_eq!(checked.body["is_valid"], true, "{}", checked.text);
-    assert_eq!(checked.body["notes"][0]["code"], "cycle.guarded", "{}", checked.text);
+    assert_eq!(
+        checked.body["notes"][0]["code"], "cycle.guarded",
+        "{}",
+        checked.text
+    );
 }
