@@ -15,6 +15,7 @@ use so_engine::plugin::Action;
 
 mod access;
 mod deps;
+mod describe;
 pub mod email_send;
 mod fit;
 pub mod http_request;
@@ -54,13 +55,13 @@ pub use tokens::{TOKEN_SECRET, put_token};
 pub fn all(deps: &ActionDeps) -> Vec<Action> {
     vec![
         Action::local(post_create::PostCreate::new(deps)),
-        Action::local(post_edit::PostEdit),
-        Action::local(post_schedule::PostSchedule),
+        Action::local(post_edit::PostEdit::new(deps)),
+        Action::local(post_schedule::PostSchedule::new(deps)),
         Action::local(post_publish::PostPublish::new(deps)),
         Action::local(post_mark_missed::PostMarkMissed),
         Action::remote(post_delete_remote::PostDeleteRemote::new(deps)),
-        Action::local(queue_add::QueueAdd),
-        Action::local(queue_requeue::QueueRequeue),
+        Action::local(queue_add::QueueAdd::new(deps)),
+        Action::local(queue_requeue::QueueRequeue::new(deps)),
         Action::local(label_add::LabelAdd),
         Action::local(label_remove::LabelRemove),
         Action::local(notify::Notify),

@@ -28,6 +28,7 @@ mod lanes;
 pub mod loops;
 pub mod plugin;
 pub mod publish;
+pub mod rehearse;
 pub mod rule;
 pub mod run;
 pub mod schedule;

@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use so_model::{
+    effect::EffectKind,
     event::{Event, NewEvent},
     id::{RunId, WorkspaceId},
     problem::FieldError,
@@ -117,6 +118,15 @@ pub enum LocalEnd {
     },
 }
 
+/// What a step would do, told by its action.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Described {
+    /// Its effects.
+    pub effects: Vec<EffectKind>,
+    /// What later steps see; none where the end's own output will do.
+    pub output: Option<Value>,
+}
+
 /// What a local step works with.
 pub struct LocalContext<'a> {
     /// The transaction that also holds the step's memo.
@@ -166,6 +176,28 @@ pub trait LocalAction: Send + Sync {
         let _ = (cx, params);
         Ok(LocalEnd::Done(waited))
     }
+    /// Tells what it has just done, within a transaction that will be given up; where it waits, it assumes how that ends.
+    async fn describe(
+        &self,
+        cx: &mut LocalContext<'_>,
+        params: &Value,
+        end: &LocalEnd,
+    ) -> Result<Described, LocalError> {
+        let _ = (cx, params);
+        let (LocalEnd::Done(output) | LocalEnd::Wait { output, .. }) = end;
+        Ok(acted(self.spec(), output))
+    }
+}
+
+fn acted(spec: ActionSpec, output: &Value) -> Described {
+    Described {
+        effects: vec![EffectKind::Acted {
+            action: spec.kind,
+            is_remote: spec.is_remote,
+            output: crate::run::shorten(output.clone()),
+        }],
+        output: Some(output.clone()),
+    }
 }
 
 /// Whether a call may be made again when its outcome is not known.
@@ -195,6 +227,47 @@ pub struct RemoteContext<'a> {
     pub now: Timestamp,
 }
 
+/// What a call is described with: the database as it is, and nothing that could call.
+pub struct DescribeContext<'a> {
+    /// For reads; given up afterwards.
+    pub tx: &'a mut Tx,
+    /// The tenant.
+    pub workspace: WorkspaceId,
+    /// The run, which is of this dry run alone.
+    pub run: &'a Run,
+    /// What would start it.
+    pub event: &'a Event,
+    /// The moment of the step.
+    pub now: Timestamp,
+}
+
+/// Tells what a call to the outside would be.
+///
+/// Apart from the action, so that it has no client, no keys and no way out.
+#[async_trait]
+pub trait Describer: Send + Sync {
+    /// Tells it; a mistake that is known before the call is the step's error.
+    async fn describe(
+        &self,
+        cx: &mut DescribeContext<'_>,
+        params: Value,
+    ) -> Result<Described, LocalError>;
+}
+
+/// Tells no more than which call it is, and assumes the sample's output.
+struct SampleOnly(ActionSpec);
+
+#[async_trait]
+impl Describer for SampleOnly {
+    async fn describe(
+        &self,
+        _: &mut DescribeContext<'_>,
+        _: Value,
+    ) -> Result<Described, LocalError> {
+        Ok(acted(self.0.clone(), &self.0.sample_output))
+    }
+}
+
 /// How a remote step ends.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RemoteEnd {
@@ -214,6 +287,10 @@ pub trait RemoteAction: Send + Sync {
     /// Names the other side, so that one which never answers does not hold every worker; none if there are many.
     fn lane(&self, _params: &Value) -> Option<String> {
         None
+    }
+    /// Tells what it would do.
+    fn describer(&self) -> Arc<dyn Describer> {
+        Arc::new(SampleOnly(self.spec()))
     }
     /// Does it.
     async fn perform(

@@ -4,6 +4,7 @@
 
 mod accounts;
 pub mod door;
+mod events;
 mod feeds;
 mod hooks;
 #[cfg(debug_assertions)]
@@ -37,6 +38,7 @@ pub fn view(route: Route) -> View {
         Route::Rule(id) => view! { rules::One(id=id) },
         Route::Runs(filter) => view! { runs::List(filter=filter) },
         Route::Run(id) => view! { runs::One(id=id) },
+        Route::Event(id) => view! { events::One(id=id) },
         Route::Accounts => view! { accounts::List {} },
         Route::Connect => view! { accounts::Connect {} },
         Route::Account(id) => view! { accounts::One(id=id) },

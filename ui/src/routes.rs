@@ -3,7 +3,7 @@
 //! Owns the mapping between paths and pages. Pure. Invariant: `Route::parse(route.path()) == route` for every route, so
 //! every object has a link that survives reloading.
 
-use so_model::id::{AccountId, LabelId, PostId, QueueId, RuleId, RunId};
+use so_model::id::{AccountId, EventId, LabelId, PostId, QueueId, RuleId, RunId};
 use so_model::post::PostState;
 use so_model::run::RunState;
 
@@ -36,6 +36,8 @@ pub enum Route {
     Runs(RunFilter),
     /// One run with its trace.
     Run(RunId),
+    /// One event with what came of it.
+    Event(EventId),
     /// Connected accounts.
     Accounts,
     /// Connect an account at a network.
@@ -122,6 +124,7 @@ impl Route {
                 state: parameter(query, "state").and_then(|state| RunState::parse(&state)),
             }),
             ["runs", id] => id.parse().map_or_else(|_| unknown(), Route::Run),
+            ["events", id] => id.parse().map_or_else(|_| unknown(), Route::Event),
             ["accounts"] => Route::Accounts,
             ["accounts", "connect"] => Route::Connect,
             ["accounts", id] => id.parse().map_or_else(|_| unknown(), Route::Account),
@@ -168,6 +171,7 @@ impl Route {
                 ],
             ),
             Route::Run(id) => format!("/runs/{id}"),
+            Route::Event(id) => format!("/events/{id}"),
             Route::Accounts => "/accounts".into(),
             Route::Connect => "/accounts/connect".into(),
             Route::Account(id) => format!("/accounts/{id}"),
@@ -192,7 +196,7 @@ impl Route {
                 Route::posts()
             }
             Route::Rules | Route::NewRule | Route::Rule(_) => Route::Rules,
-            Route::Runs(_) | Route::Run(_) => Route::runs(),
+            Route::Runs(_) | Route::Run(_) | Route::Event(_) => Route::runs(),
             Route::Queues | Route::Queue(_) => Route::Queues,
             Route::Feeds | Route::Hooks => Route::Feeds,
             Route::Accounts | Route::Connect | Route::Account(_) => Route::Accounts,
@@ -297,6 +301,7 @@ mod tests {
                 state: Some(RunState::Failed),
             }),
             Route::Run(Id::derived(&["a"])),
+            Route::Event(Id::derived(&["a"])),
             Route::Accounts,
             Route::Connect,
             Route::Account(Id::derived(&["a"])),

@@ -3,6 +3,8 @@
 //! Owns the message and its identity. Must not choose a server: the operator
 //! does. Invariant: every try of a step sends the same Message-ID.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
@@ -17,9 +19,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use so_engine::{
-    plugin::{ActionError, RemoteAction, RemoteContext, RemoteEnd, Repeat},
+    plugin::{
+        ActionError, DescribeContext, Described, Describer, LocalError, RemoteAction,
+        RemoteContext, RemoteEnd, Repeat,
+    },
     rule::ActionSpec,
 };
+use so_model::effect::EffectKind;
 
 use crate::{ActionDeps, MailConfig, MailTls, params};
 
@@ -200,6 +206,36 @@ fn told(error: &lettre::transport::smtp::Error) -> ActionError {
         .next_step("it is tried again")
 }
 
+/// Tells of a mail; it can write one, but has nothing to send it with.
+struct Told {
+    mailer: Option<MailConfig>,
+}
+
+#[async_trait]
+impl Describer for Told {
+    async fn describe(
+        &self,
+        cx: &mut DescribeContext<'_>,
+        params: Value,
+    ) -> Result<Described, LocalError> {
+        let params: Params = params::read(params)?;
+        let problem = match &self.mailer {
+            Some(mailer) => message(mailer, &params, &cx.run.id.to_string(), cx.now)
+                .err()
+                .map(|error| error.message),
+            None => Some("this server has no mail server to send with".to_owned()),
+        };
+        Ok(Described {
+            effects: vec![EffectKind::Mailed {
+                recipients: params.to.len() as u64,
+                subject: params.subject.clone(),
+                problem,
+            }],
+            output: None,
+        })
+    }
+}
+
 #[async_trait]
 impl RemoteAction for EmailSend {
     fn spec(&self) -> ActionSpec {
@@ -224,6 +260,14 @@ impl RemoteAction for EmailSend {
     // A lost alert is worse than one that comes twice, and mailboxes fold equal Message-IDs.
     fn repeat(&self, _: &Value) -> Repeat {
         Repeat::Allowed
+    }
+
+    fn describer(&self) -> Arc<dyn Describer> {
+        let mailer = self.mailer.clone().map(|mailer| MailConfig {
+            password: None,
+            ..mailer
+        });
+        Arc::new(Told { mailer })
     }
 
     async fn perform(

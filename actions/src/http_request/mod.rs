@@ -7,17 +7,21 @@ mod answer;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use so_engine::{
-    plugin::{ActionError, RemoteAction, RemoteContext, RemoteEnd, Repeat},
+    plugin::{
+        ActionError, DescribeContext, Described, Describer, LocalError, RemoteAction,
+        RemoteContext, RemoteEnd, Repeat,
+    },
     rule::ActionSpec,
     schedule::parse_duration,
 };
+use so_model::effect::EffectKind;
 use so_net::{MAX_REDIRECTS, NetError, Outbound, OutboundRequest, Purpose, Redirects, Sent};
 
 use crate::{ActionDeps, params};
@@ -185,6 +189,31 @@ fn unreachable(error: &NetError, may_repeat: bool) -> ActionError {
     .next_step("look at the service; set repeat: true if it may be called twice")
 }
 
+/// Tells of a call; has no client.
+struct Told;
+
+#[async_trait]
+impl Describer for Told {
+    async fn describe(
+        &self,
+        cx: &mut DescribeContext<'_>,
+        params: Value,
+    ) -> Result<Described, LocalError> {
+        let params: Params = params::read(params)?;
+        // Built as it would be sent, so that mistakes in it are found.
+        request(&params, &cx.run.id.to_string())?;
+        Ok(Described {
+            effects: vec![EffectKind::Called {
+                method: params.method.method().to_string(),
+                place: crate::webhook_send::place_of(params.url.trim()),
+                is_signed: false,
+                problem: None,
+            }],
+            output: None,
+        })
+    }
+}
+
 #[async_trait]
 impl RemoteAction for HttpRequest {
     fn spec(&self) -> ActionSpec {
@@ -214,6 +243,10 @@ impl RemoteAction for HttpRequest {
             // Nothing is sent with parameters that cannot be read.
             Err(_) => Repeat::Allowed,
         }
+    }
+
+    fn describer(&self) -> Arc<dyn Describer> {
+        Arc::new(Told)
     }
 
     async fn perform(

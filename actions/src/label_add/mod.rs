@@ -5,12 +5,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use so_engine::{
-    plugin::{LocalAction, LocalContext, LocalEnd, LocalError},
+    plugin::{Described, LocalAction, LocalContext, LocalEnd, LocalError},
     rule::ActionSpec,
 };
+use so_model::effect::EffectKind;
 use so_store::posts as store;
 
-use crate::{labels, params, posts};
+use crate::{describe, labels, params, posts};
 
 /// Parameters.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -59,5 +60,21 @@ impl LocalAction for LabelAdd {
         Ok(LocalEnd::Done(
             json!({"changed": true, "label": {"id": label.id, "name": label.name}}),
         ))
+    }
+
+    async fn describe(
+        &self,
+        _: &mut LocalContext<'_>,
+        params: &Value,
+        end: &LocalEnd,
+    ) -> Result<Described, LocalError> {
+        let params: Params = params::read(params.clone())?;
+        let (LocalEnd::Done(output) | LocalEnd::Wait { output, .. }) = end;
+        let name = output["label"]["name"].as_str();
+        Ok(describe::one(Some(EffectKind::LabelAdded {
+            post: params::id("post", &params.post)?,
+            label: name.unwrap_or(&params.label).to_owned(),
+            changed: output["changed"] == true,
+        })))
     }
 }

@@ -5,13 +5,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use so_engine::{
-    plugin::{LocalAction, LocalContext, LocalEnd, LocalError},
+    plugin::{Described, LocalAction, LocalContext, LocalEnd, LocalError},
     rule::ActionSpec,
 };
-use so_model::IdSource as _;
+use so_model::{IdSource as _, effect::EffectKind};
 use so_store::{notifications, notifications::Notification};
 
-use crate::params;
+use crate::{describe, params};
 
 /// Longest headline: one line on a wide screen.
 const TITLE_MAX: usize = 200;
@@ -117,5 +117,18 @@ impl LocalAction for Notify {
         };
         notifications::insert(cx.tx, &notification).await?;
         Ok(LocalEnd::Done(json!({"id": notification.id})))
+    }
+
+    async fn describe(
+        &self,
+        _: &mut LocalContext<'_>,
+        params: &Value,
+        _: &LocalEnd,
+    ) -> Result<Described, LocalError> {
+        let params: Params = params::read(params.clone())?;
+        Ok(describe::one(Some(EffectKind::Notified {
+            title: short(params.title.trim(), TITLE_MAX),
+            level: params.level.as_str().to_owned(),
+        })))
     }
 }

@@ -8,13 +8,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use so_connectors::Registry;
 use so_engine::{
-    plugin::{ActionError, LocalAction, LocalContext, LocalEnd, LocalError},
+    plugin::{ActionError, Described, LocalAction, LocalContext, LocalEnd, LocalError},
     rule::ActionSpec,
 };
 use so_model::{
     IdSource as _,
     account::Account,
     content::Content,
+    effect::EffectKind,
     event::kind,
     id::AccountId,
     post::{Evergreen, Origin, Post, PostState, Variant},
@@ -24,7 +25,7 @@ use so_net::Url;
 use so_store::{accounts, posts as store};
 
 use crate::{
-    ActionDeps, fit, labels, moment, params,
+    ActionDeps, describe, fit, labels, moment, params,
     posts::{self, ACCOUNTS_MAX, House, OwnText},
     queue,
 };
@@ -365,5 +366,21 @@ impl LocalAction for PostCreate {
         let shown = posts::shown(&post);
         cx.emit(kind::POST_CREATED, post.id, json!({"post": shown}));
         Ok(LocalEnd::Done(json!({"post": shown, "note": note})))
+    }
+
+    async fn describe(
+        &self,
+        cx: &mut LocalContext<'_>,
+        _: &Value,
+        end: &LocalEnd,
+    ) -> Result<Described, LocalError> {
+        let Some(post) = describe::shown_post(cx, end).await? else {
+            return Ok(describe::one(None));
+        };
+        Ok(describe::one(Some(EffectKind::PostCreated {
+            post: post.id,
+            state: post.state.as_str().to_owned(),
+            targets: describe::targets(cx.tx, &self.connectors, &post).await?,
+        })))
     }
 }

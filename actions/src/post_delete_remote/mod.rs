@@ -2,17 +2,23 @@
 //!
 //! Invariant: what is gone already is no failure, so it can be tried again.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use so_connectors::{ConnectorError, Deleted, ErrorClass};
 use so_engine::{
-    plugin::{ActionError, RemoteAction, RemoteContext, RemoteEnd, Repeat},
+    plugin::{
+        ActionError, DescribeContext, Described, Describer, LocalError, RemoteAction,
+        RemoteContext, RemoteEnd, Repeat,
+    },
     rule::ActionSpec,
 };
 use so_model::{
     account::Account,
+    effect::EffectKind,
     id::PostId,
     publication::{Publication, PublicationState},
 };
@@ -99,6 +105,49 @@ impl PostDeleteRemote {
     }
 }
 
+/// Tells where a post would be taken down; has no way to the networks.
+struct Told;
+
+#[async_trait]
+impl Describer for Told {
+    async fn describe(
+        &self,
+        cx: &mut DescribeContext<'_>,
+        params: Value,
+    ) -> Result<Described, LocalError> {
+        let params: Params = params::read(params)?;
+        let post: PostId = params::id("post", &params.post)?;
+        if store::find(cx.tx, cx.workspace, post).await?.is_none() {
+            let message = format!("post: there is no post {post}");
+            return Err(ActionError::fail("post.not_found", message).into());
+        }
+        let mut found = Vec::new();
+        let mut deleted = Vec::new();
+        for row in publications::list_for_post(cx.tx, cx.workspace, post).await? {
+            let publication = row.publication;
+            if publication.state != PublicationState::Published || publication.remote_id.is_none() {
+                continue;
+            }
+            let account = accounts::find(cx.tx, cx.workspace, publication.account).await?;
+            let Some(account) = account else { continue };
+            let name = format!("{} ({})", account.name, account.network);
+            if !found.contains(&name) {
+                found.push(name);
+            }
+            deleted.push(
+                json!({"account": account.id, "remote_id": publication.remote_id, "was_there": true}),
+            );
+        }
+        Ok(Described {
+            effects: vec![EffectKind::PostTakenDown {
+                post,
+                accounts: found,
+            }],
+            output: Some(json!({"deleted": deleted})),
+        })
+    }
+}
+
 #[async_trait]
 impl RemoteAction for PostDeleteRemote {
     fn spec(&self) -> ActionSpec {
@@ -118,6 +167,10 @@ impl RemoteAction for PostDeleteRemote {
     // Deleting what is gone changes nothing.
     fn repeat(&self, _: &Value) -> Repeat {
         Repeat::Allowed
+    }
+
+    fn describer(&self) -> Arc<dyn Describer> {
+        Arc::new(Told)
     }
 
     async fn perform(

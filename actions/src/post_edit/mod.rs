@@ -6,18 +6,21 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use so_connectors::Registry;
 use so_engine::{
-    plugin::{ActionError, LocalAction, LocalContext, LocalEnd, LocalError},
+    plugin::{ActionError, Described, LocalAction, LocalContext, LocalEnd, LocalError},
     rule::ActionSpec,
 };
 use so_model::{
     content::Content,
+    effect::EffectKind,
     event::kind,
     post::{Evergreen, PostState},
 };
 use so_store::posts as store;
 
 use crate::{
+    ActionDeps, describe,
     moment::NEEDS_APPROVAL,
     params, post_create,
     posts::{self, OwnText},
@@ -45,7 +48,18 @@ pub struct Params {
 }
 
 /// Changes what a post says.
-pub struct PostEdit;
+pub struct PostEdit {
+    connectors: Registry,
+}
+
+impl PostEdit {
+    /// With the networks' own checks, which dry runs tell of.
+    pub fn new(deps: &ActionDeps) -> Self {
+        Self {
+            connectors: deps.access.connectors().clone(),
+        }
+    }
+}
 
 #[async_trait]
 impl LocalAction for PostEdit {
@@ -107,5 +121,20 @@ impl LocalAction for PostEdit {
         Ok(LocalEnd::Done(
             json!({"post": shown, "note": loses_approval.then_some(NEEDS_APPROVAL)}),
         ))
+    }
+
+    async fn describe(
+        &self,
+        cx: &mut LocalContext<'_>,
+        _: &Value,
+        end: &LocalEnd,
+    ) -> Result<Described, LocalError> {
+        let Some(post) = describe::shown_post(cx, end).await? else {
+            return Ok(describe::one(None));
+        };
+        Ok(describe::one(Some(EffectKind::PostEdited {
+            post: post.id,
+            targets: describe::targets(cx.tx, &self.connectors, &post).await?,
+        })))
     }
 }

@@ -6,14 +6,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use so_engine::{
     loops::TIMER_POST,
-    plugin::{ActionError, LocalAction, LocalContext, LocalEnd, LocalError},
+    plugin::{ActionError, Described, LocalAction, LocalContext, LocalEnd, LocalError},
     rule::ActionSpec,
     schedule::format_duration,
 };
-use so_model::{event::kind, post::PostState, time::SECOND};
+use so_model::{effect::EffectKind, event::kind, post::PostState, time::SECOND};
 use so_store::{posts as store, queue_slots, timers};
 
-use crate::{params, posts};
+use crate::{describe, params, posts};
 
 /// Parameters.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -81,6 +81,19 @@ impl LocalAction for PostMarkMissed {
         );
         Ok(LocalEnd::Done(
             json!({"post": shown, "late_by_s": late / SECOND}),
+        ))
+    }
+
+    async fn describe(
+        &self,
+        cx: &mut LocalContext<'_>,
+        _: &Value,
+        end: &LocalEnd,
+    ) -> Result<Described, LocalError> {
+        let post = describe::shown_post(cx, end).await?;
+        let missed = post.filter(|post| post.state == PostState::Missed);
+        Ok(describe::one(
+            missed.map(|post| EffectKind::PostMissed { post: post.id }),
         ))
     }
 }

@@ -11,11 +11,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use so_connectors::Registry;
 use so_engine::{
-    plugin::{ActionError, LocalAction, LocalContext, LocalEnd, LocalError},
+    plugin::{ActionError, Described, LocalAction, LocalContext, LocalEnd, LocalError},
     publish::{BeginError, begin_publishing},
     rule::ActionSpec,
 };
 use so_model::{
+    effect::EffectKind,
     event::kind,
     id::PostId,
     post::{Post, PostState},
@@ -25,7 +26,7 @@ use so_store::{accounts, posts as store, publications};
 
 pub use check::{PostProblem, problems};
 
-use crate::{ActionDeps, params, posts};
+use crate::{ActionDeps, describe, params, posts};
 
 /// Begins the message of a step whose post no network took; rules tell it from other failures by it.
 pub const NOWHERE: &str = "the post was published nowhere";
@@ -255,5 +256,38 @@ impl LocalAction for PostPublish {
     ) -> Result<LocalEnd, LocalError> {
         let id = params::id("post", waited["post"].as_str().unwrap_or_default())?;
         outcome(cx, id).await
+    }
+
+    async fn describe(
+        &self,
+        cx: &mut LocalContext<'_>,
+        _: &Value,
+        end: &LocalEnd,
+    ) -> Result<Described, LocalError> {
+        let (LocalEnd::Done(output) | LocalEnd::Wait { output, .. }) = end;
+        let Some(post) = describe::shown_post(cx, end).await? else {
+            return Ok(describe::one(None));
+        };
+        if output["state"] == "moved" {
+            return Ok(describe::one(None));
+        }
+        let targets = describe::targets(cx.tx, &self.connectors, &post).await?;
+        let mut told = describe::one(Some(EffectKind::PostPublished {
+            post: post.id,
+            targets: targets.clone(),
+        }));
+        if matches!(end, LocalEnd::Wait { .. }) {
+            let lines: Vec<Value> = targets
+                .iter()
+                .map(|target| {
+                    json!({"account": target.account, "name": target.name, "network": target.network,
+                           "state": PublicationState::Published, "url": null, "problem": null})
+                })
+                .collect();
+            told.output = Some(
+                json!({"state": PostState::Published, "post": post.id, "accounts": lines, "problems": []}),
+            );
+        }
+        Ok(told)
     }
 }

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use so_connectors::Registry;
 use so_engine::{
-    plugin::{LocalAction, LocalContext, LocalEnd, LocalError},
+    plugin::{Described, LocalAction, LocalContext, LocalEnd, LocalError},
     rule::ActionSpec,
     schedule::parse_duration,
 };
@@ -13,6 +14,7 @@ use so_model::{Timestamp, event::kind, post::PostState};
 use so_store::queue_slots;
 
 use crate::{
+    ActionDeps, describe,
     moment::{self, NEEDS_APPROVAL},
     params, posts,
 };
@@ -36,7 +38,18 @@ pub struct Params {
 }
 
 /// Gives a post its due time.
-pub struct PostSchedule;
+pub struct PostSchedule {
+    connectors: Registry,
+}
+
+impl PostSchedule {
+    /// With the networks' own checks, which dry runs tell of.
+    pub fn new(deps: &ActionDeps) -> Self {
+        Self {
+            connectors: deps.access.connectors().clone(),
+        }
+    }
+}
 
 fn due(
     params: &Params,
@@ -93,5 +106,14 @@ impl LocalAction for PostSchedule {
         Ok(LocalEnd::Done(json!({
             "post": posts::shown(&post), "due_at": due_at, "explanation": explanation, "note": note
         })))
+    }
+
+    async fn describe(
+        &self,
+        cx: &mut LocalContext<'_>,
+        _: &Value,
+        end: &LocalEnd,
+    ) -> Result<Described, LocalError> {
+        describe::schedules(cx, &self.connectors, end).await
     }
 }

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use so_connectors::Registry;
 use so_engine::{
-    plugin::{ActionError, LocalAction, LocalContext, LocalEnd, LocalError},
+    plugin::{ActionError, Described, LocalAction, LocalContext, LocalEnd, LocalError},
     rule::ActionSpec,
 };
 use so_model::{
@@ -16,6 +17,7 @@ use so_model::{
 use so_store::queue_slots;
 
 use crate::{
+    ActionDeps, describe,
     moment::{self, NEEDS_APPROVAL},
     params, posts, queue,
 };
@@ -36,7 +38,18 @@ pub struct Params {
 }
 
 /// Gives a post the next free slot of a queue.
-pub struct QueueAdd;
+pub struct QueueAdd {
+    connectors: Registry,
+}
+
+impl QueueAdd {
+    /// With the networks' own checks, which dry runs tell of.
+    pub fn new(deps: &ActionDeps) -> Self {
+        Self {
+            connectors: deps.access.connectors().clone(),
+        }
+    }
+}
 
 #[async_trait]
 impl LocalAction for QueueAdd {
@@ -93,6 +106,15 @@ impl LocalAction for QueueAdd {
         Ok(LocalEnd::Done(
             json!({"post": posts::shown(&post), "slot": queue::shown(&slot), "note": note}),
         ))
+    }
+
+    async fn describe(
+        &self,
+        cx: &mut LocalContext<'_>,
+        _: &Value,
+        end: &LocalEnd,
+    ) -> Result<Described, LocalError> {
+        describe::schedules(cx, &self.connectors, end).await
     }
 }
 

@@ -6,19 +6,23 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use so_connectors::Registry;
 use so_engine::{
-    plugin::{LocalAction, LocalContext, LocalEnd, LocalError},
+    plugin::{Described, LocalAction, LocalContext, LocalEnd, LocalError},
     rule::ActionSpec,
     schedule::parse_duration,
 };
 use so_model::{
     IdSource as _, Timestamp,
+    effect::EffectKind,
     event::kind,
     post::{Evergreen, Post, PostState, Variant},
 };
 use so_store::{posts as store, queues, queues::Queue};
 
-use crate::{moment, params, post_create::blank, posts, queue, queue_add::sample_slot};
+use crate::{
+    ActionDeps, describe, moment, params, post_create::blank, posts, queue, queue_add::sample_slot,
+};
 
 /// Repeats looked through for one that is there already; more than anybody asks for.
 const REPEATS_MAX: i64 = 10_000;
@@ -36,7 +40,18 @@ pub struct Params {
 }
 
 /// Repeats an evergreen post.
-pub struct QueueRequeue;
+pub struct QueueRequeue {
+    connectors: Registry,
+}
+
+impl QueueRequeue {
+    /// With the networks' own checks, which dry runs tell of.
+    pub fn new(deps: &ActionDeps) -> Self {
+        Self {
+            connectors: deps.access.connectors().clone(),
+        }
+    }
+}
 
 fn not_done(reason: impl Into<String>) -> LocalEnd {
     LocalEnd::Done(
@@ -164,5 +179,26 @@ impl LocalAction for QueueRequeue {
             "requeued": true, "reason": null, "post": posts::shown(&post), "due_at": due_at,
             "slot": slot.as_ref().map(queue::shown)
         })))
+    }
+
+    async fn describe(
+        &self,
+        cx: &mut LocalContext<'_>,
+        _: &Value,
+        end: &LocalEnd,
+    ) -> Result<Described, LocalError> {
+        let Some(post) = describe::shown_post(cx, end).await? else {
+            return Ok(describe::one(None));
+        };
+        let made = EffectKind::PostCreated {
+            post: post.id,
+            state: post.state.as_str().to_owned(),
+            targets: describe::targets(cx.tx, &self.connectors, &post).await?,
+        };
+        let scheduled = describe::scheduled(cx, &self.connectors, &post).await?;
+        Ok(Described {
+            effects: std::iter::once(made).chain(scheduled).collect(),
+            output: None,
+        })
     }
 }

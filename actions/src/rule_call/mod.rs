@@ -5,13 +5,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use so_engine::{
-    plugin::{ActionError, LocalAction, LocalContext, LocalEnd, LocalError},
+    plugin::{ActionError, Described, LocalAction, LocalContext, LocalEnd, LocalError},
     rule::ActionSpec,
 };
-use so_model::{event::kind, id::RuleId};
+use so_model::{effect::EffectKind, event::kind, id::RuleId};
 use so_store::rules;
 
-use crate::params;
+use crate::{describe, params};
 
 /// Parameters.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -68,5 +68,18 @@ impl LocalAction for RuleCall {
             json!({"rule": id, "caller": caller, "input": params.input}),
         );
         Ok(LocalEnd::Done(json!({"rule": id})))
+    }
+
+    async fn describe(
+        &self,
+        _: &mut LocalContext<'_>,
+        params: &Value,
+        _: &LocalEnd,
+    ) -> Result<Described, LocalError> {
+        let params: Params = params::read(params.clone())?;
+        Ok(describe::one(Some(EffectKind::RuleCalled {
+            rule: params::id("rule", &params.rule)?,
+            input: params.input,
+        })))
     }
 }

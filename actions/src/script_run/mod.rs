@@ -7,12 +7,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use so_engine::{
-    plugin::{ActionError, LocalAction, LocalContext, LocalEnd, LocalError},
+    plugin::{ActionError, Described, LocalAction, LocalContext, LocalEnd, LocalError},
     rule::ActionSpec,
     script::{EvalContext, PreparedContext, ScriptEngine, ScriptError, ScriptOutcome},
 };
+use so_model::effect::EffectKind;
 
-use crate::{ActionDeps, params};
+use crate::{ActionDeps, describe, params};
 
 /// Parameters.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -105,5 +106,17 @@ impl LocalAction for ScriptRun {
                 Err(ActionError::fail("script.failed", "source: the script was stopped").into())
             }
         }
+    }
+
+    async fn describe(
+        &self,
+        _: &mut LocalContext<'_>,
+        _: &Value,
+        end: &LocalEnd,
+    ) -> Result<Described, LocalError> {
+        let (LocalEnd::Done(output) | LocalEnd::Wait { output, .. }) = end;
+        Ok(describe::one(Some(EffectKind::ScriptRan {
+            output: so_engine::run::shorten(output["value"].clone()),
+        })))
     }
 }

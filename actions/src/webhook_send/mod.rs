@@ -8,24 +8,30 @@ mod call;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use so_engine::{
     clock::Ids,
-    plugin::{ActionError, RemoteAction, RemoteContext, RemoteEnd, Repeat},
+    plugin::{
+        ActionError, DescribeContext, Described, Describer, LocalError, RemoteAction,
+        RemoteContext, RemoteEnd, Repeat,
+    },
     rule::ActionSpec,
 };
 use so_model::{
     IdSource as _,
+    effect::EffectKind,
     event::{Cause, Event, kind},
     id::{EndpointId, WorkspaceId},
     time::DAY,
 };
 use so_net::{Outbound, Url};
 use so_store::{
-    Store, StoreError, endpoints,
+    Sql, StoreError, endpoints,
     endpoints::Endpoint,
     events, secrets,
     vault::{SecretText, Vault},
@@ -91,7 +97,7 @@ fn database(error: &StoreError) -> ActionError {
 
 /// The workspace's address that is meant; none for an address that is only written.
 async fn endpoint_of(
-    reader: &mut Store,
+    reader: &mut dyn Sql,
     workspace: WorkspaceId,
     params: &Params,
 ) -> Result<Option<Endpoint>, ActionError> {
@@ -222,6 +228,35 @@ impl WebhookSend {
     }
 }
 
+/// Tells of a call; has neither client nor keys.
+struct Told;
+
+#[async_trait]
+impl Describer for Told {
+    async fn describe(
+        &self,
+        cx: &mut DescribeContext<'_>,
+        params: Value,
+    ) -> Result<Described, LocalError> {
+        let params: Params = params::read(params)?;
+        let endpoint = endpoint_of(cx.tx, cx.workspace, &params).await?;
+        let off = endpoint.as_ref().filter(|endpoint| !endpoint.is_enabled);
+        let problem =
+            off.map(|endpoint| format!("the webhook address {} is switched off", endpoint.name));
+        let url = endpoint.as_ref().map(|endpoint| endpoint.url.as_str());
+        let url = url.or(params.url.as_deref()).unwrap_or_default();
+        Ok(Described {
+            effects: vec![EffectKind::Called {
+                method: "POST".into(),
+                place: place_of(url),
+                is_signed: endpoint.is_some(),
+                problem,
+            }],
+            output: None,
+        })
+    }
+}
+
 #[async_trait]
 impl RemoteAction for WebhookSend {
     fn spec(&self) -> ActionSpec {
@@ -249,6 +284,10 @@ impl RemoteAction for WebhookSend {
     // Every try has the same webhook-id, by which receivers drop what they have seen.
     fn repeat(&self, _: &Value) -> Repeat {
         Repeat::Allowed
+    }
+
+    fn describer(&self) -> Arc<dyn Describer> {
+        Arc::new(Told)
     }
 
     async fn perform(

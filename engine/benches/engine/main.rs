@@ -6,6 +6,7 @@
 
 mod jobs;
 mod rules;
+mod why;
 mod world;
 
 use so_testkit::{
@@ -18,14 +19,18 @@ fn main() {
     if ask.wants("rules") {
         rules::measure(&ask);
     }
-    if !ask.wants("jobs") {
-        return;
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
+    if ask.wants("why") && ask.wants_database("sqlite") {
+        let folder = tempfile::tempdir().unwrap();
+        runtime.block_on(why::measure(&ask, folder.path()));
+    }
+    if !ask.wants("jobs") {
+        return;
+    }
     if ask.wants_database("sqlite") {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("jobs.db").display());

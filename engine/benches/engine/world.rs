@@ -87,14 +87,23 @@ pub async fn save_rule(engine: &Engine, workspace: WorkspaceId, document: Value)
 
 /// An engine on a database.
 pub async fn engine(url: &str) -> (Engine, HandedReceiver) {
-    let is_alone = url.starts_with("sqlite:");
+    engine_with(url, |_| {}).await
+}
+
+/// The same with settings of its own.
+pub async fn engine_with(
+    url: &str,
+    change: impl FnOnce(&mut EngineConfig),
+) -> (Engine, HandedReceiver) {
+    let mut config = EngineConfig {
+        is_alone: url.starts_with("sqlite:"),
+        ..EngineConfig::new("bench")
+    };
+    change(&mut config);
     Engine::new(EngineParts {
         store: Store::open(&StoreOptions::at(url)).await.unwrap(),
         ids: Ids::system(),
-        config: EngineConfig {
-            is_alone,
-            ..EngineConfig::new("bench")
-        },
+        config,
         plugins: plugins(),
         scripts: ScriptEngine::new(ScriptLimits::default()),
         publisher: Arc::new(NoNetwork),

@@ -75,6 +75,24 @@ impl CompiledTrigger {
         })
     }
 
+    /// Gives a sample the values that this trigger asks for.
+    pub fn fit(&self, event: &mut Event) {
+        for pick in &self.picks {
+            let Some(wanted) = pick.literals.first() else {
+                continue;
+            };
+            match pick.event_path.as_str() {
+                "subject" => event.subject = Some(wanted.to_string()),
+                "source" => event.source = wanted.to_string(),
+                path => {
+                    if let Some(path) = path.strip_prefix("data.") {
+                        put(&mut event.data, path, wanted);
+                    }
+                }
+            }
+        }
+    }
+
     /// Whether the trigger means this event; the error says why not.
     pub fn matches(&self, event: &Event) -> Result<(), String> {
         if !self
@@ -107,6 +125,25 @@ impl CompiledTrigger {
             }
         }
         Ok(())
+    }
+}
+
+/// Sets a field by its dotted path, if it does not hold the value already.
+fn put(data: &mut Value, path: &str, wanted: &str) {
+    let mut at = data;
+    for part in path.split('.') {
+        if !at.is_object() {
+            *at = Value::Object(serde_json::Map::new());
+        }
+        let Some(map) = at.as_object_mut() else {
+            return;
+        };
+        at = map.entry(part).or_insert(Value::Null);
+    }
+    let mut is_there = false;
+    each_text(&Seen::of(at), &mut |text| is_there |= *text == *wanted);
+    if !is_there {
+        *at = Value::String(wanted.to_owned());
     }
 }
 

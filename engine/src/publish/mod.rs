@@ -18,7 +18,7 @@ mod spill;
 mod step;
 mod work;
 
-pub use begin::{BeginError, NewPublication, begin_publishing};
+pub use begin::{BeginError, NewPublication, begin_publishing, parts};
 pub use history::{Unlawful, check_histories, check_history};
 pub use human::{HumanDecision, decide_by_hand};
 pub use port::{

@@ -31,6 +31,7 @@ use crate::{
     engine::Engine,
 };
 
+pub(crate) use gates::{clause as gate_clause, triggers as triggers_clause};
 pub use span::{SPAN_MAX, SpanError};
 
 /// Events about one post that are looked at.

@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod auth;
 mod build;
 pub mod change;
+pub mod dry_run;
 pub mod endpoints;
 pub mod events;
 pub mod failure;

@@ -6,11 +6,13 @@
 mod backup;
 mod copy;
 mod data;
+mod dry_run;
 mod instance;
 mod repl;
 mod restore;
 mod rotate;
 mod rules;
+mod runs;
 mod serve;
 mod user;
 mod why;
@@ -102,6 +104,13 @@ enum Command {
     Rules {
         #[command(subcommand)]
         command: RulesCommand,
+    },
+    /// Tells what a rule in the data folder of a stopped server would do, without doing it.
+    DryRun(dry_run::Trial),
+    /// Re-drives, re-runs, tries and compares runs in the data folder of a stopped server.
+    Runs {
+        #[command(subcommand)]
+        command: runs::RunsCommand,
     },
     /// Asks the data folder of a stopped server why a rule did or did not start.
     Why(why::Question),
@@ -247,6 +256,8 @@ async fn dispatch(command: Command, loaded: Loaded) -> anyhow::Result<()> {
             )
             .await
         }
+        Command::DryRun(trial) => dry_run::run(loaded.config, trial).await,
+        Command::Runs { command } => runs::run(loaded.config, command).await,
         Command::Why(question) => why::run(loaded.config, question).await,
         Command::Secrets {
             command: SecretsCommand::Rotate,

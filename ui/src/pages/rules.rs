@@ -8,7 +8,9 @@ mod list;
 mod marks;
 mod one;
 mod sentence;
+mod why;
 
 pub use self::list::List;
 pub use self::one::{New, One};
+pub use self::why::{AskEvent, AskPost, AskRule, plan_view};
 pub use self::sentence::{condition_words, sentence, step_title, trigger_words};

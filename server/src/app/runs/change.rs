@@ -132,7 +132,7 @@ fn by_hand() -> ConditionTrace {
     }
 }
 
-async fn view(app: &App, run: Run) -> Outcome<RunView> {
+pub(super) async fn view(app: &App, run: Run) -> Outcome<RunView> {
     let workspace = run.workspace;
     Names::new(app, workspace)
         .runs(vec![run])

@@ -5,6 +5,7 @@
 mod accounts;
 mod auth;
 mod catalogue;
+mod dry_runs;
 mod endpoints;
 mod events;
 mod feeds;
@@ -46,6 +47,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         queues::endpoints(),
         sandbox::endpoints(),
         rules::endpoints(),
+        dry_runs::endpoints(),
         runs::endpoints(),
         events::endpoints(),
         catalogue::endpoints(),

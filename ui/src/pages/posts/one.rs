@@ -25,6 +25,7 @@ use crate::components::{
 };
 use crate::frame::{Page, page_title};
 use crate::loaded::Loaded;
+use crate::pages::rules::AskPost;
 use crate::pages::{accounts, labels};
 use crate::routes::Route;
 
@@ -78,10 +79,11 @@ fn body(detail: PostDetail, accounts: Accounts) -> View {
     } else {
         view! { section(class="stack") { h2 { "What became of it" } (publications) } }
     };
+    let id = detail.post.id;
     let (facts, runs) = (facts(&detail.post), runs(detail.runs));
     view! {
         div(class="stack") { (publications) (contents) }
-        div(class="stack") { (facts) (runs) }
+        div(class="stack") { (facts) (runs) AskPost(post=id) }
     }
 }
 

@@ -10,6 +10,7 @@ use so_model::id::RuleId;
 use so_model::run::ConditionTrace;
 use sycamore::prelude::*;
 
+use super::why::AskEvent;
 use crate::act::Act;
 use crate::app::App;
 use crate::components::{Ago, Badge, Button, Glyph, Kind, verdict_face};
@@ -58,11 +59,12 @@ fn rows(list: &[DecisionView]) -> View {
             .as_ref()
             .and_then(first_false)
             .unwrap_or_else(|| one.decision.reason.clone());
-        let at = one.at;
+        let (at, rule, event) = (one.at, one.decision.rule, one.event);
         view! {
             li(class="decision") {
                 div(class="decision-head") { Badge(face=face) code { (kind) } span(class="muted push") { Ago(at=at) } }
                 p(class="row-wrap") { (why) }
+                AskEvent(rule=rule, event=event)
             }
         }
     };

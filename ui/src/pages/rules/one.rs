@@ -13,6 +13,7 @@ use sycamore::reactive::on_cleanup;
 use super::editor::{Draft, Editor};
 use super::history::{Decisions, Versions};
 use super::list::runs_of;
+use super::why::{AskSpan, TryOut};
 use crate::act::Act;
 use crate::app::App;
 use crate::components::{
@@ -108,7 +109,7 @@ pub fn One(id: RuleId) -> View {
         Page(title=title, back=Route::Rules, primary=view! { (primary) }) {
             div(class="content-pad columns rule-page") {
                 div(class="stack") { (act.notice(&[])) (problem) (desk) }
-                div(class="stack") { Decisions(id=id) Versions(id=id, detail=detail) Remove(id=id) }
+                div(class="stack") { TryOut(rule=id) AskSpan(rule=id) Decisions(id=id) Versions(id=id, detail=detail) Remove(id=id) }
             }
         }
     }

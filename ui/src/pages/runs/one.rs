@@ -8,6 +8,7 @@ use so_model::id::RunId;
 use so_model::run::{Memo, RunState};
 use sycamore::prelude::*;
 
+use super::again::Again;
 use super::conditions::tree;
 use super::picture::{condition_line, picture};
 use super::steps::{steps, value};
@@ -43,7 +44,7 @@ pub fn One(id: RunId) -> View {
         Page(title=title, back=Route::runs(), primary=view! { (primary) }) {
             div(class="content-pad run") {
                 (act.notice(&[]))
-                (run.view(|run| body(&run)))
+                (run.view(move |one| body(&one, run)))
             }
         }
     }
@@ -78,7 +79,7 @@ fn controls(app: App, one: &RunDetail, run: Loaded<RunDetail>, act: Act) -> View
     };
     let rule = Route::Rule(one.run.run.rule).path();
     let button = if one.run.run.state.is_over() {
-        view! { Button(label="Run again", glyph=Glyph::Refresh, busy=act.busy, on_press=again) }
+        view! { Button(label="Re-run", glyph=Glyph::Refresh, busy=act.busy, on_press=again) }
     } else if one.run.run.state == RunState::Cancelling {
         View::new()
     } else {
@@ -87,7 +88,7 @@ fn controls(app: App, one: &RunDetail, run: Loaded<RunDetail>, act: Act) -> View
     view! { LinkButton(href=rule, label="The rule", glyph=Glyph::Workflow) (button) }
 }
 
-fn body(run: &RunDetail) -> View {
+fn body(run: &RunDetail, page: Loaded<RunDetail>) -> View {
     let drawn = picture(run);
     let is_live = !run.run.run.state.is_over();
     let (head, when, condition) = (head(run), trigger(run), condition(run));
@@ -97,8 +98,10 @@ fn body(run: &RunDetail) -> View {
         view! { Notice(kind=NoticeKind::Warning, title="The rule's document of then is gone", text="What the run did is listed below, without the picture.") }
     };
     let leftover = leftover(&drawn.leftover);
+    let again = view! { Again(run=run.clone(), page=page) };
     view! {
         (head)
+        (again)
         div(class="trace") {
             section(class="trace-part") { h2 { "When" } (when) }
             section(class="trace-part") { h2 { "If" } (condition) }
@@ -173,8 +176,9 @@ fn event_view(event: &Event) -> View {
             view! { p { a(href=href) { "The run that caused it" } } }
         })
         .into();
+    let own = Route::Event(event.id).path();
     view! {
-        p(class="muted") { code { (kind) } " from " (source) ", " Moment(at=at) (about) }
+        p(class="muted") { a(href=own) { code { (kind) } } " from " (source) ", " Moment(at=at) (about) }
         (cause)
         (data)
     }

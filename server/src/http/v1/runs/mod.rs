@@ -1,9 +1,13 @@
 //! `/api/v1/workspaces/{ws}/runs`
 
+mod bulk;
 mod cancel;
+mod compare;
 mod get;
 mod list;
+mod redrive;
 mod rerun;
+mod what_if;
 
 use crate::http::Endpoint;
 
@@ -12,6 +16,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         list::endpoint(),
         get::endpoint(),
         cancel::endpoint(),
+        redrive::endpoint(),
         rerun::endpoint(),
+        what_if::endpoint(),
+        bulk::endpoint(),
+        compare::endpoint(),
     ]
 }

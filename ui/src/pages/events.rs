@@ -1,0 +1,94 @@
+//! One event: what it brought, the runs it started, and why other rules did not start.
+//!
+//! Invariant: every rule that was tried is there, each with a way to ask why.
+
+use so_model::api::event::EventDetail;
+use so_model::api::rule::{RuleList, RuleQuery};
+use so_model::id::EventId;
+use sycamore::prelude::*;
+
+use super::rules::{AskEvent, AskRule};
+use crate::app::App;
+use crate::components::{Badge, Facts, Moment, run_face, verdict_face};
+use crate::frame::Page;
+use crate::loaded::Loaded;
+use crate::paged::address;
+use crate::routes::Route;
+
+/// Rules that can be asked about.
+const RULES_SHOWN: u32 = 200;
+
+/// The page.
+#[component(inline_props)]
+pub fn One(id: EventId) -> View {
+    let app = App::here();
+    let detail = Loaded::new(move || async move {
+        app.client
+            .get::<EventDetail>(&app.scoped(&format!("/events/{id}")))
+            .await
+    });
+    app.pulse.on(&["run"], move || detail.reload());
+    let title = move || {
+        detail
+            .value()
+            .map_or_else(|| "Event".to_owned(), |one| one.event.kind)
+    };
+    let rules = Loaded::new(move || async move {
+        let query = RuleQuery {
+            limit: Some(RULES_SHOWN),
+            ..RuleQuery::default()
+        };
+        let list: RuleList = app
+            .client
+            .get(&app.scoped(&address("/rules", &query)))
+            .await?;
+        Ok(list.items)
+    });
+    let ask = rules.view(move |rules| view! { AskRule(event=id, rules=rules) });
+    view! {
+        Page(title=title, back=Route::runs()) {
+            div(class="content-pad columns") {
+                div(class="stack") { (detail.view(|one| body(&one))) }
+                div(class="stack") { (ask) }
+            }
+        }
+    }
+}
+
+fn body(one: &EventDetail) -> View {
+    let event = &one.event;
+    let (source, at, data) = (event.source.clone(), event.time, event.data.to_string());
+    let subject = event.subject.clone().unwrap_or_default();
+    let pairs = vec![
+        ("Happened", view! { Moment(at=at) }),
+        ("From", source.into()),
+        ("About", subject.into()),
+    ];
+    let runs: Vec<View> = one
+        .runs
+        .iter()
+        .map(|run| {
+            let (href, face) = (Route::Run(run.run.id).path(), run_face(run.run.state));
+            let name = run
+                .rule_name
+                .clone()
+                .unwrap_or_else(|| "A rule that is gone".into());
+            view! { li { a(href=href) { (name) } " " Badge(face=face) } }
+        })
+        .collect();
+    let refused: Vec<View> = one
+        .decisions
+        .iter()
+        .map(|one| {
+            let (rule, event, face) = (one.decision.rule, one.event, verdict_face(one.decision.verdict));
+            let name = one.rule_name.clone().unwrap_or_else(|| "A rule that is gone".into());
+            let reason = one.decision.reason.clone();
+            view! { li(class="decision") { div(class="decision-head") { (name) " " Badge(face=face) } p(class="row-wrap") { (reason) } AskEvent(rule=rule, event=event) } }
+        })
+        .collect();
+    view! {
+        section(class="panel") { Facts(pairs=pairs) pre { (data) } }
+        section(class="panel panel-rows") { h2 { "Started" } ul { (runs) } }
+        section(class="panel panel-rows") { h2 { "Did not start" } ul { (refused) } }
+    }
+}
