@@ -17,6 +17,8 @@
 pub mod admit;
 mod batch;
 pub mod bell;
+pub mod blueprint;
+pub mod cases;
 pub mod clock;
 pub mod config;
 pub mod decide;

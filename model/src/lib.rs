@@ -8,6 +8,7 @@
 
 pub mod account;
 pub mod api;
+pub mod case;
 pub mod content;
 pub mod effect;
 pub mod event;

@@ -10,6 +10,7 @@ mod check;
 mod conditions;
 mod fields;
 mod json;
+pub mod lossless;
 mod samples;
 mod schema;
 mod scripts;
