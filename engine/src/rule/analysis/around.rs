@@ -242,6 +242,8 @@ fn starts(
             && trigger.with.is_empty()
             && rule.document.enabled
             && other.document.enabled
+            // Inputs of the wrong type would make the call fail.
+            && other.document.inputs.is_empty()
             && always(cause.spec, kind)
             && !cause
                 .with

@@ -10,6 +10,8 @@ mod conditions;
 mod names;
 mod review;
 mod scope;
+#[cfg(test)]
+mod soundness;
 mod trees;
 mod typed;
 mod worlds;
