@@ -347,6 +347,34 @@ async fn a_wait_for_a_subject_is_ended_by_that_one_only() {
     }
 }
 
+#[tokio::test]
+async fn a_wait_of_a_run_that_was_opened_again_is_still_met() {
+    let mut world = started(
+        "{id: w, wait_for: {event: test.echoed, timeout: 1h}}",
+        json!({}),
+    )
+    .await;
+    let run = only(&world).await;
+    assert_eq!(cancel(&world, &run).await, RunState::Cancelled);
+    // The event finds that nobody waits, and takes the row away.
+    world.event("test.echoed", json!({})).await;
+    world.settle().await;
+    let mut tx = world.engine.store.begin().await.unwrap();
+    so_store::runs::reopen(&mut tx, world.workspace, run.id)
+        .await
+        .unwrap();
+    let now = world.engine.now();
+    super::wake_run(&world.engine, &mut tx, world.workspace, run.id, now)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    world.settle().await;
+    assert_eq!(only(&world).await.state, RunState::Waiting);
+    world.event("test.echoed", json!({})).await;
+    world.settle().await;
+    assert_eq!(only(&world).await.state, RunState::Finished);
+}
+
 async fn cancel(world: &World, run: &Run) -> RunState {
     let mut tx = world.engine.store.begin().await.unwrap();
     let now = world.engine.now();

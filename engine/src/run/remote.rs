@@ -53,7 +53,6 @@ impl Engine {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a call and all that settles it")]
     /// Makes the call and settles it. True when the run goes on at once.
     pub(super) async fn call_outside(
         &self,

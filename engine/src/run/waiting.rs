@@ -50,6 +50,9 @@ impl Engine {
             return Ok(After::Go);
         }
         let Some(met) = waits::take_met(tx, cx.run.id, path).await? else {
+            // A run that goes on after it was over has lost its row.
+            let subject = memo.output["subject"].as_str().map(str::to_owned);
+            waits::put(tx, &row_of(cx, path, wait, subject)).await?;
             let until = until.map_or_else(String::new, |until| format!(" until {until}"));
             return Ok(After::Waits(format!("waits for {}{until}", wait.event)));
         };
@@ -87,13 +90,7 @@ impl Engine {
                 return self.fail_step(tx, cx, path, step, reason, now).await;
             }
         };
-        let row = Wait {
-            run: cx.run.id,
-            path: path.to_owned(),
-            workspace: cx.run.workspace,
-            kind: wait.event.clone(),
-            subject: subject.clone(),
-        };
+        let row = row_of(cx, path, wait, subject.clone());
         if waits::count(tx, &row, WAITS_MAX).await? >= WAITS_MAX {
             let reason = format!(
                 "{WAITS_MAX} runs wait for {} already; name a `subject`, or wait less long",
@@ -172,5 +169,15 @@ impl Engine {
         let values = facts_of(tx, &cx, &condition, now).await?;
         let trace = cx.explain(&condition, now, &values);
         Ok(Some(trace.is_some_and(|trace| trace.held == Some(true))))
+    }
+}
+
+fn row_of(cx: &RunContext, path: &str, wait: &WaitFor, subject: Option<String>) -> Wait {
+    Wait {
+        run: cx.run.id,
+        path: path.to_owned(),
+        workspace: cx.run.workspace,
+        kind: wait.event.clone(),
+        subject,
     }
 }

@@ -31,10 +31,11 @@ fn read(row: &Row) -> Result<Wait> {
     })
 }
 
-/// Stores a wait.
+/// Stores a wait, unless it is there.
 pub async fn put(tx: &mut Tx, wait: &Wait) -> Result<()> {
     tx.run(
-        "INSERT INTO waits (run_id, path, workspace_id, kind, subject) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO waits (run_id, path, workspace_id, kind, subject) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (run_id, path) DO NOTHING",
         args![
             wait.run,
             &wait.path,
