@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use so_model::{
-    id::EventId,
-    run::{ConditionTrace, Decision, Verdict},
+    id::{EventId, RunId},
+    run::{ConditionTrace, Decision, Run, RunState, Verdict},
     why::Recorded,
 };
-use so_store::{decisions, decisions::NewDecision, events, rule_keys, rules};
+use so_store::{decisions, decisions::NewDecision, events, rule_keys, rules, runs, runs::RunSpan};
 
 use crate::{
     engine::rule,
@@ -167,5 +167,102 @@ async fn a_key_tells_with_which_event_it_was_remembered(db: Db) {
     assert_eq!(ticks.unwrap(), (2, Some(at(3))));
     let ticks = rule_keys::count_ticks(&mut tx, row.id, "other", at(1)).await;
     assert_eq!(ticks.unwrap(), (0, None));
+    tx.commit().await.unwrap();
+}
+
+on_both!(only_a_broken_run_is_opened_again_and_spans_find_it);
+async fn only_a_broken_run_is_opened_again_and_spans_find_it(db: Db) {
+    let workspace = db.workspace().await;
+    let cause = event(workspace, "1");
+    let (rule, other) = (id(), id());
+    let states = [
+        (1, rule, RunState::Failed),
+        (2, rule, RunState::Cancelled),
+        (3, rule, RunState::Finished),
+        (4, other, RunState::Failed),
+    ];
+    let mut tx = db.begin().await;
+    events::insert(&mut tx, &cause, true, NOW).await.unwrap();
+    let mut made = Vec::new();
+    for (second, rule, state) in states {
+        let run = Run {
+            id: RunId::from_parts(at(second), [7; 10]),
+            workspace,
+            rule,
+            version: 1,
+            event: cause.id,
+            trigger: "t".into(),
+            state,
+            key: String::new(),
+            decision: ConditionTrace::unconditional(),
+            reason: Some("no post".into()),
+            created_at: at(second),
+            finished_at: Some(at(10)),
+        };
+        runs::insert(&mut tx, &run).await.unwrap();
+        made.push(run.id);
+    }
+    tx.commit().await.unwrap();
+    let failed = RunSpan {
+        rule: None,
+        state: RunState::Failed,
+        from: None,
+        until: None,
+    };
+    let of_rule = RunSpan {
+        rule: Some(rule),
+        ..failed
+    };
+    let late = RunSpan {
+        from: Some(at(2)),
+        ..failed
+    };
+    let early = RunSpan {
+        until: Some(at(3)),
+        ..failed
+    };
+    let finished = RunSpan {
+        state: RunState::Finished,
+        ..failed
+    };
+    for (span, expected) in [
+        (failed, vec![made[0], made[3]]),
+        (of_rule, vec![made[0]]),
+        (late, vec![made[3]]),
+        (early, vec![made[0]]),
+        (finished, vec![made[2]]),
+    ] {
+        let found = runs::list_in(&mut db.read(), workspace, &span, 9)
+            .await
+            .unwrap();
+        let found: Vec<RunId> = found.iter().map(|run| run.id).collect();
+        assert_eq!(found, expected, "{span:?}");
+    }
+    let elsewhere = db.workspace().await;
+    let mut tx = db.begin().await;
+    assert!(!runs::reopen(&mut tx, elsewhere, made[0]).await.unwrap());
+    for (run, expected) in [
+        (made[0], true),
+        (made[1], true),
+        (made[2], false),
+        (made[0], false),
+    ] {
+        assert_eq!(
+            runs::reopen(&mut tx, workspace, run).await.unwrap(),
+            expected
+        );
+    }
+    let open = runs::find(&mut tx, workspace, made[0])
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (open.state, open.reason, open.finished_at),
+        (RunState::Running, None, None)
+    );
+    assert_eq!(
+        runs::workspace_of(&mut tx, made[0]).await.unwrap(),
+        Some(workspace)
+    );
     tx.commit().await.unwrap();
 }
