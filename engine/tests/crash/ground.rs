@@ -30,7 +30,8 @@ const FOLLOW: &str = "{version: 1, name: After it, triggers: [{id: t, kind: post
 const CALL: &str = "{version: 1, name: Call, triggers: [{id: t, kind: test.happened}], \
     steps: [{id: note, action: test.note}]}";
 const CALL_AND_GO_ON: &str = "{version: 1, name: Call and go on, triggers: [{id: t, kind: test.followed}], \
-    steps: [{id: note, action: test.note}, {id: after, set: {done: yes}}]}";
+    steps: [{id: once, for_each: {items: [1]}, do: [{id: both, parallel: \
+    [[{id: note, action: test.note}], [{id: beside, set: {done: no}}]]}]}, {id: after, set: {done: yes}}]}";
 
 /// How the post becomes due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub enum Start {
     Undecided,
     /// There is no post, but an event that makes a rule call the outside.
     Call,
-    /// As before, and the call is not the rule's last step.
+    /// As before, and the call is not the rule's last step: it stands in a way of a loop's element.
     CallAndGoOn,
 }
 

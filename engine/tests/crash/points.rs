@@ -322,6 +322,9 @@ fn calls() -> Vec<Point> {
         call("remote.intent.commit", at("remote.intent.commit"), 1).only(BLIND),
         call("run.end.commit", at("run.end.commit"), 1),
         call("remote.done.commit", at("remote.done.commit"), 1).from(Start::CallAndGoOn),
+        // The loop and its ways are begun; later they are closed.
+        call("run.local.commit loop", at("run.local.commit"), 1).from(Start::CallAndGoOn),
+        call("run.local.commit loop 2nd", at("run.local.commit:2"), 1).from(Start::CallAndGoOn),
         call(
             "remote.failed.commit",
             after("note", Blow::Later, "remote.failed.commit"),
