@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use rhai::{AST, ASTNode, Dynamic, Expr, Position, Scope, Stmt};
+use rhai::{AST, ASTNode, Dynamic, Expr, FnCallExpr, Position, Scope, Stmt};
 use serde_json::{Map, Value};
 
 use super::catalogue::ROOT_NAMES;
@@ -200,17 +200,30 @@ fn place(source: &str, start: usize) -> (u32, u32) {
     (number(line), number(column))
 }
 
+/// Where an expression begins: the parser gives an operator's own place.
+fn leftmost(expression: &Expr) -> Position {
+    match expression {
+        Expr::FnCall(call, at) => leftmost_of_call(call, *at),
+        Expr::And(parts, at) | Expr::Or(parts, at) | Expr::Coalesce(parts, at) => {
+            parts.first().map_or(*at, leftmost)
+        }
+        Expr::Dot(parts, ..) | Expr::Index(parts, ..) => leftmost(&parts.lhs),
+        other => other.start_position(),
+    }
+}
+
+fn leftmost_of_call(call: &FnCallExpr, at: Position) -> Position {
+    match call.args.as_slice() {
+        [first, _] if call.is_operator_call() => leftmost(first),
+        _ => at,
+    }
+}
+
 fn start_of(statement: &Stmt, source: &str) -> Option<usize> {
     let at = match statement {
-        Stmt::Expr(expression) => expression.start_position(),
-        // An operator stands between what it joins.
-        Stmt::FnCall(call, at) => match call.args.first() {
-            Some(first) if call.is_operator_call() && call.args.len() == 2 => {
-                first.start_position()
-            }
-            _ => *at,
-        },
-        Stmt::Assignment(parts) => parts.1.lhs.start_position(),
+        Stmt::Expr(expression) => leftmost(expression),
+        Stmt::FnCall(call, at) => leftmost_of_call(call, *at),
+        Stmt::Assignment(parts) => leftmost(&parts.1.lhs),
         Stmt::Noop(_) | Stmt::Block(_) | Stmt::Share(_) => Position::NONE,
         other => other.position(),
     };
