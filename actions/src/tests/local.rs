@@ -372,6 +372,122 @@ async fn a_called_rule_sees_the_input_and_who_called() {
 }
 
 #[tokio::test]
+async fn a_call_that_waits_ends_as_the_called_run_does() {
+    let mut world = World::new().await;
+    for (steps, told) in [
+        ("{id: x, set: {a: 1}}", ""),
+        ("{id: x, stop: {error: true, reason: no good}}", "no good"),
+        ("{id: d, delay: {for: 1s}}", ""),
+    ] {
+        let called = world
+            .rule(&format!(
+                "{{version: 1, name: Called, triggers: [{{id: t, kind: rule.called}}], steps: [{steps}]}}"
+            ))
+            .await;
+        let text = format!("{{id: call, action: rule.call, with: {{rule: {called}, wait: true}}}}");
+        let mut outcome = world.steps(&text).await;
+        if steps.contains("delay") {
+            assert_eq!(outcome.run.state, so_model::run::RunState::Waiting);
+            world.clock.advance(so_model::time::SECOND);
+            world.settle().await;
+            outcome = world.outcome(outcome.run.rule).await;
+        }
+        if told.is_empty() {
+            assert_eq!(outcome.output("call")["state"], "finished");
+        } else {
+            assert!(
+                outcome.error("call").contains(told),
+                "{}",
+                outcome.error("call")
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_whose_rule_does_not_start_says_why() {
+    let mut world = World::new().await;
+    let called = world
+        .rule(
+            "{version: 1, name: Called, triggers: [{id: t, kind: rule.called}], \
+             if: {field: event.data.input.n, op: gt, value: 5}, steps: [{id: x, set: {a: 1}}]}",
+        )
+        .await;
+    let outcome = world
+        .steps(&format!(
+            "{{id: call, action: rule.call, with: {{rule: {called}, wait: true, input: {{n: 3}}}}}}"
+        ))
+        .await;
+    let error = outcome.error("call");
+    assert!(
+        error.contains("did not start") && error.contains('3'),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_call_brings_what_the_rule_asks_for_or_fails_with_the_names() {
+    let mut world = World::new().await;
+    let called = world
+        .rule(
+            "{version: 1, name: Called, triggers: [{id: t, kind: rule.called}], \
+             inputs: {word: {type: text}, times: {type: whole, default: 2}}, steps: [\
+             {id: tell, action: notify, with: {title: '{{ event.data.input.word }} {{ event.data.input.times }}'}}]}",
+        )
+        .await;
+    let call = |input: &str| {
+        format!("{{id: call, action: rule.call, with: {{rule: {called}, input: {input}}}}}")
+    };
+    world.steps(&call("{word: hello}")).await;
+    let told = notifications::list(
+        &mut world.engine.store.clone(),
+        world.workspace,
+        true,
+        "",
+        10,
+    )
+    .await
+    .unwrap();
+    assert_eq!(told[0].title, "hello 2");
+    let wrong = world.steps(&call("{word: 7, tims: 1}")).await;
+    let error = wrong.error("call");
+    assert!(
+        error.contains("`word`") && error.contains("`tims`"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_rule_that_waits_for_itself_in_its_own_queue_is_told_so() {
+    let mut world = World::new().await;
+    let own = world
+        .rule(
+            "{version: 1, name: Own, triggers: [{id: t, kind: rule.called}], mode: {kind: queued}, steps: [\
+             {id: call, action: rule.call, with: {rule: '{{ run.rule }}', wait: true}}]}",
+        )
+        .await;
+    world
+        .steps(&format!(
+            "{{id: call, action: rule.call, with: {{rule: {own}}}}}"
+        ))
+        .await;
+    let own = own.to_string();
+    let filter = so_store::runs::RunFilter {
+        rule: &own,
+        ..Default::default()
+    };
+    let mut reader = world.engine.store.clone();
+    let runs = so_store::runs::list(&mut reader, world.workspace, &filter, 9).await;
+    let runs = runs.unwrap();
+    let told = |run: &so_model::run::Run| {
+        let reason = run.reason.as_deref().unwrap_or_default();
+        reason.contains("waits for this call")
+    };
+    assert!(runs.iter().any(told), "{runs:?}");
+    assert!(runs.iter().all(|run| run.state.is_over()));
+}
+
+#[tokio::test]
 async fn a_script_computes_with_its_input_and_the_event() {
     let mut world = World::new().await;
     let outcome = world
