@@ -48,7 +48,7 @@ mod tests;
 pub use access::{Access, AccessParts};
 pub use deps::{ActionDeps, MailConfig, MailTls, MediaBytes};
 pub use port::ConnectorPort;
-pub use starters::{Starter, check_starters, starters};
+pub use starters::{BLUEPRINTS, Starter, check_starters, starters};
 pub use tokens::{TOKEN_SECRET, put_token};
 
 /// Every action, one line each.

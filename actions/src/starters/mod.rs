@@ -3,23 +3,20 @@
 //! Owns their list; the rules themselves are text in `rules-examples`. Must not
 //! install anything: the server does. Invariant: each one passes [`check_starters`].
 
-mod cases;
+mod blueprints;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use serde_json::Value;
 use so_engine::{
-    decide::CompiledRule,
+    cases::{self, Ground},
     rule::{Catalogue, Format, parse, validate},
     script::ScriptEngine,
 };
-use so_model::{
-    Timestamp,
-    id::{RuleId, WorkspaceId},
-    problem::FieldError,
-};
+use so_model::problem::FieldError;
+
+pub use blueprints::BLUEPRINTS;
 
 /// A rule that comes with the product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,27 +89,23 @@ fn check(starter: &Starter, catalogue: &Catalogue, scripts: &ScriptEngine) -> Ve
     if !validated.warnings.is_empty() {
         return told(validated.warnings);
     }
-    let (rule, workspace) = ids();
-    let document = Arc::new(validated.document);
-    let compiled = match CompiledRule::compile(rule, workspace, 1, document, catalogue, scripts) {
-        Ok(compiled) => Arc::new(compiled),
+    let ground = Ground {
+        catalogue,
+        plugins: None,
+        scripts,
+    };
+    let compiled = match cases::compile(Arc::new(validated.document), ground) {
+        Ok(compiled) => compiled,
         Err(errors) => return told(errors),
     };
-    match parse(starter.cases, Format::Yaml) {
-        Ok((cases, _)) => self::cases::check(starter.name, &cases, &compiled, catalogue),
-        Err(errors) => told(errors),
-    }
-}
-
-/// The rule and workspace that cases speak of: those of the triggers' samples.
-fn ids() -> (RuleId, WorkspaceId) {
-    let sample = Value::String("rule_01890a5dac96774bbcceb302099a8057".into());
-    let rule = serde_json::from_value(sample);
-    let made = |random: u8| (Timestamp::from_micros(0), [random; 10]);
-    let rule = rule.unwrap_or_else(|_| {
-        let (at, random) = made(1);
-        RuleId::from_parts(at, random)
+    let file = match cases::read(starter.cases) {
+        Ok(file) => file,
+        Err(errors) => return told(errors),
+    };
+    let report = cases::run_all(&file.cases, &compiled, ground);
+    let failed = report.results.into_iter().filter_map(|result| {
+        let problem = result.problem?;
+        Some(format!("{}, {}: {problem}", starter.name, result.name))
     });
-    let (at, random) = made(2);
-    (rule, WorkspaceId::from_parts(at, random))
+    failed.collect()
 }

@@ -170,9 +170,9 @@ impl Trial<'_> {
         );
         let values = asked
             .into_iter()
-            .filter_map(|request| {
-                let value = fact(self.case, &request.key, &request.fact)?;
-                Some((request.key, value))
+            .map(|request| {
+                let value = fact(self.case, &request.key, &request.fact);
+                (request.key, value)
             })
             .collect();
         let told = decide(
@@ -306,12 +306,10 @@ impl Trial<'_> {
     }
 }
 
-/// A fact that the case gives, by its whole key or by its name.
-pub(super) fn fact(case: &Case, key: &str, name: &str) -> Option<Value> {
-    case.facts
-        .get(key)
-        .or_else(|| case.facts.get(name))
-        .cloned()
+/// A fact as the case gives it, by its whole key or by its name; one that it does not give is not there.
+pub(super) fn fact(case: &Case, key: &str, name: &str) -> Value {
+    let given = case.facts.get(key).or_else(|| case.facts.get(name));
+    given.cloned().unwrap_or_default()
 }
 
 fn check_calls(wanted: &[CaseCall], made: &[CaseCall]) -> Result<(), String> {

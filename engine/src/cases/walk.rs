@@ -392,9 +392,9 @@ impl<'a> Walk<'a> {
 
     fn facts(&self, cx: &RunContext, place: &str) -> FactValues {
         let asked = cx.facts_asked(place, self.now).into_iter();
-        let found = asked.filter_map(|request| {
-            let value = fact(self.case, &request.key, &request.fact)?;
-            Some((request.key, value))
+        let found = asked.map(|request| {
+            let value = fact(self.case, &request.key, &request.fact);
+            (request.key, value)
         });
         found.collect()
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
+    case::Coverage,
     id::{EventId, RuleId, RunId, UserId},
     problem::FieldError,
     rule::RuleDocument,
@@ -50,6 +51,24 @@ pub struct RuleInput {
     pub rule: Option<RuleId>,
 }
 
+/// Makes a rule.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateRule {
+    /// The document as `/api/v1/rule-schema.json` describes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<Value>,
+    /// The document as text; it may hold its cases under the key `cases`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<RuleText>,
+    /// Cases beside the rule, as YAML.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cases: Option<String>,
+    /// Why an owner publishes it although cases fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_reason: Option<String>,
+}
+
 /// Makes a new version of a rule.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -62,6 +81,12 @@ pub struct PutRule {
     pub text: Option<RuleText>,
     /// The version that was edited; refused when there is a newer one.
     pub expected_version: i64,
+    /// Cases beside the rule, as YAML; those of the version before stay without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cases: Option<String>,
+    /// Why an owner publishes it although cases fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_reason: Option<String>,
 }
 
 /// Switches a rule on or off; makes no version.
@@ -70,6 +95,9 @@ pub struct PutRule {
 pub struct SwitchRule {
     /// Whether it may start runs.
     pub enabled: bool,
+    /// Why an owner switches it on although cases fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_reason: Option<String>,
 }
 
 /// The latest run of a rule.
@@ -135,6 +163,9 @@ pub struct RuleDetail {
     pub document: RuleDocument,
     /// The document as YAML; the author's own text where it was written so.
     pub yaml: String,
+    /// The cases beside it, as YAML; those within the text are not repeated.
+    #[serde(default)]
+    pub cases: String,
     /// What is allowed but probably not meant.
     pub warnings: Vec<FieldError>,
 }
@@ -168,6 +199,9 @@ pub struct RuleVersionView {
     pub author: Option<UserId>,
     /// When.
     pub created_at: Timestamp,
+    /// Why it was published although cases failed.
+    #[serde(default)]
+    pub override_reason: Option<String>,
 }
 
 /// Versions of a rule.
@@ -195,6 +229,91 @@ pub struct RuleVersionDetail {
 pub struct RestoreRule {
     /// The live version as it was seen; refused when there is a newer one.
     pub expected_version: i64,
+    /// Why an owner publishes it although cases fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_reason: Option<String>,
+}
+
+/// Tries the cases of a rule, of a version of it or of a draft.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TestRule {
+    /// A version; the live one without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
+    /// A draft as text; its own cases are tried as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<RuleText>,
+    /// Cases to try instead of the stored ones, as YAML.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cases: Option<String>,
+}
+
+/// What of a rule was gone through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RuleCoverage {
+    /// The live version, to which all counts belong.
+    pub version: i64,
+    /// By its cases.
+    pub cases: Coverage,
+    /// By its latest runs and decisions.
+    pub production: Coverage,
+    /// Runs that were looked at.
+    pub runs: u64,
+    /// Decisions against a start that were looked at; of each the clause that failed first is known.
+    pub decisions: u64,
+}
+
+/// A case made from a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunCase {
+    /// As it goes into the cases of the rule.
+    pub yaml: String,
+}
+
+/// A blueprint that comes with the product.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BlueprintView {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+    /// For people.
+    pub title: String,
+    /// For people.
+    pub description: String,
+    /// What it asks, by name: type, title, default, choices.
+    pub inputs: Value,
+}
+
+/// The blueprints that come with the product.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BlueprintList {
+    /// By name.
+    pub items: Vec<BlueprintView>,
+}
+
+/// Fills in a blueprint.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FillBlueprint {
+    /// Its name.
+    pub blueprint: String,
+    /// What it asks.
+    #[serde(default)]
+    pub inputs: Map<String, Value>,
+    /// A rule that was made from an earlier version: its inputs are taken, and the difference is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleId>,
+}
+
+/// A blueprint, filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FilledBlueprint {
+    /// The rule's text, as it can be saved.
+    pub yaml: String,
+    /// What would change in the rule: lines that begin with a space, `-` or `+`.
+    pub diff: Vec<String>,
 }
 
 /// Presses a rule's button.

@@ -166,6 +166,8 @@ enum RulesCommand {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    #[command(flatten)]
+    Folder(rules::FolderCommand),
     /// Tries expressions and scripts on a sample event, line by line.
     Repl {
         /// The kind of trigger whose sample is the event.
@@ -186,6 +188,12 @@ enum SecretsCommand {
 /// Runs the command of this process' arguments.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Command::Rules {
+        command: RulesCommand::Folder(command),
+    } = &cli.command
+    {
+        return rules::folder_command(command);
+    }
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -203,6 +211,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     if let Command::Rules { command } = &cli.command {
         return match command {
             RulesCommand::Validate { files } => rules::validate(files),
+            // Ended before, with an exit code of its own.
+            RulesCommand::Folder(_) => Ok(()),
             RulesCommand::Repl { trigger, event } => repl::run(trigger, event.as_deref()),
         };
     }

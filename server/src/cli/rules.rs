@@ -1,20 +1,30 @@
-//! `rules validate`: checks rule documents without a server.
+//! Rules as code: files and folders checked, tried, and brought into line with a server.
 //!
+//! Owns the commands' names, and `rules validate`.
 //! Invariant: what is accepted here is accepted by a server of the same version, for both ask the same
 //! code with the same catalogue.
 
+mod blueprints;
+mod folder;
+mod offline;
+mod outcome;
+mod remote;
+mod run;
+mod simulate;
+mod sync;
+
 use std::{
     fmt::Write as _,
-    fs::File,
-    io::Read as _,
     path::{Path, PathBuf},
+    process::ExitCode,
     sync::Arc,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
+use clap::Subcommand;
 use so_engine::{
     rule::{
-        self, Format,
+        self,
         analysis::{Around, Neighbour},
     },
     script::ScriptEngine,
@@ -23,8 +33,58 @@ use so_model::problem::FieldError;
 
 use crate::app::offline_catalogue;
 
-/// A rule is a page of text; the engine refuses less than this itself.
-const FILE_BYTES_MAX: u64 = 1024 * 1024;
+use folder::{format_of, read};
+use outcome::{Answer, Trouble, exit};
+
+/// Commands on a folder of rules. They end with 0 if all is well, 1 with findings, failed cases or differences, 2 if
+/// they were called wrongly, 3 if the server could not be asked.
+#[derive(Debug, Subcommand)]
+pub(super) enum FolderCommand {
+    /// Checks the rules of a folder as those of one workspace.
+    Lint(offline::Looked),
+    /// Tries the cases of rules, in memory and on a clock of their own.
+    Test(offline::Looked),
+    /// Writes the server's rules into a folder.
+    Pull(sync::Synced),
+    /// Changes the server's rules into those of a folder, after telling how.
+    Push(sync::Synced),
+    /// Tells what `push` would change.
+    Plan(sync::Synced),
+    /// Tells how folder and server differ.
+    Diff(sync::Synced),
+    /// Decides recorded events anew by the rules of a folder, and tells what would come out otherwise.
+    Simulate(simulate::Simulated),
+    /// Presses the button of a rule on the server.
+    Run(run::Pressing),
+    /// Makes rules from blueprints.
+    Blueprint {
+        #[command(subcommand)]
+        command: blueprints::BlueprintCommand,
+    },
+}
+
+/// Does a command on a folder.
+pub(super) fn folder_command(command: &FolderCommand) -> ExitCode {
+    let waited = |work: &dyn Fn(&tokio::runtime::Runtime) -> Answer| -> Answer {
+        let runtime = tokio::runtime::Runtime::new();
+        let runtime = runtime.map_err(|error| Trouble::Usage(error.into()))?;
+        work(&runtime)
+    };
+    exit(match command {
+        FolderCommand::Lint(asked) => offline::lint(asked),
+        FolderCommand::Test(asked) => offline::test(asked),
+        FolderCommand::Blueprint { command } => blueprints::run(command),
+        FolderCommand::Pull(asked) => waited(&|runtime| runtime.block_on(sync::pull(asked))),
+        FolderCommand::Push(asked) => waited(&|runtime| runtime.block_on(sync::push(asked))),
+        FolderCommand::Plan(asked) | FolderCommand::Diff(asked) => {
+            waited(&|runtime| runtime.block_on(sync::plan(asked)))
+        }
+        FolderCommand::Simulate(asked) => {
+            waited(&|runtime| runtime.block_on(simulate::simulate(asked)))
+        }
+        FolderCommand::Run(asked) => waited(&|runtime| runtime.block_on(run::press(asked))),
+    })
+}
 
 pub(super) fn validate(files: &[PathBuf]) -> anyhow::Result<()> {
     let (plugins, scripts) = offline_catalogue();
@@ -59,27 +119,10 @@ pub(super) fn validate(files: &[PathBuf]) -> anyhow::Result<()> {
     }
 }
 
-fn read(file: &Path) -> anyhow::Result<String> {
-    let mut text = String::new();
-    File::open(file)
-        .and_then(|opened| opened.take(FILE_BYTES_MAX).read_to_string(&mut text))
-        .with_context(|| format!("could not read {}", file.display()))?;
-    Ok(text)
-}
-
-fn format_of(file: &Path) -> Format {
-    match file
-        .extension()
-        .is_some_and(|extension| extension == "json")
-    {
-        true => Format::Json,
-        false => Format::Yaml,
-    }
-}
-
 /// The document as another rule sees it; none if it is no rule.
 fn neighbour(file: &Path, text: &str) -> Option<Neighbour> {
-    let (value, _) = rule::parse(text, format_of(file)).ok()?;
+    let (mut value, _) = rule::parse(text, format_of(file)).ok()?;
+    so_engine::cases::split(&mut value);
     Some(Neighbour {
         id: None,
         document: Arc::new(serde_json::from_value(value).ok()?),
@@ -93,10 +136,11 @@ fn check(
     scripts: &ScriptEngine,
     around: &Around<'_>,
 ) -> (String, bool) {
-    let (value, positions) = match rule::parse(text, format_of(file)) {
+    let (mut value, positions) = match rule::parse(text, format_of(file)) {
         Ok(read) => read,
         Err(errors) => return (report(file, "error", &errors), false),
     };
+    so_engine::cases::split(&mut value);
     match rule::validate_within(&value, catalogue, scripts, around) {
         Ok(validated) => {
             let (mut warnings, mut notes) = (validated.warnings, validated.notes);

@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod cases;
 mod engine;
 mod history;
 mod lists;

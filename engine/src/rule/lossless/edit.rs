@@ -242,7 +242,9 @@ impl Page<'_> {
             let space = if is_bare { " " } else { "" };
             return Ok(self.replaced(node.start, node.end, &format!("{space}{new}")));
         }
-        if found.in_flow || (node.is_flow() && !is_bare) || is_simple {
+        // A comment behind the value stays on its line, so the value does as well.
+        let is_commented = !self.ends_line(node.end.max(found.colon.unwrap_or(0)));
+        if found.in_flow || (node.is_flow() && !is_bare) || is_simple || is_commented {
             let new = flow(value);
             let Some(colon) = found.colon.filter(|_| !node.is_flow()) else {
                 return Ok(self.replaced(node.start, node.end, &new));
@@ -314,7 +316,8 @@ impl Page<'_> {
         let Some(first) = items.first() else {
             let set = value.is_object() || value.is_array();
             let list = Value::from(vec![value.clone()]);
-            return match found.colon.filter(|_| set && !found.in_flow) {
+            let is_free = !found.in_flow && self.ends_line(found.node.end);
+            return match found.colon.filter(|_| set && is_free) {
                 // The first step of a list deserves lines of its own.
                 Some(colon) => {
                     let new = behind(&list, found.column, false);

@@ -5,6 +5,7 @@
 //! said by its row alone, so that switching makes no version.
 
 mod around;
+mod cases;
 mod catalogue;
 mod document;
 mod mask;
@@ -16,8 +17,11 @@ mod write;
 #[cfg(test)]
 mod analysis_tests;
 #[cfg(test)]
+mod cases_tests;
+#[cfg(test)]
 mod tests;
 
+pub use cases::{blueprints, coverage, fill, of_run, test};
 pub use catalogue::catalogue;
 pub use document::check;
 pub use press::{decisions, press};

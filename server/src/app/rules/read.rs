@@ -9,7 +9,9 @@ use so_model::{
     rule::RuleDocument,
 };
 use so_store::{
-    Page, Sql, StoreError, rules,
+    Page, Sql, StoreError, rule_cases,
+    rule_cases::VersionCases,
+    rules,
     rules::{RuleRow, RuleVersion},
     runs,
     runs::RunFilter,
@@ -52,7 +54,12 @@ pub async fn get(app: &App, actor: Actor, id: RuleId) -> Outcome<RuleDetail> {
     let row = find(&mut reader, workspace, id).await?;
     let version = find_version(&mut reader, workspace, id, row.version).await?;
     let mut found = detail(app, row, version).await?;
+    let shown = found.yaml.clone();
     hide(actor.role, &mut found.document, &mut found.yaml)?;
+    // Whoever may not see a secret in the rule may not see it in its cases either.
+    if found.yaml != shown {
+        found.cases.clear();
+    }
     Ok(found)
 }
 
@@ -65,8 +72,13 @@ pub async fn list_versions(
     let mut reader = app.reader();
     find(&mut reader, workspace, id).await?;
     let found = rules::list_versions(&mut reader, workspace, id, VERSIONS_MAX).await?;
+    let overridden = rule_cases::list_overridden(&mut reader, workspace, id, VERSIONS_MAX).await?;
+    let view = |version: &RuleVersion| {
+        let beside = overridden.iter().find(|one| one.version == version.version);
+        version_view(version, beside.cloned())
+    };
     Ok(RuleVersionList {
-        items: found.iter().map(version_view).collect(),
+        items: found.iter().map(view).collect(),
     })
 }
 
@@ -87,8 +99,9 @@ pub async fn get_version(
         ..found.document.clone()
     };
     hide(actor.role, &mut document, &mut yaml)?;
+    let beside = rule_cases::find(&mut reader, workspace, id, version).await?;
     Ok(RuleVersionDetail {
-        version: version_view(&found),
+        version: version_view(&found, Some(beside)),
         document,
         yaml,
     })
@@ -118,6 +131,8 @@ pub(super) async fn detail(app: &App, row: RuleRow, version: RuleVersion) -> Out
     let yaml = text_of(&version.document, &version.source, row.is_enabled)?;
     let reviewed = review(app, row.workspace, row.id, &version.document).await?;
     let enabled = row.is_enabled;
+    let mut reader = app.reader();
+    let beside = rule_cases::find(&mut reader, row.workspace, row.id, row.version).await?;
     let mut rule = view(&mut app.reader(), row).await?;
     let warnings = reviewed.unwrap_or_else(|errors| {
         // Saved by a server that could do more than this one.
@@ -137,6 +152,7 @@ pub(super) async fn detail(app: &App, row: RuleRow, version: RuleVersion) -> Out
             ..version.document
         },
         yaml,
+        cases: beside.cases,
         warnings,
     })
 }
@@ -168,11 +184,12 @@ async fn view(sql: &mut dyn Sql, row: RuleRow) -> Result<RuleView, StoreError> {
     })
 }
 
-fn version_view(version: &RuleVersion) -> RuleVersionView {
+fn version_view(version: &RuleVersion, beside: Option<VersionCases>) -> RuleVersionView {
     RuleVersionView {
         version: version.version,
         name: version.document.name.clone(),
         author: version.author,
         created_at: version.created_at,
+        override_reason: beside.and_then(|beside| beside.override_reason),
     }
 }

@@ -5,7 +5,7 @@
 use so_engine::loops::{TIMER_RULE, sync_rule_timers};
 use so_model::{
     IdSource as _, Timestamp,
-    api::rule::{PutRule, RuleDetail, RuleInput},
+    api::rule::{CreateRule, PutRule, RestoreRule, RuleDetail, RuleInput, SwitchRule},
     id::{RuleId, WorkspaceId},
     rule::RuleDocument,
 };
@@ -16,6 +16,7 @@ use so_store::{
 };
 
 use super::{
+    cases::{Trial, beside},
     document::{Ready, ready, refusal, review},
     read::{detail, find, find_version},
 };
@@ -30,12 +31,18 @@ use crate::app::{
 const RULES_MAX: i64 = 1000;
 
 /// Makes a rule.
-pub async fn create(app: &App, actor: Actor, input: RuleInput) -> Outcome<RuleDetail> {
+pub async fn create(app: &App, actor: Actor, request: CreateRule) -> Outcome<RuleDetail> {
     let input = RuleInput {
+        document: request.document,
+        text: request.text,
         rule: None,
-        ..input
     };
     let ready = ready(app, actor.workspace, input).await?;
+    let beside = request.cases.unwrap_or_default();
+    let reason = request.override_reason.as_deref();
+    let trial = Trial::of(app, &ready.document, &ready.source, beside).await?;
+    let is_enabled = ready.says_enabled.unwrap_or(true);
+    let override_reason = trial.publish(actor, is_enabled, reason)?;
     let mut change = Change::begin(app, actor.workspace).await?;
     if rules::list(&mut change.tx, actor.workspace, "", RULES_MAX)
         .await?
@@ -54,7 +61,7 @@ pub async fn create(app: &App, actor: Actor, input: RuleInput) -> Outcome<RuleDe
         id: app.engine.ids.new_id(),
         workspace: actor.workspace,
         name: ready.document.name.clone(),
-        is_enabled: ready.says_enabled.unwrap_or(true),
+        is_enabled,
         version: 1,
         generation: 1,
         starter: None,
@@ -64,6 +71,9 @@ pub async fn create(app: &App, actor: Actor, input: RuleInput) -> Outcome<RuleDe
     };
     let version = version_of(&row, ready, actor, change.now);
     rules::insert(&mut change.tx, &row, &version).await?;
+    trial
+        .keep(&mut change.tx, actor, row.id, 1, override_reason)
+        .await?;
     finish(app, change, row, version).await
 }
 
@@ -71,7 +81,8 @@ pub async fn create(app: &App, actor: Actor, input: RuleInput) -> Outcome<RuleDe
 ///
 /// A document that does not say whether it is on leaves that as it is.
 pub async fn put(app: &App, actor: Actor, id: RuleId, request: PutRule) -> Outcome<RuleDetail> {
-    let ready = ready(
+    let is_document = request.document.is_some();
+    let mut ready = ready(
         app,
         actor.workspace,
         RuleInput {
@@ -81,8 +92,33 @@ pub async fn put(app: &App, actor: Actor, id: RuleId, request: PutRule) -> Outco
         },
     )
     .await?;
+    let mut reader = app.reader();
+    find(&mut reader, actor.workspace, id).await?;
+    let former =
+        rules::find_version(&mut reader, actor.workspace, id, request.expected_version).await?;
+    // An edit of the document is carried over into the author's text, so that comments stay.
+    if let Some(former) = former.filter(|former| is_document && !former.source.is_empty()) {
+        ready.source = match so_engine::rule::lossless::carry(&former.source, &ready.document) {
+            Ok(source) => source,
+            Err(error) => {
+                tracing::warn!(rule.id = %id, %error, "a rule is shown as the product writes it");
+                String::new()
+            }
+        };
+    }
+    let beside = match request.cases {
+        Some(cases) => cases,
+        None => beside(app, actor.workspace, id, request.expected_version).await?,
+    };
+    let trial = Trial::of(app, &ready.document, &ready.source, beside).await?;
     let change = Change::begin(app, actor.workspace).await?;
-    save(app, change, actor, id, ready, request.expected_version).await
+    let published = Published {
+        ready,
+        trial,
+        reason: request.override_reason,
+        expected: request.expected_version,
+    };
+    save(app, change, actor, id, published).await
 }
 
 /// Makes an old version the newest one.
@@ -91,7 +127,7 @@ pub async fn restore(
     actor: Actor,
     id: RuleId,
     version: i64,
-    expected: i64,
+    request: RestoreRule,
 ) -> Outcome<RuleDetail> {
     let mut reader = app.reader();
     find(&mut reader, actor.workspace, id).await?;
@@ -105,8 +141,24 @@ pub async fn restore(
         notes: Vec::new(),
         says_enabled: None,
     };
+    let beside = beside(app, actor.workspace, id, version).await?;
+    let trial = Trial::of(app, &ready.document, &ready.source, beside).await?;
     let change = Change::begin(app, actor.workspace).await?;
-    save(app, change, actor, id, ready, expected).await
+    let published = Published {
+        ready,
+        trial,
+        reason: request.override_reason,
+        expected: request.expected_version,
+    };
+    save(app, change, actor, id, published).await
+}
+
+/// A version to be, with what came of its cases.
+struct Published {
+    ready: Ready,
+    trial: Trial,
+    reason: Option<String>,
+    expected: i64,
 }
 
 async fn save(
@@ -114,9 +166,14 @@ async fn save(
     mut change: Change,
     actor: Actor,
     id: RuleId,
-    ready: Ready,
-    expected: i64,
+    published: Published,
 ) -> Outcome<RuleDetail> {
+    let Published {
+        ready,
+        trial,
+        reason,
+        expected,
+    } = published;
     let mut row = hold(&mut change.tx, actor.workspace, id).await?;
     if row.version != expected {
         let detail = format!(
@@ -131,6 +188,7 @@ async fn save(
     }
     row.name = ready.document.name.clone();
     row.is_enabled = ready.says_enabled.unwrap_or(row.is_enabled);
+    let override_reason = trial.publish(actor, row.is_enabled, reason.as_deref())?;
     row.version += 1;
     row.generation += 1;
     row.problem = None;
@@ -138,16 +196,20 @@ async fn save(
     let version = version_of(&row, ready, actor, change.now);
     rules::update(&mut change.tx, &row).await?;
     rules::insert_version(&mut change.tx, actor.workspace, &version).await?;
+    trial
+        .keep(&mut change.tx, actor, row.id, row.version, override_reason)
+        .await?;
     finish(app, change, row, version).await
 }
 
 /// Switches a rule on or off. Switched on, it starts from now: what happened meanwhile is past.
 pub async fn switch(
     app: &App,
-    workspace: WorkspaceId,
+    actor: Actor,
     id: RuleId,
-    enabled: bool,
+    request: SwitchRule,
 ) -> Outcome<RuleDetail> {
+    let (workspace, enabled) = (actor.workspace, request.enabled);
     let mut reader = app.reader();
     let seen = find(&mut reader, workspace, id).await?;
     let version = find_version(&mut reader, workspace, id, seen.version).await?;
@@ -155,17 +217,33 @@ pub async fn switch(
         let reviewed = review(app, workspace, id, &version.document).await?;
         reviewed.map_err(refusal)?;
     }
+    let beside = beside(app, workspace, id, seen.version).await?;
+    let trial = Trial::of(app, &version.document, &version.source, beside).await?;
     let mut change = Change::begin(app, workspace).await?;
     let mut row = hold(&mut change.tx, workspace, id).await?;
+    if row.version != seen.version {
+        // What was tried is not what would be switched on.
+        return Err(
+            Failure::new(409, "rule.changed", "The rule was changed meanwhile")
+                .next_step("Load it again and repeat the change."),
+        );
+    }
     let version = find_version(&mut change.tx, workspace, id, row.version).await?;
     if row.is_enabled == enabled {
         return detail(app, row, version).await;
     }
+    let reason = request.override_reason.as_deref();
+    let override_reason = trial.publish(actor, enabled, reason)?;
     row.is_enabled = enabled;
     row.generation += 1;
     row.problem = None;
     row.updated_at = change.now;
     rules::update(&mut change.tx, &row).await?;
+    if override_reason.is_some() {
+        trial
+            .keep(&mut change.tx, actor, id, row.version, override_reason)
+            .await?;
+    }
     finish(app, change, row, version).await
 }
 

@@ -127,6 +127,7 @@ fn version(
     let restore = move || {
         let body = RestoreRule {
             expected_version: live.get_untracked().unwrap_or(0),
+            override_reason: None,
         };
         let call = async move {
             let path = format!("/rules/{id}/versions/{number}/restore");

@@ -89,7 +89,10 @@ fn row(app: App, rule: RuleView, list: Paged<RuleView>, sentences: Signal<Senten
     let act = Act::new();
     let (id, key) = (rule.id, (rule.id, rule.version));
     let switch = move |wish: bool| {
-        let body = SwitchRule { enabled: wish };
+        let body = SwitchRule {
+            enabled: wish,
+            override_reason: None,
+        };
         let call = async move {
             app.client
                 .patch::<RuleDetail>(&app.scoped(&format!("/rules/{id}")), &body)

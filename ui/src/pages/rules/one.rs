@@ -119,7 +119,10 @@ fn controls(app: App, one: &RuleDetail, detail: Loaded<RuleDetail>, act: Act) ->
     let (id, is_on) = (one.rule.id, one.rule.is_enabled);
     let path = format!("/rules/{id}");
     let switch = move |wish: bool| {
-        let body = SwitchRule { enabled: wish };
+        let body = SwitchRule {
+            enabled: wish,
+            override_reason: None,
+        };
         let path = path.clone();
         let call = async move {
             app.client
@@ -190,6 +193,7 @@ fn Desk(id: RuleId, text: String, detail: Loaded<RuleDetail>) -> View {
             document: None,
             text: Some(draft.input()),
             expected_version,
+            ..PutRule::default()
         };
         let call = async move {
             let path = app.scoped(&format!("/rules/{id}"));

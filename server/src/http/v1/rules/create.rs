@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use so_model::{
-    api::rule::{RuleDetail, RuleInput},
+    api::rule::{CreateRule, RuleDetail},
     workspace::Role,
 };
 
@@ -14,16 +14,16 @@ use crate::{
 pub(super) fn endpoint() -> Endpoint {
     Endpoint::post("/api/v1/workspaces/{ws}/rules", "rules.create", handle)
         .says("Makes a rule")
-        .explains("The document comes as JSON or as text. Errors point into the document, whatever the form; those of a text also tell line and column.")
+        .explains("The document comes as JSON or as text. Errors point into the document, whatever the form; those of a text also tell line and column. A rule that is on and has a case that fails is refused, unless an owner gives override_reason.")
         .for_members(Role::Admin)
-        .takes::<RuleInput>()
+        .takes::<CreateRule>()
         .answers::<RuleDetail>(201)
 }
 
 async fn handle(
     State(app): State<App>,
     member: Member,
-    Json(request): Json<RuleInput>,
+    Json(request): Json<CreateRule>,
 ) -> Outcome<Created<RuleDetail>> {
     rules::create(&app, member.actor(), request)
         .await

@@ -1,8 +1,11 @@
 //! `/api/v1/workspaces/{ws}/rules`
 
+mod blueprints;
+mod coverage;
 mod create;
 mod decisions;
 mod delete;
+mod fill;
 mod get;
 mod get_version;
 mod list;
@@ -11,6 +14,7 @@ mod put;
 mod restore;
 mod run;
 mod switch;
+mod test;
 mod validate;
 mod version;
 mod why;
@@ -32,5 +36,9 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         list_versions::endpoint(),
         get_version::endpoint(),
         restore::endpoint(),
+        test::endpoint(),
+        coverage::endpoint(),
+        blueprints::endpoint(),
+        fill::endpoint(),
     ]
 }

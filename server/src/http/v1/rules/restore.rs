@@ -33,7 +33,7 @@ async fn handle(
     Version(version): Version,
     Json(request): Json<RestoreRule>,
 ) -> Outcome<Json<RuleDetail>> {
-    rules::restore(&app, member.actor(), id, version, request.expected_version)
+    rules::restore(&app, member.actor(), id, version, request)
         .await
         .map(Json)
 }

@@ -30,7 +30,7 @@ async fn handle(
     PathId(id): PathId<kind::Rule>,
     Json(request): Json<SwitchRule>,
 ) -> Outcome<Json<RuleDetail>> {
-    rules::switch(&app, member.workspace, id, request.enabled)
+    rules::switch(&app, member.actor(), id, request)
         .await
         .map(Json)
 }

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod cancel;
+mod case;
 mod compare;
 mod get;
 mod list;
@@ -15,6 +16,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         list::endpoint(),
         get::endpoint(),
+        case::endpoint(),
         cancel::endpoint(),
         redrive::endpoint(),
         rerun::endpoint(),
