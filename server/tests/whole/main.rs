@@ -13,4 +13,5 @@ mod many;
 mod networks;
 mod newcomer;
 mod recovery;
+mod rules;
 mod site;
