@@ -3,6 +3,7 @@
 //! Owns the room. Invariant: what is drawn comes from the run's pinned version, whatever the rule is today.
 
 mod again;
+mod case;
 mod conditions;
 mod list;
 mod one;

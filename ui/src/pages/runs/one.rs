@@ -9,6 +9,7 @@ use so_model::run::{Memo, RunState};
 use sycamore::prelude::*;
 
 use super::again::Again;
+use super::case::AsCase;
 use super::conditions::tree;
 use super::picture::{condition_line, picture};
 use super::steps::{steps, value};
@@ -98,7 +99,10 @@ fn body(run: &RunDetail, page: Loaded<RunDetail>) -> View {
         view! { Notice(kind=NoticeKind::Warning, title="The rule's document of then is gone", text="What the run did is listed below, without the picture.") }
     };
     let leftover = leftover(&drawn.leftover);
-    let again = view! { Again(run=run.clone(), page=page) };
+    let again = view! {
+        Again(run=run.clone(), page=page)
+        AsCase(id=run.run.run.id)
+    };
     view! {
         (head)
         (again)
