@@ -40,4 +40,6 @@ pub mod why;
 pub use engine::{Engine, EngineParts};
 
 #[cfg(test)]
+mod parity;
+#[cfg(test)]
 mod testing;

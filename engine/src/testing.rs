@@ -334,6 +334,11 @@ pub struct World {
 
 impl World {
     pub async fn new() -> Self {
+        Self::on(None).await
+    }
+
+    /// On a database of its own, or on the one at an address.
+    pub async fn on(url: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::at(START);
         let network = Arc::new(Network {
@@ -343,6 +348,7 @@ impl World {
         let failures = Arc::new(Mutex::new(0));
         let calls = Arc::new(Mutex::new(Vec::new()));
         let (engine, receiver) = build(
+            url,
             folder.path(),
             &clock,
             7,
@@ -390,6 +396,7 @@ impl World {
         self.engine.store.close().await.unwrap();
         let seed = self.engine.ids.bits();
         let (engine, receiver) = build(
+            None,
             self.folder.path(),
             &self.clock,
             seed,
@@ -556,6 +563,7 @@ fn account(engine: &Engine, workspace: WorkspaceId) -> Account {
 }
 
 async fn build(
+    url: Option<&str>,
     folder: &std::path::Path,
     clock: &ManualClock,
     seed: u64,
@@ -563,7 +571,8 @@ async fn build(
     failures: Arc<Mutex<u32>>,
     calls: Arc<Mutex<Vec<String>>>,
 ) -> (Engine, HandedReceiver) {
-    let store = Store::open(&StoreOptions::in_folder(folder)).await.unwrap();
+    let options = url.map_or_else(|| StoreOptions::in_folder(folder), StoreOptions::at);
+    let store = Store::open(&options).await.unwrap();
     let triggers: Vec<Arc<dyn TriggerKind>> = vec![
         Arc::new(Listens("test.happened")),
         Arc::new(Listens("test.echoed")),

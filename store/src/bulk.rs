@@ -63,10 +63,15 @@ impl Shape {
     }
 
     /// Runs the statement over all rows; answers what it returns.
-    pub(crate) async fn all(self, tx: &mut Tx, fixed: &Args, rows: Vec<Args>) -> Result<Vec<Row>> {
+    pub(crate) async fn all(
+        self,
+        sql: &mut dyn Sql,
+        fixed: &Args,
+        rows: Vec<Args>,
+    ) -> Result<Vec<Row>> {
         let mut found = Vec::new();
         for (count, args) in self.portions(fixed, rows) {
-            found.extend(tx.all(self.text(count), args).await?);
+            found.extend(sql.all(self.text(count), args).await?);
         }
         Ok(found)
     }

@@ -11,7 +11,7 @@ macro_rules! claim {
                     "UPDATE jobs SET state = 'running', lease_owner = $3, lease_until = $4, epoch = epoch + 1, tries = tries + 1 \
                      WHERE id IN (SELECT id FROM jobs WHERE state = 'available' AND kind = $1 AND run_after <= $2",
                     $and,
-                    " ORDER BY run_after, id LIMIT $5) RETURNING id, workspace_id, kind, ref, epoch, tries"
+                    " ORDER BY run_after, id LIMIT $5) RETURNING id, workspace_id, kind, ref, epoch, tries, run_after"
                 ),
                 Backend::Postgres => concat!(
                     "WITH picked AS MATERIALIZED (SELECT id FROM jobs WHERE state = 'available' AND kind = $1 AND run_after <= $2",
@@ -19,7 +19,7 @@ macro_rules! claim {
                     " ORDER BY run_after, id LIMIT $5 FOR UPDATE SKIP LOCKED) \
                      UPDATE jobs SET state = 'running', lease_owner = $3, lease_until = $4, epoch = epoch + 1, tries = tries + 1 \
                      WHERE state = 'available' AND id IN (SELECT id FROM picked) \
-                     RETURNING id, workspace_id, kind, ref, epoch, tries"
+                     RETURNING id, workspace_id, kind, ref, epoch, tries, run_after"
                 ),
             }
         })*

@@ -66,11 +66,9 @@ async fn drain(engine: &Engine, workspace: WorkspaceId, hook: &str, count: usize
     while left > 0 {
         let batch = left.min(BATCH);
         let mut tx = engine.store.begin().await.unwrap();
-        let mut admissions = Vec::with_capacity(batch);
-        for _ in 0..batch {
-            let event = NewEvent::new(workspace, KIND, json!({"hook": hook, "body": {}}));
-            admissions.push(engine.admit(&mut tx, event).await.unwrap());
-        }
+        let event = |_| NewEvent::new(workspace, KIND, json!({"hook": hook, "body": {}}));
+        let events = (0..batch).map(event).collect();
+        let admissions = engine.admit_all(&mut tx, events).await.unwrap();
         tx.commit().await.unwrap();
         engine.hand_over_all(admissions);
         left -= batch;

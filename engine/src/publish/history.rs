@@ -20,7 +20,7 @@ pub struct Unlawful {
     pub violation: Violation,
 }
 
-/// Checks the histories of publications, at most `limit` of each state.
+/// Checks the histories of publications, at most `limit` of each state, those that were due last.
 pub async fn check_histories(store: &Store, limit: i64) -> Result<Vec<Unlawful>, StoreError> {
     let mut found = Vec::new();
     for state in PublicationState::ALL {

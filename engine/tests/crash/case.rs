@@ -163,6 +163,7 @@ impl Case {
             report.runs.len() == posts + follows + report.happened + unreadable,
             format!("runs: {:?}", report.runs),
         );
+        claim(report.unlawful.is_empty(), report.unlawful.join("; "));
         self.judge_notes(network, report, follows, &mut claim);
         wrong
     }

@@ -10,7 +10,7 @@ use so_engine::{
     clock::Ids,
     config::EngineConfig,
     loops,
-    publish::{HumanDecision, JOB_PUBLICATION, decide_by_hand},
+    publish::{HumanDecision, JOB_PUBLICATION, check_histories, decide_by_hand},
     script::{ScriptEngine, ScriptLimits},
 };
 use so_model::{
@@ -90,6 +90,8 @@ pub struct Report {
     pub published: usize,
     pub happened: usize,
     pub run_failed: usize,
+    /// Histories that the protocol could not have written.
+    pub unlawful: Vec<String>,
 }
 
 /// Works until everything is settled; answers what it found.
@@ -264,6 +266,7 @@ async fn look(store: &Store, workspace: WorkspaceId) -> Result<Report, StoreErro
     let events = events::list(&mut reader, workspace, "", "", "", 100).await?;
     let count = |kind: &str| events.iter().filter(|event| event.kind == kind).count();
     let publications = all_publications(store).await?.into_iter();
+    let unlawful = check_histories(store, 50).await?.into_iter();
     Ok(Report {
         posts: posts.into_iter().map(|post| post.state).collect(),
         remote_ids: publications.filter_map(|row| row.remote_id).collect(),
@@ -272,5 +275,6 @@ async fn look(store: &Store, workspace: WorkspaceId) -> Result<Report, StoreErro
         published: count("post.published"),
         happened: count("test.happened") + count("test.followed"),
         run_failed: count("run.failed"),
+        unlawful: unlawful.map(|found| found.violation.to_string()).collect(),
     })
 }

@@ -405,14 +405,15 @@ impl RemoteAction for Call {
             if self.repeat == Repeat::Never && calls.once.contains(&key) {
                 scene.breach(format!("{key} was called twice, although it says never"));
             }
-            // Whoever died before it could be stored tries with the same number.
-            let early = calls.not_before.get(&key).is_some_and(|(moment, tried)| {
-                cx.attempt > *tried && scene.highest + 2 * SKEW_MAX < *moment
-            });
-            if early {
-                scene.breach(format!(
-                    "{key} was tried before the other side's Retry-After"
-                ));
+            // Whoever died before it could be stored tries with the same number, and so does whoever
+            // took the lease: what the one before was told is lost with it.
+            if let Some((moment, tried)) = calls.not_before.get(&key).copied() {
+                if cx.attempt > tried && scene.highest + 2 * SKEW_MAX < moment {
+                    scene.breach(format!(
+                        "{key} was tried before the other side's Retry-After"
+                    ));
+                }
+                calls.not_before.remove(&key);
             }
             match self.repeat {
                 Repeat::Never => calls.once.push(key.clone()),

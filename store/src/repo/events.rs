@@ -106,6 +106,30 @@ pub async fn find(sql: &mut dyn Sql, workspace: WorkspaceId, id: EventId) -> Res
     row.as_ref().map(read).transpose()
 }
 
+const NAMES: Shape = Shape {
+    before: "SELECT id, kind, subject FROM events WHERE workspace_id || '' = $1 AND id IN (",
+    columns: 1,
+    after: ")",
+    fixed: 1,
+};
+
+/// Kinds and subjects of events.
+///
+/// The workspace is hidden from the planners: an id is narrower than it.
+pub async fn names(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    ids: &[EventId],
+) -> Result<Vec<(EventId, String, Option<String>)>> {
+    let rows = ids.iter().map(|id| args![*id]).collect();
+    NAMES
+        .all(sql, &args![workspace], rows)
+        .await?
+        .iter()
+        .map(|row| Ok((row.id(0)?, row.text(1)?, row.opt_text(2)?)))
+        .collect()
+}
+
 /// The event that a delivery with this identity became.
 pub async fn find_delivery(
     sql: &mut dyn Sql,

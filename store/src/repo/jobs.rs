@@ -110,11 +110,18 @@ pub async fn claim(
     limit: i64,
 ) -> Result<Vec<Job>> {
     let sql = dialect::claim_jobs(tx.backend());
-    tx.all(sql, args![kind, now, owner, lease_until, limit])
-        .await?
+    let rows = tx.all(sql, args![kind, now, owner, lease_until, limit]);
+    oldest_first(rows.await?)
+}
+
+// Neither database promises an order of what a statement returns.
+fn oldest_first(rows: Vec<Row>) -> Result<Vec<Job>> {
+    let mut jobs = rows
         .iter()
-        .map(read)
-        .collect()
+        .map(|row| Ok((row.at(6)?, read(row)?)))
+        .collect::<Result<Vec<_>>>()?;
+    jobs.sort_by_key(|(run_after, job)| (*run_after, job.id));
+    Ok(jobs.into_iter().map(|(_, job)| job).collect())
 }
 
 /// Claims due jobs of a kind and workspace, oldest first.
@@ -128,11 +135,8 @@ pub async fn claim_of(
     limit: i64,
 ) -> Result<Vec<Job>> {
     let sql = dialect::claim_jobs_of(tx.backend());
-    tx.all(sql, args![kind, now, owner, lease_until, limit, workspace])
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+    let rows = tx.all(sql, args![kind, now, owner, lease_until, limit, workspace]);
+    oldest_first(rows.await?)
 }
 
 /// How many jobs of a kind are due, counted up to a limit.

@@ -304,14 +304,14 @@ pub async fn bound_remote_ids(
     .collect()
 }
 
-/// Publications of every workspace in a state, earliest due first.
+/// Publications of every workspace in a state, the latest due first.
 pub async fn list_by_state(
     sql: &mut dyn Sql,
     state: PublicationState,
     limit: i64,
 ) -> Result<Vec<Publication>> {
     sql.all(
-        select!("WHERE state = $1 ORDER BY due_at, id LIMIT $2"),
+        select!("WHERE state = $1 ORDER BY due_at DESC, id DESC LIMIT $2"),
         args![state.as_str(), limit],
     )
     .await?

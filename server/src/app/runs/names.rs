@@ -1,6 +1,6 @@
 //! Names of rules and kinds of events for lists, each looked up once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use so_model::{
     api::{rule::DecisionView, run::RunView},
@@ -11,7 +11,8 @@ use so_store::{Store, StoreError, decisions::StoredDecision, events, rules};
 
 use crate::app::App;
 
-type EventName = Option<(String, Option<String>)>;
+/// Its kind and what it is about.
+type EventName = (String, Option<String>);
 
 /// Looks names up for one answer.
 #[derive(Debug)]
@@ -44,24 +45,29 @@ impl Names {
         Ok(name)
     }
 
-    async fn event(&mut self, id: EventId) -> Result<EventName, StoreError> {
-        if let Some(known) = self.events.get(&id) {
-            return Ok(known.clone());
-        }
-        let found = events::find(&mut self.reader, self.workspace, id).await?;
-        let name = found.map(|event| (event.kind, event.subject));
-        self.events.insert(id, name.clone());
-        Ok(name)
+    /// Looks up the events that are not known yet, all at once.
+    async fn meet(&mut self, ids: impl Iterator<Item = EventId>) -> Result<(), StoreError> {
+        let unknown: BTreeSet<EventId> = ids.filter(|id| !self.events.contains_key(id)).collect();
+        let unknown: Vec<EventId> = unknown.into_iter().collect();
+        let found = events::names(&mut self.reader, self.workspace, &unknown).await?;
+        self.events.extend(
+            found
+                .into_iter()
+                .map(|(id, kind, subject)| (id, (kind, subject))),
+        );
+        Ok(())
     }
 
     /// Runs as lists show them.
     pub async fn runs(&mut self, runs: Vec<Run>) -> Result<Vec<RunView>, StoreError> {
+        self.meet(runs.iter().map(|run| run.event)).await?;
         let mut views = Vec::with_capacity(runs.len());
         for run in runs {
             let rule_name = self.rule(run.rule).await?;
             let (event_kind, event_subject) = self
-                .event(run.event)
-                .await?
+                .events
+                .get(&run.event)
+                .cloned()
                 .map_or((None, None), |(kind, subject)| (Some(kind), subject));
             views.push(RunView {
                 run,
@@ -78,13 +84,15 @@ impl Names {
         &mut self,
         decisions: Vec<StoredDecision>,
     ) -> Result<Vec<DecisionView>, StoreError> {
+        self.meet(decisions.iter().map(|stored| stored.event))
+            .await?;
         let mut views = Vec::with_capacity(decisions.len());
         for stored in decisions
             .into_iter()
             .filter(|stored| stored.decision.verdict != Verdict::Started)
         {
             let rule_name = self.rule(stored.decision.rule).await?;
-            let event_kind = self.event(stored.event).await?.map(|(kind, _)| kind);
+            let event_kind = self.events.get(&stored.event).map(|(kind, _)| kind.clone());
             views.push(DecisionView {
                 event: stored.event,
                 event_kind,
