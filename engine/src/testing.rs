@@ -406,7 +406,6 @@ impl World {
         )
         .await;
         engine.recover().await.unwrap();
-        engine.reload_rules().await.unwrap();
         self.engine = engine;
         self.receiver = receiver;
     }

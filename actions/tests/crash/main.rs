@@ -30,7 +30,7 @@ use ground::Ground;
 /// A process that does not end within this is stuck.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Cases side by side.
-const SIDE_BY_SIDE: usize = 6;
+const SIDE_BY_SIDE: usize = 12;
 /// So much faster does the clock of the process run that lives: claims of dead processes last for minutes.
 const HASTE: i64 = 60;
 

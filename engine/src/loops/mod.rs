@@ -31,8 +31,6 @@ pub async fn start(
     engine: Engine,
     receiver: HandedReceiver,
 ) -> Result<Loops, so_store::StoreError> {
-    // Rules first: an outcome from the spill file admits events, and events start what they start only once.
-    engine.reload_rules().await?;
     engine.recover().await?;
     let tracker = TaskTracker::new();
     let stop = CancellationToken::new();

@@ -47,6 +47,8 @@ pub(super) async fn run(engine: Engine, stop: CancellationToken) {
 impl Engine {
     /// Called once before the loops: a former life's leases and spilled outcomes.
     pub async fn recover(&self) -> Result<(), StoreError> {
+        // Rules first: an outcome from the spill file admits events, and events start what they start only once.
+        self.reload_rules().await?;
         self.reload_gaps().await?;
         let replayed = crate::publish::replay_spill(self).await?;
         if replayed > 0 {

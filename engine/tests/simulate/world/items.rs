@@ -146,7 +146,7 @@ impl World {
         let (engine, receiver) = self.engine(process);
         self.processes[process].running = Some((engine.clone(), receiver));
         let future = Box::pin(async move {
-            let is_up = engine.recover().await.is_ok() && engine.reload_rules().await.is_ok();
+            let is_up = engine.recover().await.is_ok();
             Out::Booted(is_up)
         });
         Box::pin(self.begin(process, Kind::Boot, "boot".into(), None, future)).await;
