@@ -158,8 +158,12 @@ pub async fn burst(
                 }
                 let body = body(first + n, n % 2 == 0);
                 // 429 is back-pressure: the caller tries again, as a well-behaved one would.
-                while client.post(&hooks[n % hooks.len()], &body).await != 202 {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
+                loop {
+                    match client.post(&hooks[n % hooks.len()], &body).await {
+                        202 => break,
+                        429 => tokio::time::sleep(Duration::from_millis(5)).await,
+                        status => panic!("a delivery was answered with {status}"),
+                    }
                 }
             }
         }));

@@ -169,7 +169,7 @@ async fn settle_in(
             workspace,
             name: name.clone(),
             token_hash: so_server::app::secrets::sha256_hex(token.as_bytes()),
-            verify: serde_json::json!({"kind": "none"}),
+            verify: serde_json::json!({"scheme": "none"}),
             sample: None,
             sample_at: None,
             is_enabled: true,
