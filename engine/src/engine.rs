@@ -40,6 +40,8 @@ const WORKSPACES_CACHED: usize = 10_000;
 const HANDED_MAX: usize = 10_000;
 /// Clocks of the processes of one database may differ by so much.
 const CLOCKS_APART_MAX: i64 = 2 * so_model::time::SECOND;
+/// When rules were read that have not been read.
+const NEVER: i64 = i64::MIN;
 /// Live updates that a slow listener may fall behind.
 const LIVE_BUFFER: usize = 1_024;
 
@@ -154,7 +156,7 @@ impl Engine {
             gaps: RwLock::default(),
             index: RwLock::new(Arc::new(RuleIndex::default())),
             index_stamp: Mutex::new((-1, -1)),
-            index_read_at: std::sync::atomic::AtomicI64::new(i64::MIN),
+            index_read_at: std::sync::atomic::AtomicI64::new(NEVER),
             versions: Mutex::new(LruCache::new(nonzero(VERSIONS_CACHED))),
             workspaces: Mutex::new(LruCache::new(nonzero(WORKSPACES_CACHED))),
             rates: Mutex::default(),
@@ -224,6 +226,11 @@ impl Engine {
         *lock(&self.index_stamp) = stamp;
         self.index_read_at.store(began, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The rule index is empty because nobody has filled it yet.
+    pub(crate) fn has_read_no_rules(&self) -> bool {
+        self.index_read_at.load(Ordering::Relaxed) == NEVER
     }
 
     /// Another process may have changed a rule after this one read them.

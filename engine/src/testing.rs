@@ -393,6 +393,12 @@ impl World {
 
     /// The process dies and another opens the same folder.
     pub async fn crash_and_restart(&mut self) {
+        self.crash_and_open().await;
+        self.engine.recover().await.unwrap();
+    }
+
+    /// The same, and the other process does not work yet.
+    pub async fn crash_and_open(&mut self) {
         self.engine.store.close().await.unwrap();
         let seed = self.engine.ids.bits();
         let (engine, receiver) = build(
@@ -405,7 +411,6 @@ impl World {
             self.remote_calls.clone(),
         )
         .await;
-        engine.recover().await.unwrap();
         self.engine = engine;
         self.receiver = receiver;
     }

@@ -172,6 +172,10 @@ impl Engine {
 
     // Another process may have saved a rule that the index does not have yet.
     async fn see_newest_rules(&self, tx: &mut Tx, events: &[&Event]) -> Result<(), StoreError> {
+        // A server that waits for its owner takes events in before anything of it works.
+        if self.has_read_no_rules() {
+            return self.reload_rules().await;
+        }
         if self.config.is_alone {
             return Ok(());
         }
@@ -381,4 +385,24 @@ pub(crate) fn judge(
 /// Randomness of scripts comes from the event, so that a replay sees the same.
 pub(crate) fn seed_of(event: &Event) -> u64 {
     event.id.uuid().as_u64_pair().1
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use crate::testing::World;
+
+    #[tokio::test]
+    async fn an_event_that_comes_before_the_server_works_starts_what_it_starts() {
+        let mut world = World::new().await;
+        world
+            .rule("{version: 1, name: R, triggers: [{id: t, kind: test.happened}], steps: [{id: e, action: test.echo}]}")
+            .await;
+        world.crash_and_open().await;
+        world.event("test.happened", json!({})).await;
+        assert_eq!(world.runs().await.len(), 1);
+    }
 }
