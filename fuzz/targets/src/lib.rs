@@ -13,6 +13,7 @@ mod answers;
 mod decide;
 mod feeds;
 mod guard;
+mod multipart;
 mod rules;
 mod schedules;
 mod scripts;
@@ -23,11 +24,12 @@ mod webhook;
 pub type Target = fn(&[u8]);
 
 /// Every surface by the name of its program and its corpus.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("answers", answers::run),
     ("decide", decide::run),
     ("feed", feeds::feed),
     ("guard", guard::run),
+    ("multipart", multipart::run),
     ("opml", feeds::opml),
     ("rule", rules::run),
     ("schedule", schedules::run),

@@ -42,6 +42,7 @@ impl Product {
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(ground.data())
+            .env_remove(PROGRAM)
             .env("SO_OUTBOUND_ALLOW", format!("127.0.0.0/8:{port}"))
             .env("SO_NETWORKS_MASTODON_ALLOW_HTTP", "true")
             .env("SO_SERVER_LOG_FILTER", "warn")

@@ -14,7 +14,7 @@ mod instance;
 mod labels;
 mod live;
 mod me;
-mod media;
+pub mod media;
 mod members;
 mod networks;
 mod notifications;

@@ -10,6 +10,8 @@ mod upload;
 #[cfg(test)]
 mod tests;
 
+pub use upload::read_form;
+
 use crate::http::Endpoint;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {

@@ -1,13 +1,14 @@
 //! `POST /api/v1/workspaces/{ws}/media`
 
 use axum::{
+    body::Body,
     extract::{
         FromRequest as _, Multipart, Request, State,
         multipart::{Field, MultipartError},
     },
-    http::StatusCode,
+    http::{StatusCode, header},
 };
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use so_model::{api::media::MediaView, workspace::Role};
 
 use crate::{
@@ -53,6 +54,22 @@ async fn handle(
     media::upload(&app, member.workspace, upload)
         .await
         .map(Created)
+}
+
+/// The parts of a form, as an upload sends them.
+///
+/// # Errors
+///
+/// When it is no form, is damaged, or has other parts than the endpoint takes.
+pub async fn read_form(content_type: &str, body: Bytes) -> Outcome<Upload> {
+    let request = Request::builder()
+        .header(header::CONTENT_TYPE, content_type)
+        .body(Body::from(body))
+        .map_err(|_| no_form())?;
+    let form = Multipart::from_request(request, &())
+        .await
+        .map_err(|_| no_form())?;
+    read(form).await
 }
 
 async fn read(mut form: Multipart) -> Outcome<Upload> {
