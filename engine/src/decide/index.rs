@@ -20,8 +20,7 @@ use crate::rule::ANY_EVENT_KIND;
 
 use super::{
     compiled::CompiledRule,
-    path::Path,
-    trigger::{CompiledTrigger, Pick, each_text},
+    trigger::{CompiledTrigger, Field, Pick},
 };
 
 /// Literals in a key. More would make a look-up dearer than what it saves.
@@ -45,7 +44,7 @@ pub struct RuleIndex {
 #[derive(Debug)]
 struct Bucket {
     trigger_kind: String,
-    columns: Vec<Path>,
+    columns: Vec<Field>,
     entries: HashMap<u64, Vec<Entry>>,
 }
 
@@ -177,9 +176,7 @@ impl RuleIndex {
     fn look_up(&self, bucket: &Bucket, event: &Event, found: &mut Vec<(Arc<CompiledRule>, usize)>) {
         let mut values: [Vec<Literal>; COLUMNS] = [vec![None], vec![None]];
         for (column, path) in values.iter_mut().zip(&bucket.columns) {
-            each_text(&path.of_event(event), &mut |text| {
-                column.push(Some(text.into()))
-            });
+            path.each_text(event, &mut |text| column.push(Some(text.into())));
         }
         let [first, second] = &values;
         for one in first {
@@ -205,7 +202,7 @@ fn bucket_of<'b>(buckets: &'b mut Vec<Bucket>, trigger: &CompiledTrigger) -> &'b
                 .picks
                 .iter()
                 .take(COLUMNS)
-                .map(|pick| pick.path.clone())
+                .map(|pick| pick.field.clone())
                 .collect(),
             entries: HashMap::new(),
         });

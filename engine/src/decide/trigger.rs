@@ -33,9 +33,60 @@ pub struct CompiledTrigger {
 /// What an event must carry; no literals is no demand.
 #[derive(Debug, Clone)]
 pub(super) struct Pick {
-    pub path: Path,
+    pub field: Field,
     pub event_path: String,
     pub literals: Vec<Box<str>>,
+}
+
+/// Where a discriminating value stands in an event: `data.post.labels`, or in each element of a list,
+/// `data.post.variants.*.account`.
+#[derive(Debug, Clone)]
+pub(super) struct Field {
+    path: Path,
+    member: Option<Box<str>>,
+}
+
+/// What stands between a list and what is read of each of its elements.
+const EACH: &str = ".*.";
+
+impl Field {
+    fn parse(text: &str) -> Option<Self> {
+        let (path, member) = match text.split_once(EACH) {
+            Some((list, member)) => (list, Some(member.into())),
+            None => (text, None),
+        };
+        let path = Path::in_event(path)?;
+        Some(Self { path, member })
+    }
+
+    /// What stands there, in words.
+    fn shown(&self, event: &Event) -> String {
+        if self.member.is_none() {
+            return shown_seen(&self.path.of_event(event));
+        }
+        let mut texts = Vec::new();
+        self.each_text(event, &mut |text| texts.push(text.to_owned()));
+        match texts.as_slice() {
+            [] => shown_seen(&Seen::Missing),
+            texts => texts.join(", "),
+        }
+    }
+
+    /// Calls for every text that stands there.
+    pub fn each_text(&self, event: &Event, call: &mut dyn FnMut(&str)) {
+        let seen = self.path.of_event(event);
+        let Some(member) = &self.member else {
+            return each_text(&seen, call);
+        };
+        let Seen::Json(Value::Array(items)) = seen else {
+            return;
+        };
+        for value in items.iter().take(MAX_EVENT_VALUES) {
+            if let Some(value) = value.get(&**member) {
+                each_text(&Seen::of(value), call);
+            }
+        }
+    }
 }
 
 impl CompiledTrigger {
@@ -50,7 +101,7 @@ impl CompiledTrigger {
         for discriminator in &spec.discriminators {
             let event_path = &discriminator.event_path;
             picks.push(Pick {
-                path: Path::in_event(event_path).ok_or_else(|| {
+                field: Field::parse(event_path).ok_or_else(|| {
                     let reason = format!(
                         "trigger kind {} compares with `{event_path}`, which no event has",
                         spec.kind
@@ -107,19 +158,19 @@ impl CompiledTrigger {
             ));
         }
         for pick in self.picks.iter().filter(|pick| !pick.literals.is_empty()) {
-            let seen = pick.path.of_event(event);
             let mut found = false;
-            each_text(&seen, &mut |text| {
+            pick.field.each_text(event, &mut |text| {
                 found |= pick.literals.iter().any(|literal| **literal == *text)
             });
             if !found {
                 let name = pick
                     .event_path
                     .strip_prefix("data.")
-                    .unwrap_or(&pick.event_path);
+                    .unwrap_or(&pick.event_path)
+                    .replace(EACH, ".");
                 return Err(format!(
                     "{name} is {}, this trigger wants {}",
-                    shown_seen(&seen),
+                    pick.field.shown(event),
                     pick.literals.join(" or ")
                 ));
             }
@@ -132,6 +183,13 @@ impl CompiledTrigger {
 fn put(data: &mut Value, path: &str, wanted: &str) {
     let mut at = data;
     for part in path.split('.') {
+        if part == "*" {
+            if !at.as_array().is_some_and(|items| !items.is_empty()) {
+                *at = Value::Array(vec![Value::Null]);
+            }
+            at = &mut at[0];
+            continue;
+        }
         if !at.is_object() {
             *at = Value::Object(serde_json::Map::new());
         }
@@ -174,5 +232,36 @@ pub(super) fn each_text(seen: &Seen<'_>, call: &mut dyn FnMut(&str)) {
         }
         Seen::Json(value @ (Value::Number(_) | Value::Bool(_))) => call(&value.to_string()),
         Seen::Json(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use super::{Event, Field};
+
+    fn event(data: serde_json::Value) -> Event {
+        let id = "019e8232600070009835e086c704cbc9";
+        serde_json::from_value(json!({"id": format!("evt_{id}"), "workspace": format!("ws_{id}"),
+            "kind": "post.due", "source": "engine", "dedupe": "1", "subject": null, "time": "2026-06-01T08:00:00Z",
+            "data": data, "cause": {"depth": 0, "rules": []}}))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_field_of_each_element_of_a_list_is_read() {
+        let event = event(json!({"post": {"variants": [{"account": "a"}, {}, {"account": "b"}]}}));
+        let read = |field: &str| {
+            let mut texts = Vec::new();
+            let field = Field::parse(field).unwrap();
+            field.each_text(&event, &mut |text| texts.push(text.to_owned()));
+            texts
+        };
+        assert_eq!(read("data.post.variants.*.account"), ["a", "b"]);
+        assert!(read("data.post.variants.account").is_empty());
+        assert!(read("data.post.*.account").is_empty());
     }
 }

@@ -115,7 +115,7 @@ pub fn kinds() -> Vec<Arc<dyn TriggerKind>> {
             Arc::new(Listener(TriggerSpec {
                 params_schema: object(parameters, &[]),
                 discriminators: vec![
-                    same("account", "data.post.variants.account"),
+                    same("account", "data.post.variants.*.account"),
                     same("label", "data.post.labels"),
                 ],
                 // Which fields are there depends on who wrote the post and for which network.

@@ -517,7 +517,7 @@ fn random_condition(dice: &mut Dice, depth: usize) -> Value {
             json!({"field": field, "op": op, "value": value})
         }
         2 => {
-            json!({"expr": dice.pick(&["true", "event.data.likes > 80", "event.data.nothing.at.all", "1 + 1", "trigger.id == \"t\""])})
+            json!({"expr": dice.pick(&["true", "event.data.likes > 80", "event.data.nothing.at.all", "event.data.nothing ?? 2", "trigger.id == \"t\""])})
         }
         3 => match dice.roll(3) {
             0 => json!({"time": {"from": "09:00", "to": dice.pick(&["17:00", "18:00", "03:00"])}}),
