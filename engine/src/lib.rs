@@ -40,6 +40,6 @@ pub mod why;
 pub use engine::{Engine, EngineParts};
 
 #[cfg(test)]
-mod parity;
+mod parity_tests;
 #[cfg(test)]
 mod testing;

@@ -109,14 +109,26 @@ fn arrows(root: &Path, breaches: &mut Vec<String>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The text of a file, or of all files of a folder.
+fn read_list(path: &Path) -> std::io::Result<String> {
+    if !path.is_dir() {
+        return fs::read_to_string(path);
+    }
+    let files = fs::read_dir(path)?.collect::<Result<Vec<_>, _>>()?;
+    files
+        .iter()
+        .map(|file| fs::read_to_string(file.path()))
+        .collect()
+}
+
 fn plugin_lists(root: &Path, breaches: &mut Vec<String>) -> anyhow::Result<()> {
     for (folder, list) in [
         ("triggers/src", "triggers/src/lib.rs"),
         ("actions/src", "actions/src/lib.rs"),
         ("connectors/src", "connectors/src/registry.rs"),
-        ("rules-examples", "actions/src/starters/mod.rs"),
+        ("rules-examples", "actions/src/starters"),
     ] {
-        let Ok(text) = fs::read_to_string(root.join(list)) else {
+        let Ok(text) = read_list(&root.join(list)) else {
             breaches.push(format!("{list} is missing: it lists what is in {folder}"));
             continue;
         };

@@ -128,7 +128,7 @@ impl Trial<'_> {
             memos: Memos::default(),
         };
         let mut walk = Walk::new(cx, case, self.ground.catalogue, now)?;
-        let end = walk.to_end();
+        let end = walk.run_out();
         walk.memos().for_each(|memo| counting.see_memo(memo));
         self.check_walk(&walk, end?)
     }

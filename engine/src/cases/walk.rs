@@ -69,7 +69,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Goes on until the run is over.
-    pub(super) fn to_end(&mut self) -> Result<(CaseEnd, String), String> {
+    pub(super) fn run_out(&mut self) -> Result<(CaseEnd, String), String> {
         let rule = self.cx.rule.clone();
         for _ in 0..STEPS_MAX {
             let place = position(&rule.document.steps, &self.cx.memos);

@@ -14,10 +14,13 @@ use crate::{client::Client, ground::Ground, machine};
 /// A server that was asked to end has ended after this.
 const END: Duration = Duration::from_secs(40);
 
+/// Names another build to measure; the server itself knows no such setting.
+const PROGRAM: &str = "SO_BENCH_PROGRAM";
+
 /// The program that is measured: the one built beside this, or another one to compare it with.
 pub fn program() -> PathBuf {
     let built = env!("CARGO_BIN_EXE_social-orchestrator");
-    std::env::var_os("SO_BENCH_PROGRAM").map_or_else(|| built.into(), PathBuf::from)
+    std::env::var_os(PROGRAM).map_or_else(|| built.into(), PathBuf::from)
 }
 
 /// A running server.

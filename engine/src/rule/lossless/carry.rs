@@ -43,7 +43,7 @@ pub fn carry(source: &str, document: &RuleDocument) -> Result<String, Unfit> {
                     value,
                     after: value_of(&text)?
                         .as_object()
-                        .and_then(|map| map.keys().last().cloned()),
+                        .and_then(|map| map.keys().next_back().cloned()),
                 },
             ),
             None => Ok(text),

@@ -152,10 +152,7 @@ async fn a_cancelled_run_gives_the_next_one_its_turn() {
     let ada = later(&test, &ada, 2 * HOUR).await;
     assert_eq!(state(&test, &ada, &third).await, "finished");
     assert_eq!(state(&test, &ada, &first).await, "cancelled");
-    assert_eq!(
-        cancel(&ada, &third).await.expect(409).code(),
-        "run.over"
-    );
+    assert_eq!(cancel(&ada, &third).await.expect(409).code(), "run.over");
 }
 
 #[tokio::test]

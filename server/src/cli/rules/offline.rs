@@ -121,8 +121,8 @@ pub(super) fn lint(asked: &Looked) -> Answer {
             Ok(document) => found(document, &plugins, &scripts, &around),
             Err(errors) => (errors.clone(), Vec::new(), Vec::new()),
         };
-        let lines =
-            report(&file.path, "error", &errors) + report(&file.path, "warning", &warnings).as_str();
+        let lines = report(&file.path, "error", &errors)
+            + report(&file.path, "warning", &warnings).as_str();
         let counts = !errors.is_empty() || (asked.strict && !warnings.is_empty());
         told.push_str(&lines);
         told.push_str(&report(&file.path, "note", &notes));

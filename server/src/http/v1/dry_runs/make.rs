@@ -25,5 +25,7 @@ async fn handle(
     member: Member,
     Json(request): Json<DryRunRequest>,
 ) -> Outcome<Json<DryRun>> {
-    dry_run::dry_run(&app, member.workspace, request).await.map(Json)
+    dry_run::dry_run(&app, member.workspace, request)
+        .await
+        .map(Json)
 }

@@ -28,5 +28,7 @@ async fn handle(
     PathId(id): PathId<kind::Rule>,
     Json(request): Json<TestRule>,
 ) -> Outcome<Json<CaseReport>> {
-    rules::test(&app, member.actor(), id, request).await.map(Json)
+    rules::test(&app, member.actor(), id, request)
+        .await
+        .map(Json)
 }

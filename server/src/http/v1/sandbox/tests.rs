@@ -208,7 +208,8 @@ async fn a_script_is_gone_through_with_its_variables_at_break_points() {
     let ada = test.register("ada@example.org").await;
     let at = path(&ada, "sandbox/script");
     let source = "let out = [];\nfor tag in event.data.item.categories {\n  out.push(tag + vars.input);\n}\nout";
-    let body = json!({"source": source, "trigger": "feed.item", "input": "!", "break_points": [3, 5]});
+    let body =
+        json!({"source": source, "trigger": "feed.item", "input": "!", "break_points": [3, 5]});
     let seen = test.post(&ada, &at, body).await.expect(200).body;
     assert_eq!(seen["value"], json!(["launch!"]));
     let lines: Vec<u64> = seen["stops"]
@@ -232,9 +233,25 @@ async fn a_script_is_gone_through_with_its_variables_at_break_points() {
 #[tokio::test]
 async fn editors_get_the_functions_of_scripts_without_signing_in() {
     let test = TestApp::new().await;
-    let file = test.call("GET", "/api/v1/script-api.d.rhai").send().await.expect(200);
-    assert!(file.text.contains("fn slug(text: String) -> String;"), "{}", file.text);
-    let data = test.call("GET", "/api/v1/script-api.json").send().await.expect(200);
+    let file = test
+        .call("GET", "/api/v1/script-api.d.rhai")
+        .send()
+        .await
+        .expect(200);
+    assert!(
+        file.text.contains("fn slug(text: String) -> String;"),
+        "{}",
+        file.text
+    );
+    let data = test
+        .call("GET", "/api/v1/script-api.json")
+        .send()
+        .await
+        .expect(200);
     let names = data.body["functions"].as_array().unwrap();
-    assert!(names.iter().any(|one| one["name"] == "truncate_chars"), "{}", data.text);
+    assert!(
+        names.iter().any(|one| one["name"] == "truncate_chars"),
+        "{}",
+        data.text
+    );
 }
