@@ -184,7 +184,7 @@ fn put(data: &mut Value, path: &str, wanted: &str) {
     let mut at = data;
     for part in path.split('.') {
         if part == "*" {
-            if !at.as_array().is_some_and(|items| !items.is_empty()) {
+            if at.as_array().is_none_or(Vec::is_empty) {
                 *at = Value::Array(vec![Value::Null]);
             }
             at = &mut at[0];
