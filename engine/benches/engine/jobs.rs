@@ -4,14 +4,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use so_engine::{Engine, loops};
-use so_model::{IdSource as _, event::NewEvent, id::WorkspaceId};
-use so_store::jobs;
+use so_model::{IdSource as _, event::NewEvent, id::WorkspaceId, time::MINUTE};
+use so_store::{jobs, jobs::Job};
 use so_testkit::figures::{Ask, Goal, Teller, progress};
 
 use crate::world::{self, KIND};
 
 /// Jobs inserted in one transaction.
 const BATCH: usize = 250;
+/// Kind of the jobs that are no run's.
+const BARE: &str = "bench";
 /// Steps of a run in the second measurement.
 const STEPS: usize = 10;
 /// A drain that takes longer is a defect.
@@ -42,6 +44,14 @@ pub async fn measure(ask: &Ask, database: &'static str, url: &str) {
         Goal::None,
     );
     running.drain(PATIENCE).await;
+    carry(&engine, workspace, jobs / 10).await;
+    let took = carry(&engine, workspace, jobs).await;
+    teller.tell(
+        "jobs without a run, inserted, claimed and settled per s",
+        jobs as f64 / took.as_secs_f64(),
+        "1/s",
+        Goal::AtLeast(20_000.0),
+    );
     engine.store.close().await.unwrap();
 }
 
@@ -77,6 +87,48 @@ async fn drain(engine: &Engine, workspace: WorkspaceId, hook: &str, count: usize
     while !jobs::count_by_state(&mut reader).await.unwrap().is_empty() {
         assert!(began.elapsed() < PATIENCE, "the jobs are not drained");
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    began.elapsed()
+}
+
+/// The queue alone, as job queues are measured: rows are inserted in batches, become free, are claimed and settled
+/// in batches, each batch in a transaction that is on disk before the next one begins.
+async fn carry(engine: &Engine, workspace: WorkspaceId, count: usize) -> Duration {
+    let now = engine.ids.now();
+    let until = now.plus(MINUTE);
+    let job = |n: usize| Job {
+        id: engine.ids.new_id(),
+        workspace,
+        kind: BARE.into(),
+        subject: n.to_string(),
+        epoch: 1,
+        tries: 1,
+    };
+    let all: Vec<Job> = (0..count).map(job).collect();
+    let began = Instant::now();
+    for batch in all.chunks(BATCH) {
+        let mut tx = engine.store.begin().await.unwrap();
+        jobs::insert_claimed(&mut tx, batch, "bench", now, until)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    }
+    let mut tx = engine.store.begin().await.unwrap();
+    jobs::rescue_all(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut left = count;
+    while left > 0 {
+        let mut tx = engine.store.begin().await.unwrap();
+        let claimed = jobs::claim(&mut tx, BARE, now, "bench", until, BATCH as i64)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let mut tx = engine.store.begin().await.unwrap();
+        let claimed: Vec<&Job> = claimed.iter().collect();
+        let settled = jobs::finish_many(&mut tx, &claimed).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(settled.len(), left.min(BATCH), "a job was lost");
+        left -= settled.len();
     }
     began.elapsed()
 }

@@ -260,7 +260,8 @@ async fn a_postgres_that_crashed_and_came_back_has_what_it_answered() {
     put_fact(&store, "answered").await.unwrap();
     let mut open = store.begin().await.unwrap();
     instance::set(&mut open, "unanswered", "x").await.unwrap();
-    tokio::task::block_in_place(|| cluster.crash()).unwrap();
+    // The children too: one that outlives the server for a moment would still take the next statement.
+    tokio::task::block_in_place(|| cluster.crash_all()).unwrap();
     let cut = instance::set(&mut open, "cut", "x").await;
     assert!(cut.is_err_and(|error| error.is_transient()));
     drop(open);
