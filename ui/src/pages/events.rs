@@ -57,7 +57,11 @@ pub fn One(id: EventId) -> View {
 
 fn body(one: &EventDetail) -> View {
     let event = &one.event;
-    let (source, at, data) = (event.source.clone(), event.time, event.data.to_string());
+    let (source, at, data) = (
+        event.source.clone(),
+        event.time,
+        serde_json::to_string_pretty(&event.data).unwrap_or_default(),
+    );
     let subject = event.subject.clone().unwrap_or_default();
     let pairs = vec![
         ("Happened", view! { Moment(at=at) }),
@@ -86,9 +90,18 @@ fn body(one: &EventDetail) -> View {
             view! { li(class="decision") { div(class="decision-head") { (name) " " Badge(face=face) } p(class="row-wrap") { (reason) } AskEvent(rule=rule, event=event) } }
         })
         .collect();
+    let runs = listed(runs, "It started no rule.");
+    let refused = listed(refused, "No other rule listens to it.");
     view! {
-        section(class="panel") { Facts(pairs=pairs) pre { (data) } }
-        section(class="panel panel-rows") { h2 { "Started" } ul { (runs) } }
-        section(class="panel panel-rows") { h2 { "Did not start" } ul { (refused) } }
+        section(class="panel") { Facts(pairs=pairs) pre(class="json", tabindex="0") { (data) } }
+        section(class="panel panel-rows") { h2 { "Started" } (runs) }
+        section(class="panel panel-rows") { h2 { "Did not start" } (refused) }
     }
+}
+
+fn listed(rows: Vec<View>, nothing: &'static str) -> View {
+    if rows.is_empty() {
+        return view! { p(class="muted") { (nothing) } };
+    }
+    view! { ul { (rows) } }
 }
