@@ -21,6 +21,16 @@ pub fn root() -> PathBuf {
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    // Where this command is compiled from concerns nobody else. Build scripts that look at it would run again, and all
+    // that depends on them, whenever a person's cargo and this one take turns.
+    for (name, _) in std::env::vars_os() {
+        let is_own = name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        });
+        if is_own {
+            command.env_remove(name);
+        }
+    }
     command
 }
 

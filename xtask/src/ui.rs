@@ -55,8 +55,7 @@ pub fn test() -> anyhow::Result<()> {
         ["test", "--quiet", "--target-dir", "target/native"].as_slice(),
     ] {
         say(&format!("ui: cargo {}", args.join(" ")));
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let status = Command::new(cargo)
+        let status = crate::commands::cargo()
             .current_dir(&ui)
             .args(args)
             .status()
@@ -103,7 +102,7 @@ fn compile(ui: &Path, toolchain: &Toolchain, release: bool) -> anyhow::Result<Pa
 
 /// Runs `ui/bindgen`: bindings, hashed names, index.html, compressed neighbours.
 fn bindgen(ui: &Path, wasm: &Path, dist: &Path, release: bool) -> anyhow::Result<()> {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = crate::commands::cargo();
     cargo
         .args(["run", "--quiet", "--locked", "--manifest-path"])
         .arg(ui.join("bindgen/Cargo.toml"))
