@@ -3,8 +3,11 @@
 //! Owns the making of labels that rules name. Must not touch posts.
 //! Invariant: a name makes one label, however often it is named.
 
-use so_engine::plugin::{ActionError, LocalContext, LocalError};
-use so_model::{IdSource as _, id::LabelId};
+use so_engine::plugin::{ActionError, LocalContext, LocalEnd, LocalError};
+use so_model::{
+    IdSource as _,
+    id::{LabelId, PostId},
+};
 use so_store::{labels, labels::Label};
 
 use crate::params;
@@ -13,6 +16,18 @@ use crate::params;
 const NAME_MAX: usize = 60;
 /// Colour of labels that rules make; people choose another.
 const COLOR: &str = "#6b7280";
+
+/// What a step on a label did, as its plan tells it: the post, the label's name, and whether anything changed.
+pub(crate) fn done(
+    post: &str,
+    label: &str,
+    end: &LocalEnd,
+) -> Result<(PostId, String, bool), LocalError> {
+    let (LocalEnd::Done(output) | LocalEnd::Wait { output, .. }) = end;
+    let name = output["label"]["name"].as_str().unwrap_or(label);
+    let is_changed = output["changed"] == true;
+    Ok((params::id("post", post)?, name.to_owned(), is_changed))
+}
 
 /// The label that a field names by id or by name, if it is there.
 pub(crate) async fn find(

@@ -69,12 +69,11 @@ impl LocalAction for LabelAdd {
         end: &LocalEnd,
     ) -> Result<Described, LocalError> {
         let params: Params = params::read(params.clone())?;
-        let (LocalEnd::Done(output) | LocalEnd::Wait { output, .. }) = end;
-        let name = output["label"]["name"].as_str();
+        let (post, label, changed) = labels::done(&params.post, &params.label, end)?;
         Ok(describe::one(Some(EffectKind::LabelAdded {
-            post: params::id("post", &params.post)?,
-            label: name.unwrap_or(&params.label).to_owned(),
-            changed: output["changed"] == true,
+            post,
+            label,
+            changed,
         })))
     }
 }

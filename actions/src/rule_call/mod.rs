@@ -192,7 +192,7 @@ impl LocalAction for RuleCall {
         let params: Params = params::read(params.clone())?;
         Ok(describe::one(Some(EffectKind::RuleCalled {
             rule: params::id("rule", &params.rule)?,
-            input: params.input,
+            input: so_engine::run::shorten(params.input),
         })))
     }
 }

@@ -4,13 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use so_engine::Engine;
-use so_model::{
-    IdSource as _,
-    event::NewEvent,
-    id::{RuleId, WorkspaceId},
-    rule::RuleDocument,
-};
-use so_store::rules;
+use so_model::{IdSource as _, event::NewEvent, id::WorkspaceId};
 use so_testkit::figures::{Ask, Goal, Teller, progress};
 
 use crate::world::{self, KIND};
@@ -78,29 +72,7 @@ async fn save_rules(engine: &Engine, workspace: WorkspaceId, count: usize) {
                 {"field": "event.data.body.likes", "op": "gt", "value": 100 + n % 100}]},
             "steps": [{"id": "nothing", "action": "bench.nothing"}]
         });
-        let document: RuleDocument = serde_json::from_value(document).unwrap();
-        let (id, now): (RuleId, _) = (engine.ids.new_id(), engine.now());
-        let row = rules::RuleRow {
-            id,
-            workspace,
-            name: "Bench".into(),
-            is_enabled: true,
-            version: 1,
-            generation: 1,
-            starter: None,
-            problem: None,
-            created_at: now,
-            updated_at: now,
-        };
-        let version = rules::RuleVersion {
-            rule: id,
-            version: 1,
-            document,
-            source: String::new(),
-            author: None,
-            created_at: now,
-        };
-        rules::insert(&mut tx, &row, &version).await.unwrap();
+        world::put_rule(&mut tx, engine, workspace, document).await;
     }
     tx.commit().await.unwrap();
     engine.reload_rules().await.unwrap();

@@ -26,7 +26,7 @@ use so_model::{
     rule::RuleDocument,
     workspace::Workspace,
 };
-use so_store::{Store, StoreOptions, rules, workspaces};
+use so_store::{Store, StoreOptions, Tx, rules, workspaces};
 
 /// The kind of every event here.
 pub const KIND: &str = "webhook.received";
@@ -57,6 +57,14 @@ pub async fn settle_in(engine: &Engine, id: WorkspaceId) {
 
 /// Stores a rule and makes the engine know it.
 pub async fn save_rule(engine: &Engine, workspace: WorkspaceId, document: Value) {
+    let mut tx = engine.store.begin().await.unwrap();
+    put_rule(&mut tx, engine, workspace, document).await;
+    tx.commit().await.unwrap();
+    engine.reload_rules().await.unwrap();
+}
+
+/// Stores a rule within a transaction.
+pub async fn put_rule(tx: &mut Tx, engine: &Engine, workspace: WorkspaceId, document: Value) {
     let document: RuleDocument = serde_json::from_value(document).unwrap();
     let (id, now): (RuleId, _) = (engine.ids.new_id(), engine.now());
     let rule = rules::RuleRow {
@@ -79,10 +87,7 @@ pub async fn save_rule(engine: &Engine, workspace: WorkspaceId, document: Value)
         author: None,
         created_at: now,
     };
-    let mut tx = engine.store.begin().await.unwrap();
-    rules::insert(&mut tx, &rule, &version).await.unwrap();
-    tx.commit().await.unwrap();
-    engine.reload_rules().await.unwrap();
+    rules::insert(tx, &rule, &version).await.unwrap();
 }
 
 /// An engine on a database.

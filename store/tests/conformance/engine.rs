@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use so_model::{
-    id::{RunId, WorkspaceId},
-    run::{ConditionTrace, Memo, Run, RunState, StepOutcome},
+    id::WorkspaceId,
+    run::{Memo, RunState, StepOutcome},
 };
 use so_store::{events, jobs, rule_keys, rules, runs, timers};
 use tokio::task::JoinSet;
 
-use crate::support::{Db, NOW, at, event, id, is_stale, on_both};
+use crate::support::{Db, NOW, at, event, id, is_stale, on_both, run};
 
 on_both!(a_second_delivery_is_the_same_event);
 async fn a_second_delivery_is_the_same_event(db: Db) {
@@ -231,27 +231,6 @@ async fn lost_work_is_due_at_once_though_it_was_woken_for_later(db: Db) {
         jobs::finish(&mut tx, &again).await.unwrap();
         tx.commit().await.unwrap();
     }
-}
-
-async fn run(db: &Db, workspace: WorkspaceId) -> RunId {
-    let run = Run {
-        id: id(),
-        workspace,
-        rule: id(),
-        version: 1,
-        event: id(),
-        trigger: "t".into(),
-        state: RunState::Running,
-        key: String::new(),
-        decision: ConditionTrace::unconditional(),
-        reason: None,
-        created_at: NOW,
-        finished_at: None,
-    };
-    let mut tx = db.begin().await;
-    runs::insert(&mut tx, &run).await.unwrap();
-    tx.commit().await.unwrap();
-    run.id
 }
 
 on_both!(an_outcome_of_a_step_is_written_once);

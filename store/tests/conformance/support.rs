@@ -7,14 +7,15 @@ use so_model::{
     account::{Account, AccountState},
     content::Content,
     event::{Cause, Event},
-    id::{Id, IdKind, PostId, UserId, WorkspaceId},
+    id::{Id, IdKind, PostId, RunId, UserId, WorkspaceId},
     post::{Post, PostState, Variant},
     publication::{Attempt, AttemptPhase, Fingerprint, Publication, PublicationState},
+    run::{ConditionTrace, Run, RunState},
     time::{SECOND, Timestamp},
     workspace::{User, Workspace},
 };
 use so_store::{
-    Store, StoreError, StoreOptions, Tx, accounts, posts, publications, users, workspaces,
+    Store, StoreError, StoreOptions, Tx, accounts, posts, publications, runs, users, workspaces,
 };
 use so_testkit::{counterpart::or_skip, postgres::PostgresCluster};
 
@@ -269,4 +270,26 @@ pub fn is_stale<T>(result: Result<T, StoreError>) -> bool {
 /// A unique key was taken.
 pub fn is_conflict<T>(result: Result<T, StoreError>) -> bool {
     result.is_err_and(|error| error.is_conflict())
+}
+
+/// A stored run that is under way.
+pub async fn run(db: &Db, workspace: WorkspaceId) -> RunId {
+    let run = Run {
+        id: id(),
+        workspace,
+        rule: id(),
+        version: 1,
+        event: id(),
+        trigger: "t".into(),
+        state: RunState::Running,
+        key: String::new(),
+        decision: ConditionTrace::unconditional(),
+        reason: None,
+        created_at: NOW,
+        finished_at: None,
+    };
+    let mut tx = db.begin().await;
+    runs::insert(&mut tx, &run).await.unwrap();
+    tx.commit().await.unwrap();
+    run.id
 }

@@ -2,32 +2,11 @@
 
 use so_model::{
     id::{RunId, WorkspaceId},
-    run::{ConditionTrace, Run, RunState},
+    run::RunState,
 };
 use so_store::{events, runs, waits, waits::Wait};
 
-use crate::support::{Db, NOW, at, event, id, on_both};
-
-async fn run(db: &Db, workspace: WorkspaceId) -> RunId {
-    let run = Run {
-        id: id(),
-        workspace,
-        rule: id(),
-        version: 1,
-        event: id(),
-        trigger: "t".into(),
-        state: RunState::Running,
-        key: String::new(),
-        decision: ConditionTrace::unconditional(),
-        reason: None,
-        created_at: NOW,
-        finished_at: None,
-    };
-    let mut tx = db.begin().await;
-    runs::insert(&mut tx, &run).await.unwrap();
-    tx.commit().await.unwrap();
-    run.id
-}
+use crate::support::{Db, NOW, at, event, id, on_both, run};
 
 fn wait(run: RunId, workspace: WorkspaceId, path: &str, subject: Option<&str>) -> Wait {
     Wait {
