@@ -275,9 +275,18 @@ fn fill(
     }
 }
 
+/// Pairs of lines that are compared; of longer texts all lines are told as changed. 16 MB of memory.
+const CELLS_MAX: usize = 4_000_000;
+
 /// Lines that differ between two texts, as `diff` tells them: ` `, `-` or `+` before each.
 pub fn line_diff(before: &str, after: &str) -> Vec<String> {
     let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    if old.len().saturating_mul(new.len()) > CELLS_MAX {
+        let gone = old.iter().map(|line| format!("-{line}"));
+        return gone
+            .chain(new.iter().map(|line| format!("+{line}")))
+            .collect();
+    }
     // Length of the longest common rest from each pair of lines on; rules have some hundred lines.
     let mut common = vec![vec![0_u32; new.len() + 1]; old.len() + 1];
     for (i, one) in old.iter().enumerate().rev() {
@@ -372,5 +381,11 @@ rule:
     fn differing_lines_are_told() {
         let lines = line_diff("a\nb\nc\n", "a\nx\nc\nd\n");
         assert_eq!(lines, [" a", "-b", "+x", " c", "+d"]);
+        let long = "a\n".repeat(3_000);
+        assert_eq!(
+            line_diff(&long, &long).len(),
+            6_000,
+            "bounded, and nothing is left out"
+        );
     }
 }

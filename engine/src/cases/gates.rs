@@ -26,6 +26,8 @@ struct Start {
     at: Timestamp,
     throttle: String,
     dedupe: Option<String>,
+    /// False of a duplicate, which takes a place of the throttle all the same.
+    is_run: bool,
 }
 
 impl Starts {
@@ -41,11 +43,17 @@ impl Starts {
         let none = FactValues::default();
         let input = DecisionInput::new(event, workspace, at, &none);
         let facts = input.facts_for(rule, trigger_of(rule, decision));
-        if decision.verdict == Verdict::Started && self.refusal(rule, &facts, at).is_none() {
+        if decision.verdict != Verdict::Started {
+            return;
+        }
+        let refused = self.refusal(rule, &facts, at).map(|(verdict, _)| verdict);
+        let is_run = refused.is_none();
+        if is_run || refused == Some(Verdict::Duplicate) {
             self.0.push(Start {
                 at,
                 throttle: rule.throttle_key(&facts).unwrap_or_default(),
-                dedupe: rule.dedupe_key(&facts).ok().flatten(),
+                dedupe: rule.dedupe_key(&facts).ok().flatten().filter(|_| is_run),
+                is_run,
             });
         }
     }
@@ -109,8 +117,9 @@ impl Starts {
     }
 
     fn since(&self, since: Timestamp, key: Option<&str>) -> usize {
-        let counts =
-            |start: &&Start| start.at > since && key.is_none_or(|key| start.throttle == key);
+        let counts = |start: &&Start| {
+            start.at > since && key.map_or(start.is_run, |key| start.throttle == key)
+        };
         self.0.iter().filter(counts).count()
     }
 }
@@ -121,6 +130,9 @@ fn mode(rule: &CompiledRule, running: u32) -> Option<(Verdict, String)> {
         ModeKind::Single if running > 0 => "a run is under way, and the mode is single".to_owned(),
         ModeKind::Parallel if mode.max.is_some_and(|max| running >= max) => {
             format!("{running} runs are under way, and no more may be")
+        }
+        ModeKind::Queued if mode.max.is_some_and(|max| running > max) => {
+            format!("{running} runs are under way or wait, and no more may")
         }
         _ => return None,
     };

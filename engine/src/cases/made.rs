@@ -16,7 +16,15 @@ use super::trial::RULE_OF_CASES;
 const HIDDEN: &str = "***";
 
 /// The case that says: what this run did is right.
-pub fn case_of_run(run: &Run, event: &Event, memos: &[Memo], document: &RuleDocument) -> Case {
+///
+/// For a run that came to its end, in the zone of its workspace.
+pub fn case_of_run(
+    run: &Run,
+    event: &Event,
+    memos: &[Memo],
+    document: &RuleDocument,
+    zone: &str,
+) -> Case {
     let own = run.rule.to_string();
     let named = |value: &Value| renamed(value, &own);
     let mut case = Case {
@@ -28,11 +36,15 @@ pub fn case_of_run(run: &Run, event: &Event, memos: &[Memo], document: &RuleDocu
             data: named(&event.data),
         }),
         now: Some(run.created_at),
+        zone: Some(zone.to_owned()),
         fires: Some(true),
         ..Case::default()
     };
     let mut memos: Vec<&Memo> = memos.iter().collect();
-    memos.sort_by_key(|memo| (memo.started_at, memo.attempt));
+    // Steps of one moment in the order of the document: 10 comes after 2.
+    memos.sort_by_cached_key(|memo| (memo.started_at, memo.attempt, in_document(&memo.path)));
+    // Another run has another id, and so has its event.
+    let passing = [run.id.to_string(), event.id.to_string()];
     let mut calls = Vec::new();
     for memo in memos {
         let Some(step) = find(&document.steps, &memo.step) else {
@@ -45,6 +57,8 @@ pub fn case_of_run(run: &Run, event: &Event, memos: &[Memo], document: &RuleDocu
         };
         match memo.outcome {
             StepOutcome::Done => {
+                // It failed before somebody had it go on.
+                case.failures.remove(&memo.step);
                 case.outputs.insert(memo.step.clone(), named(&memo.output));
             }
             StepOutcome::Failed => {
@@ -62,7 +76,7 @@ pub fn case_of_run(run: &Run, event: &Event, memos: &[Memo], document: &RuleDocu
             calls.push(CaseCall {
                 id: memo.step.clone(),
                 action,
-                with: (!is_cut(&with)).then_some(with),
+                with: (!is_cut(&with) && !holds(&with, &passing)).then_some(with),
             });
         }
     }
@@ -89,6 +103,23 @@ fn find<'a>(steps: &'a [Step], id: &str) -> Option<&'a Step> {
         let inner = inner.into_iter().chain([step.on_error.as_slice()]);
         inner.into_iter().find_map(|steps| find(steps, id))
     })
+}
+
+/// The parts of a path, numbers as numbers.
+fn in_document(path: &str) -> Vec<(u32, &str)> {
+    let parts = path.split('/');
+    parts
+        .map(|part| (part.parse().unwrap_or_default(), part))
+        .collect()
+}
+
+fn holds(value: &Value, texts: &[String]) -> bool {
+    match value {
+        Value::String(text) => texts.iter().any(|own| text.contains(own)),
+        Value::Array(items) => items.iter().any(|item| holds(item, texts)),
+        Value::Object(map) => map.values().any(|item| holds(item, texts)),
+        _ => false,
+    }
 }
 
 /// Cases name their rule as the samples do.

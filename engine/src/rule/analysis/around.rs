@@ -291,6 +291,7 @@ fn is_guarded(document: &RuleDocument) -> bool {
         || document.debounce.is_some()
         || document.limits != so_model::rule::Limits::default()
         || document.mode.kind != so_model::rule::ModeKind::Parallel
+        || document.mode.max.is_some()
 }
 
 fn causes<'d>(document: &'d RuleDocument, catalogue: &'d Catalogue) -> Vec<Cause<'d>> {

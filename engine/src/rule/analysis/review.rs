@@ -240,6 +240,8 @@ impl<'a> Pass<'a> {
                 );
                 let mut inner = scope.clone();
                 inner.open(&step.id);
+                // In a later turn a variable holds what an earlier one left.
+                inner.forget(&sets_in(&body.steps));
                 self.steps(
                     &body.steps,
                     &join(here, "do"),
@@ -491,6 +493,20 @@ pub(super) fn branches<'s>(step: &'s Step, here: &str) -> Vec<(String, &'s [Step
     };
     all.push((join(here, "on_error"), stands_in(step)));
     all
+}
+
+/// Variables that are set by steps or inside them.
+fn sets_in(steps: &[Step]) -> Vec<String> {
+    let mut names = Vec::new();
+    for step in steps {
+        if let StepBody::Set(body) = &step.body {
+            names.extend(body.set.keys().cloned());
+        }
+        for (_, inner) in branches(step, "") {
+            names.extend(sets_in(inner));
+        }
+    }
+    names
 }
 
 fn push(context: &mut Context, tree: &Tree, want: Want) {

@@ -36,6 +36,15 @@ impl Scope {
         put(&mut self.vars, name, shape, When::Ready);
     }
 
+    /// Nothing is known any more of what variables hold.
+    pub fn forget(&mut self, names: &[String]) {
+        for name in names {
+            if self.vars.contains_key(name) {
+                self.set(name, Shape::Any);
+            }
+        }
+    }
+
     /// Nothing is known any more of what is not in an earlier scope.
     pub fn loosen(&mut self, before: &Scope) {
         let both = [
@@ -44,7 +53,10 @@ impl Scope {
         ];
         for (names, known) in both {
             for (name, found) in names.iter_mut() {
-                if !known.contains_key(name) {
+                if known
+                    .get(name)
+                    .is_none_or(|known| known.shape != found.shape)
+                {
                     (found.shape, found.when) = (Shape::Any, When::Ready);
                 }
             }

@@ -18,6 +18,7 @@ use so_model::{
     id::{RuleId, RunId, WorkspaceId},
     problem::FieldError,
     rule::RuleDocument,
+    run::RunState,
     workspace::Role,
 };
 use so_store::{
@@ -81,7 +82,7 @@ impl Trial {
             return Err(
                 Failure::new(422, "rule.cases_failed", "A case of the rule fails")
                     .detail(format!("{name}: {problem}"))
-                    .next_step("Correct the rule or the case, save it switched off, or let an owner say why it goes live."),
+                    .next_step("Correct the rule or the case, save it switched off, or let an owner publish it with a reason: `override_reason` in the API, `rules push --despite` on the command line."),
             );
         };
         if actor.role < Role::Owner {
@@ -217,12 +218,23 @@ pub async fn of_run(app: &App, workspace: WorkspaceId, id: RunId) -> Outcome<Run
     let run = runs::find(&mut reader, workspace, id)
         .await?
         .ok_or_else(|| Failure::not_found("run"))?;
+    // A case says how a run ends; one that was cut short would claim an end that nobody saw.
+    if !matches!(run.state, RunState::Finished | RunState::Failed) {
+        return Err(Failure::new(
+            409,
+            "run.no_case",
+            "This run did not come to an end of its own",
+        )
+        .detail(format!("It is {}.", run.state.as_str()))
+        .next_step("Make the case from a run that finished or failed."));
+    }
     let event = events::find(&mut reader, workspace, run.event)
         .await?
         .ok_or_else(|| Failure::not_found("event"))?;
     let version = find_version(&mut reader, workspace, run.rule, run.version).await?;
     let memos = runs::list_memos(&mut reader, workspace, id).await?;
-    let case = case_of_run(&run, &event, &memos, &version.document);
+    let zone = app.engine.workspace(workspace).await?.time_zone;
+    let case = case_of_run(&run, &event, &memos, &version.document, zone.name());
     Ok(RunCase {
         yaml: cases::to_yaml(&[case]),
     })
