@@ -14,6 +14,7 @@ use so_store::{StoreError, Tx, rule_keys, runs};
 
 use crate::{
     admit::{Keys, judge},
+    config::RULE_RUNS_PER_HOUR_MAX,
     decide::{CompiledRule, FactValues, WorkspaceFacts},
     schedule::parse_duration,
     why::{gate_clause, moment_words},
@@ -35,6 +36,7 @@ pub(super) fn keys(
 pub(super) async fn after_condition(
     tx: &mut Tx,
     rule: &CompiledRule,
+    event: &Event,
     keys: Result<Keys, String>,
     now: Timestamp,
     zone: chrono_tz::Tz,
@@ -53,6 +55,17 @@ pub(super) async fn after_condition(
         }
     };
     let mut found = Vec::new();
+    if let Some(own) = rule.document.limits.max_runs_per_hour {
+        let max = i64::from(own).min(RULE_RUNS_PER_HOUR_MAX);
+        let used = runs::count_since(tx, rule.id, now.plus(-HOUR)).await?;
+        found.push(gate_clause(
+            "/limits/max_runs_per_hour",
+            ClauseKind::Budget,
+            Some(used < max),
+            format!("fewer than {max} starts in an hour"),
+            format!("{used} of {max} in the last hour"),
+        ));
+    }
     if let Some(throttle) = &rule.document.throttle {
         let span = parse_duration(&throttle.per).unwrap_or(HOUR);
         let (used, oldest) =
@@ -68,7 +81,9 @@ pub(super) async fn after_condition(
         found.push(clause);
     }
     if rule.document.dedupe.is_some() {
-        let known = rule_keys::find_remembered(tx, rule.id, &keys.dedupe).await?;
+        let known = rule_keys::find_remembered(tx, rule.id, &keys.dedupe, now).await?;
+        // What the event itself left when it was new keeps no other run of it from anything.
+        let known = known.filter(|(first, _)| *first != event.id);
         let text = match known {
             Some((event, at)) => format!(
                 "the key “{}” was seen at {} ({event})",

@@ -99,7 +99,8 @@ impl Engine {
             clauses.extend(rule.condition().map(|condition| condition.weigh(&seen)));
         }
         let keys = gates::keys(rule, trigger, event, workspace, now);
-        clauses.extend(gates::after_condition(tx, rule, keys, now, workspace.time_zone).await?);
+        clauses
+            .extend(gates::after_condition(tx, rule, event, keys, now, workspace.time_zone).await?);
         let would_start = only_first(&mut clauses);
         let mut rehearsal = Rehearsal {
             trigger: listening.map(|at| rule.triggers[at].id.clone()),

@@ -205,3 +205,112 @@ steps: [{id: a, action: test.echo, with: {emit: test.echoed}}]
     assert!(events.unwrap().is_empty());
     assert!(world.runs().await.is_empty());
 }
+
+#[tokio::test]
+async fn flow_goes_as_in_a_run() {
+    let world = World::new().await;
+    let rule = world
+        .rule(
+            "
+version: 1
+name: Flow
+triggers: [{id: t, kind: test.happened}]
+steps:
+  - {id: none, for_each: {items: '{{ event.data.nothing }}'}, do: [{id: n, action: test.echo}]}
+  - {id: each, for_each: {items: '{{ event.data.list }}'},
+     do: [{id: e, action: test.echo, with: {fail: '{{ item }}'}}],
+     on_error: [{id: told, set: {why: '{{ steps.each.error.step }}: {{ steps.each.error.message }}'}}]}
+  - id: both
+    parallel:
+      - [{id: left, set: {x: 1}}]
+      - [{id: right, action: test.echo, with: {seen: '{{ vars.len() }}'}}]
+  - {id: wait, wait_for: {event: test.echoed, timeout: 1h, on_timeout: fail}}
+  - {id: never, action: test.echo}
+",
+        )
+        .await;
+    let data = json!({"list": [false, true, false], "nothing": null});
+    let rehearsal = rehearse(&world, rule, data, false).await;
+    let told = told(&rehearsal);
+    let echoes = told
+        .iter()
+        .filter(|text| text.starts_with("does test.echo"))
+        .count();
+    assert_eq!(
+        echoes, 3,
+        "two elements and a way, nothing after the end: {told:#?}"
+    );
+    let failed: Vec<_> = rehearsal
+        .effects
+        .iter()
+        .filter_map(|effect| match &effect.what {
+            EffectKind::Failed { reason, .. } => Some((effect.step.as_str(), reason.as_str())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        failed,
+        [
+            ("e", "told to fail"),
+            (
+                "each",
+                "1 of 3 elements failed; the first at step e: told to fail"
+            ),
+            ("wait", "no event test.echoed came within 1h"),
+        ],
+        "{told:#?}"
+    );
+    assert_eq!(rehearsal.end, RehearsalEnd::Failed);
+    assert_eq!(
+        rehearsal.reason.as_deref(),
+        Some("step wait: no event test.echoed came within 1h")
+    );
+}
+
+#[tokio::test]
+async fn an_event_is_no_duplicate_of_itself_and_an_hours_budget_counts() {
+    let mut world = World::new().await;
+    let rule = world
+        .rule(
+            "
+version: 1
+name: Once
+triggers: [{id: t, kind: test.happened}]
+dedupe: {key: '{{ event.data.key }}', within: 10m}
+limits: {max_runs_per_hour: 2}
+steps: [{id: a, action: test.echo}]
+",
+        )
+        .await;
+    let first = world.event("test.happened", json!({"key": "a"})).await;
+    world.settle().await;
+    let compiled = world.engine.rule_version(world.workspace, rule, 1).await;
+    let asked = Rehearse {
+        rule: compiled.unwrap().unwrap(),
+        event: Arc::new(first),
+        now: world.engine.now(),
+        anyway: false,
+    };
+    assert!(world.engine.rehearse(&asked).await.unwrap().would_start);
+    let same_key = json!({"key": "a"});
+    assert!(
+        !rehearse(&world, rule, same_key.clone(), false)
+            .await
+            .would_start
+    );
+    world.clock.advance(11 * so_model::time::MINUTE);
+    assert!(
+        rehearse(&world, rule, same_key.clone(), false)
+            .await
+            .would_start,
+        "the key is forgotten"
+    );
+    world.event("test.happened", json!({"key": "b"})).await;
+    world.settle().await;
+    let full = rehearse(&world, rule, json!({"key": "c"}), false).await;
+    let why = full.clauses.iter().find_map(Clause::first).unwrap();
+    assert_eq!(
+        (why.what, why.text.as_str()),
+        (ClauseKind::Budget, "2 of 2 in the last hour")
+    );
+}

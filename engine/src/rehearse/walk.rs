@@ -1,7 +1,7 @@
 //! The walk of a dry run through a rule's steps, on a clock of its own.
 //!
-//! Owns what is assumed: that calls and publications succeed, and that events waited for do not come. Invariant: local
-//! actions are done in the transaction that is given up, remote ones are described only.
+//! Owns what is assumed: that calls and publications succeed, that events waited for do not come, and that no step takes
+//! long. Invariant: local actions are done in the transaction that is given up, remote ones are described only.
 
 use std::{future::Future, pin::Pin};
 
@@ -10,7 +10,7 @@ use so_model::{
     Timestamp,
     effect::{Effect, EffectKind, RehearsalEnd},
     event::{Cause, Event, NewEvent},
-    rule::{ActionStep, Step, StepBody},
+    rule::{ActionStep, Delay, OnTimeout, Step, StepBody},
     run::{ConditionTrace, Run},
 };
 use so_store::{StoreError, Tx};
@@ -27,7 +27,7 @@ use crate::{
         Action, ActionError, DescribeContext, Described, LocalAction, LocalContext, LocalError,
         RemoteAction,
     },
-    run::shorten,
+    run::{end_of_delay, list_of, text_of},
     schedule::parse_duration,
 };
 
@@ -38,7 +38,58 @@ const ELEMENTS_MAX: usize = 100;
 enum Flow {
     Go,
     End(RehearsalEnd, Option<String>),
-    Fail(ActionError),
+    Fail(Failed),
+}
+
+/// A step that failed, and which it was when it stands inside the one that is spoken of.
+struct Failed {
+    culprit: Option<String>,
+    error: ActionError,
+}
+
+impl Flow {
+    fn fail(code: &str, reason: impl Into<String>) -> Self {
+        Self::of(ActionError::fail(code, reason))
+    }
+
+    fn of(error: ActionError) -> Self {
+        Self::Fail(Failed {
+            culprit: None,
+            error,
+        })
+    }
+}
+
+/// What is done to one way or element after the other as if they went side by side.
+#[derive(Default)]
+struct Sides {
+    count: usize,
+    failed: usize,
+    first: Option<Failed>,
+}
+
+impl Sides {
+    fn note(&mut self, failed: Failed) {
+        self.failed += 1;
+        self.first.get_or_insert(failed);
+    }
+
+    /// The step's output, or its failure: the others went to their end.
+    fn close(self, what: &str) -> Result<Value, Failed> {
+        let output = json!({"count": self.count, "failed": self.failed});
+        let Some(first) = self.first else {
+            return Ok(output);
+        };
+        let step = first.culprit.as_deref().unwrap_or_default();
+        let reason = format!(
+            "{} of {} {what} failed; the first at step {step}: {}",
+            self.failed, self.count, first.error.message
+        );
+        Err(Failed {
+            culprit: None,
+            error: ActionError::fail(first.error.code, reason),
+        })
+    }
 }
 
 pub(super) struct Walk<'a> {
@@ -90,7 +141,11 @@ impl<'a> Walk<'a> {
             match self.all(tx, &rule.document.steps, "/steps".into()).await? {
                 Flow::Go => (RehearsalEnd::Finished, None),
                 Flow::End(end, reason) => (end, reason),
-                Flow::Fail(error) => (RehearsalEnd::Failed, Some(error.message)),
+                Flow::Fail(failed) => {
+                    let step = failed.culprit.unwrap_or_default();
+                    let reason = format!("step {step}: {}", failed.error.message);
+                    (RehearsalEnd::Failed, Some(reason))
+                }
             },
         )
     }
@@ -107,21 +162,23 @@ impl<'a> Walk<'a> {
                 match self.step(tx, step, &path).await? {
                     Flow::Go => {}
                     Flow::End(end, reason) => return Ok(Flow::End(end, reason)),
-                    Flow::Fail(error) => {
+                    Flow::Fail(failed) => {
                         let is_handled = !step.on_error.is_empty();
-                        self.tell(
-                            step,
-                            &path,
-                            EffectKind::Failed {
-                                code: error.code.clone(),
-                                reason: error.message.clone(),
-                                is_handled,
-                            },
-                        );
+                        let culprit = failed.culprit.unwrap_or_else(|| step.id.clone());
+                        let error = failed.error;
+                        let told = EffectKind::Failed {
+                            code: error.code.clone(),
+                            reason: error.message.clone(),
+                            is_handled,
+                        };
+                        self.tell(step, &path, told);
                         if !is_handled {
-                            let message = format!("step {}: {}", step.id, error.message);
-                            return Ok(Flow::Fail(ActionError { message, ..error }));
+                            let culprit = Some(culprit);
+                            return Ok(Flow::Fail(Failed { culprit, error }));
                         }
+                        let seen =
+                            json!({"step": culprit, "message": error.message, "code": error.code});
+                        self.steps.insert(step.id.clone(), json!({ "error": seen }));
                         let inner = format!("{path}/on_error");
                         match self.all(tx, &step.on_error, inner).await? {
                             Flow::Go => {}
@@ -173,13 +230,13 @@ impl<'a> Walk<'a> {
                     Ok(Flow::Go)
                 }
                 Ok(_) => Ok(Flow::Go),
-                Err(error) => Ok(Flow::Fail(error)),
+                Err(error) => Ok(Flow::of(error)),
             },
-            StepBody::Delay(_) => Ok(self.delay(step, path)),
+            StepBody::Delay(body) => Ok(self.delay(step, &body.delay, path)),
             StepBody::Stop(body) => {
                 let reason = match self.rendered(&format!("{path}/stop")) {
                     Ok(value) => text_of(&value["reason"]),
-                    Err(error) => return Ok(Flow::Fail(error)),
+                    Err(error) => return Ok(Flow::of(error)),
                 };
                 let is_error = body.stop.error;
                 let told = EffectKind::Stopped {
@@ -194,21 +251,29 @@ impl<'a> Walk<'a> {
                 Ok(Flow::End(end, Some(reason)))
             }
             StepBody::Parallel(body) => {
-                // Side by side: each begins at the same moment, and the run goes on after the last of them.
+                // Side by side: each begins at the same moment and sees nothing of the others, and the run goes on
+                // after the last of them.
                 let (began, mut latest) = (self.now, self.now);
+                let before = (self.vars.clone(), self.steps.clone());
+                let (mut vars, mut steps) = before.clone();
+                let mut sides = Sides::default();
                 for (index, branch) in body.parallel.iter().enumerate() {
                     self.now = began;
-                    match self
-                        .all(tx, branch, format!("{path}/parallel/{index}"))
-                        .await?
-                    {
-                        Flow::Go => latest = latest.max(self.now),
-                        other => return Ok(other),
+                    (self.vars, self.steps) = before.clone();
+                    sides.count += 1;
+                    let inner = format!("{path}/parallel/{index}");
+                    match self.all(tx, branch, inner).await? {
+                        Flow::Go => {}
+                        Flow::Fail(failed) => sides.note(failed),
+                        end @ Flow::End(..) => return Ok(end),
                     }
+                    latest = latest.max(self.now);
+                    add_changed(&mut vars, &before.0, &self.vars);
+                    add_changed(&mut steps, &before.1, &self.steps);
                 }
                 self.now = latest;
-                self.keep(step, Value::Object(Map::new()));
-                Ok(Flow::Go)
+                (self.vars, self.steps) = (vars, steps);
+                Ok(self.closed(step, sides, "ways"))
             }
             StepBody::ForEach(body) => self.for_each(tx, step, body, path).await,
             StepBody::WaitFor(body) => {
@@ -223,6 +288,10 @@ impl<'a> Walk<'a> {
                     },
                 );
                 self.now = self.now.plus(parse_duration(&timeout).unwrap_or(0));
+                if body.wait_for.on_timeout == OnTimeout::Fail {
+                    let reason = format!("no event {} came within {timeout}", body.wait_for.event);
+                    return Ok(Flow::fail("", reason));
+                }
                 self.keep(step, json!({"timed_out": true, "event": null}));
                 Ok(Flow::Go)
             }
@@ -239,17 +308,12 @@ impl<'a> Walk<'a> {
         let items = match self.rendered(&format!("{path}/for_each")) {
             Ok(Value::Object(mut map)) => map.remove("items").unwrap_or_default(),
             Ok(value) => value,
-            Err(error) => return Ok(Flow::Fail(error)),
+            Err(error) => return Ok(Flow::of(error)),
         };
-        let Value::Array(items) = items else {
-            let error = ActionError::fail("step.items", "the items of the loop are no list");
-            return Ok(Flow::Fail(error));
+        let items = match list_of(items, body.for_each.longest()) {
+            Ok(items) => items,
+            Err(reason) => return Ok(Flow::fail("", reason)),
         };
-        let longest = body.for_each.longest();
-        if items.len() > longest {
-            let reason = format!("the list has {} elements, at most {longest}", items.len());
-            return Ok(Flow::Fail(ActionError::fail("step.items", reason)));
-        }
         let count = items.len();
         self.tell(
             step,
@@ -260,23 +324,38 @@ impl<'a> Walk<'a> {
         );
         let (began, mut latest) = (self.now, self.now);
         let outer = self.item.take();
+        let mut sides = Sides {
+            count,
+            ..Sides::default()
+        };
         for item in items.into_iter().take(ELEMENTS_MAX) {
             if body.for_each.beside() > 1 {
                 self.now = began;
             }
             self.item = Some(item);
             match self.all(tx, &body.steps, format!("{path}/do")).await? {
-                Flow::Go => latest = latest.max(self.now),
-                other => {
+                Flow::Go => {}
+                Flow::Fail(failed) => sides.note(failed),
+                end @ Flow::End(..) => {
                     self.item = outer;
-                    return Ok(other);
+                    return Ok(end);
                 }
             }
+            latest = latest.max(self.now);
         }
         self.item = outer;
         self.now = latest;
-        self.keep(step, json!({"count": count}));
-        Ok(Flow::Go)
+        Ok(self.closed(step, sides, "elements"))
+    }
+
+    fn closed(&mut self, step: &Step, sides: Sides, what: &str) -> Flow {
+        match sides.close(what) {
+            Ok(output) => {
+                self.keep(step, output);
+                Flow::Go
+            }
+            Err(failed) => Flow::Fail(failed),
+        }
     }
 
     async fn branch(
@@ -300,22 +379,15 @@ impl<'a> Walk<'a> {
         self.all(tx, inner, format!("{path}/{branch}")).await
     }
 
-    fn delay(&mut self, step: &Step, path: &str) -> Flow {
+    fn delay(&mut self, step: &Step, delay: &Delay, path: &str) -> Flow {
         let value = match self.rendered(&format!("{path}/delay")) {
             Ok(value) => value,
-            Err(error) => return Flow::Fail(error),
+            Err(error) => return Flow::of(error),
         };
-        let (until, span) = match value["until"].as_str() {
-            Some(text) => (Timestamp::parse(text), String::new()),
-            None => {
-                let span = text_of(&value["for"]);
-                let until = parse_duration(&span).ok().map(|span| self.now.plus(span));
-                (until, span)
-            }
-        };
-        let Some(until) = until else {
-            let reason = "the delay names neither a duration nor a moment";
-            return Flow::Fail(ActionError::fail("step.delay", reason));
+        let span = text_of(&value["for"]);
+        let until = match end_of_delay(delay, &value, self.now) {
+            Ok(until) => until,
+            Err(reason) => return Flow::fail("", reason),
         };
         self.tell(step, path, EffectKind::Waited { until, span });
         self.now = until.max(self.now);
@@ -332,11 +404,11 @@ impl<'a> Walk<'a> {
     ) -> Result<Flow, StoreError> {
         let Some(action) = self.engine.plugins.action(&body.action).cloned() else {
             let reason = format!("this server has no action {}", body.action);
-            return Ok(Flow::Fail(ActionError::fail("step.action", reason)));
+            return Ok(Flow::fail("step.action", reason));
         };
         let params = match self.rendered(&format!("{path}/with")) {
             Ok(params) => params,
-            Err(error) => return Ok(Flow::Fail(error)),
+            Err(error) => return Ok(Flow::of(error)),
         };
         // A step that fails half way must leave nothing to the steps that handle it.
         tx.savepoint().await?;
@@ -351,12 +423,12 @@ impl<'a> Walk<'a> {
             }
             Err(LocalError::Action(error)) => {
                 tx.undo_to_savepoint().await?;
-                return Ok(Flow::Fail(error));
+                return Ok(Flow::of(error));
             }
             Err(LocalError::Store(StoreError::Refused(_))) => {
                 tx.undo_to_savepoint().await?;
                 let reason = "the database refused the step";
-                return Ok(Flow::Fail(ActionError::fail("step.database", reason)));
+                return Ok(Flow::fail("step.database", reason));
             }
             Err(LocalError::Store(error)) => return Err(error),
         };
@@ -509,10 +581,14 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn text_of(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => shorten(other.clone()).to_string(),
-    }
+/// Adds what one of several ways left that was not there, or was otherwise, before all of them.
+fn add_changed(
+    into: &mut Map<String, Value>,
+    before: &Map<String, Value>,
+    after: &Map<String, Value>,
+) {
+    let changed = after
+        .iter()
+        .filter(|(name, value)| before.get(*name) != Some(value));
+    into.extend(changed.map(|(name, value)| (name.clone(), value.clone())));
 }

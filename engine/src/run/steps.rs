@@ -172,7 +172,8 @@ pub(super) async fn facts_of(
     Ok(values)
 }
 
-fn end_of_delay(
+/// When a delay is over.
+pub(crate) fn end_of_delay(
     delay: &so_model::rule::Delay,
     value: &Value,
     now: Timestamp,
@@ -187,7 +188,8 @@ fn end_of_delay(
         .map_err(|error| error.to_string())
 }
 
-pub(super) fn text_of(value: &Value) -> String {
+/// A rendered value as a text.
+pub(crate) fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),

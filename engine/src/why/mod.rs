@@ -196,7 +196,8 @@ impl Engine {
                     explain_condition(&mut why, &workspace, rule, event, &seen);
                     let first_seen = match (&stored.decision.verdict, &seen.key) {
                         (Verdict::Duplicate, Some(key)) => {
-                            so_store::rule_keys::find_remembered(reader, row.id, key).await?
+                            let at = stored.at;
+                            so_store::rule_keys::find_remembered(reader, row.id, key, at).await?
                         }
                         _ => None,
                     };

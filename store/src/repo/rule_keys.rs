@@ -64,7 +64,7 @@ pub async fn prune(tx: &mut Tx, now: Timestamp) -> Result<u64> {
         .await
 }
 
-/// Starts counted for a throttle key since a moment, and the oldest of them.
+/// Starts counted for a throttle key after a moment, and the oldest of them.
 pub async fn count_ticks(
     sql: &mut dyn Sql,
     rule: RuleId,
@@ -80,16 +80,18 @@ pub async fn count_ticks(
     row.map_or(Ok((0, None)), |row| Ok((row.int(0)?, row.opt_at(1)?)))
 }
 
-/// The event that a dedupe key was remembered with, and when.
+/// The event that a dedupe key is remembered with at a moment, and since when.
 pub async fn find_remembered(
     sql: &mut dyn Sql,
     rule: RuleId,
     key: &str,
+    now: Timestamp,
 ) -> Result<Option<(EventId, Timestamp)>> {
     let row = sql
         .one(
-            "SELECT event_id, at FROM rule_keys WHERE rule_id = $1 AND kind = 'dedupe' AND key = $2",
-            args![rule, key],
+            "SELECT event_id, at FROM rule_keys WHERE rule_id = $1 AND kind = 'dedupe' AND key = $2 \
+             AND (expires_at IS NULL OR expires_at > $3)",
+            args![rule, key, now],
         )
         .await?;
     row.map(|row| Ok((row.id(0)?, row.at(1)?))).transpose()
