@@ -12,7 +12,7 @@ use so_model::{
     run::{ConditionTrace, Run, RunState, Verdict},
     why::Recorded,
 };
-use so_store::{StoreError, Tx, jobs, jobs::Job, rules, runs};
+use so_store::{StoreError, Tx, jobs, jobs::Job, rules, runs, waits};
 
 use super::{Desk, JOB_RUN, Refusal, judge, refuse};
 use crate::{
@@ -111,6 +111,7 @@ impl Engine {
                 for (id, _) in active {
                     runs::set_state(tx, event.workspace, id, RunState::Cancelled, reason, now)
                         .await?;
+                    waits::delete_below(tx, id, crate::run::STEPS).await?;
                     ended.push(id);
                 }
                 wake_callers(self, tx, event.workspace, &ended, now).await?;

@@ -10,9 +10,9 @@ use serde_json::json;
 use so_model::{
     Timestamp,
     event::{Cause, NewEvent, kind},
-    run::RunState,
+    run::{RunState, StepOutcome},
 };
-use so_store::{StoreError, Tx, events, jobs, jobs::Job, runs};
+use so_store::{StoreError, Tx, events, jobs, jobs::Job, runs, waits};
 
 use super::{
     over::{is_awaited, start_next_queued, wake_caller},
@@ -28,6 +28,9 @@ use crate::{
 
 /// Steps of one transaction at the most: other writers wait for it.
 const STRETCH_STEPS_MAX: usize = 200;
+
+/// The path above every step of a run.
+pub(crate) const STEPS: &str = "/steps";
 
 /// What a step leaves the run to do.
 pub(super) enum After {
@@ -125,6 +128,7 @@ impl Engine {
                     now,
                 )
                 .await?;
+                waits::delete_below(&mut tx, run.id, STEPS).await?;
                 start_next_queued(self, &mut tx, &run, now).await?;
                 wake_caller(self, &mut tx, &event, now).await?;
                 let data = json!({"run": {"id": run.id, "rule": run.rule, "rule_name": null,
@@ -243,6 +247,14 @@ impl Engine {
                     runs::set_state(tx, workspace, id, state, reason.as_deref(), now).await?;
                 jobs::finish(tx, job).await?;
                 if ended {
+                    // What it still waits for would be looked up at every such event.
+                    if cx
+                        .memos
+                        .iter()
+                        .any(|memo| memo.outcome == StepOutcome::Waiting)
+                    {
+                        waits::delete_below(tx, id, STEPS).await?;
+                    }
                     self.after_end(tx, cx, state, reason, now, outbox).await?;
                 }
                 Ok(false)

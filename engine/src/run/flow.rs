@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use so_model::{
     Timestamp,
     rule::{ForEachStep, Step, StepBody},
-    run::StepOutcome,
+    run::{Memo, StepOutcome},
 };
 use so_store::{StoreError, Tx};
 
@@ -119,14 +119,31 @@ impl Engine {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let span = late.step.timeout.as_deref().unwrap_or_default();
-        let reason = format!("it took longer than {span}");
+        let mut reason = format!("it took longer than {span}");
+        let within = format!("{}/", late.path);
+        let is_inside = |memo: &&Memo| memo.path == late.path || memo.path.starts_with(&within);
+        // Only a call that must not be made twice is noted before it is made.
+        let is_calling = |memo: &&Memo| memo.outcome == StepOutcome::Started;
+        let called = cx.memos.iter().filter(is_inside).find(is_calling);
+        if let Some(called) = called {
+            reason = format!(
+                "{reason}, and the server stopped during the call of step {}, so nobody knows whether it took effect; \
+                 look at the other side before the rule runs again",
+                called.step
+            );
+            if let Some(mut memo) = cx.memos.get(&late.path).cloned() {
+                memo.output["code"] = "step.outcome_unknown".into();
+                cx.memos.put(memo);
+            }
+        }
         self.fail_step(tx, cx, &late.path, late.step, reason, now)
             .await?;
         so_store::waits::delete_below(tx, cx.run.id, &late.path).await
     }
 }
 
-fn list_of(value: Value, longest: usize) -> Result<Vec<Value>, String> {
+/// The elements of a loop.
+pub(crate) fn list_of(value: Value, longest: usize) -> Result<Vec<Value>, String> {
     let items = match value {
         Value::Array(items) => items,
         Value::Null => Vec::new(),

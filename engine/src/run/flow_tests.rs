@@ -99,6 +99,38 @@ async fn a_step_that_is_out_of_time_is_tried_no_more() {
 }
 
 #[tokio::test]
+async fn a_time_out_during_a_call_that_nobody_knows_about_says_so() {
+    let mut world = World::new().await;
+    world
+        .rule(
+            "{version: 1, name: Once, triggers: [{id: t, kind: test.happened}], steps: [\
+             {id: once, action: test.call_once, timeout: 30s, \
+              on_error: [{id: b, action: test.echo, with: {text: \"{{ steps.once.error.code }}\"}}]}]}",
+        )
+        .await;
+    world.event("test.happened", json!({})).await;
+    let handed = world.receiver.try_recv().unwrap();
+    let job = handed.job.clone();
+    world.engine.carry_out(handed).await;
+    super::tests::die_within_the_call(&world, &job).await;
+    world.clock.advance(MINUTE);
+    world.settle().await;
+    assert_eq!(world.remote_calls.lock().unwrap().len(), 1);
+    assert_eq!(
+        output(&world, "/steps/0/on_error/0").await,
+        json!({"text": "step.outcome_unknown"})
+    );
+    let memos = world.memos(&only(&world).await).await;
+    let mut latest = memos.iter().rev();
+    let call = latest.find(|memo| memo.path == "/steps/0").unwrap();
+    let error = call.error.clone().unwrap();
+    assert!(
+        error.contains("30s") && error.contains("nobody knows"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn a_time_out_around_a_wait_ends_it_at_its_moment() {
     let mut world = started(
         "{id: p, timeout: 10m, parallel: [[{id: d, delay: {for: 1h}}], [{id: e, action: test.echo}]], \
@@ -375,6 +407,54 @@ async fn a_wait_of_a_run_that_was_opened_again_is_still_met() {
     assert_eq!(only(&world).await.state, RunState::Finished);
 }
 
+/// Waits for an event of `test.echoed` that are still looked up.
+async fn waits(world: &World, run: &Run) -> i64 {
+    let wait = so_store::waits::Wait {
+        run: run.id,
+        path: String::new(),
+        workspace: world.workspace,
+        kind: "test.echoed".parse().unwrap(),
+        subject: None,
+    };
+    let mut reader = world.engine.store.clone();
+    so_store::waits::count(&mut reader, &wait, 99)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_run_that_ends_waits_for_nothing_any_more() {
+    let wait = "{id: w, wait_for: {event: test.echoed, timeout: 1h}}";
+    let stop = "{id: s, stop: {reason: enough}}";
+    let mut world = World::new().await;
+    world
+        .rule(&format!(
+            "{{version: 1, name: S, triggers: [{{id: t, kind: test.happened}}], \
+             steps: [{{id: p, parallel: [[{wait}], [{{id: d, delay: {{for: 1m}}}}, {stop}]]}}]}}"
+        ))
+        .await;
+    world.event("test.happened", json!({})).await;
+    world.settle().await;
+    let run = only(&world).await;
+    assert_eq!(waits(&world, &run).await, 1);
+    world.pass(MINUTE).await;
+    assert_eq!(only(&world).await.state, RunState::Finished);
+    assert_eq!(waits(&world, &run).await, 0);
+    // A later start in its place ends it, too.
+    let mut world = World::new().await;
+    world
+        .rule(&format!(
+            "{{version: 1, name: R, triggers: [{{id: t, kind: test.happened}}], mode: {{kind: restart}}, steps: [{wait}]}}"
+        ))
+        .await;
+    for _ in 0..3 {
+        world.event("test.happened", json!({})).await;
+        world.settle().await;
+    }
+    let run = only(&world).await;
+    assert_eq!(waits(&world, &run).await, 1);
+}
+
 async fn cancel(world: &World, run: &Run) -> RunState {
     let mut tx = world.engine.store.begin().await.unwrap();
     let now = world.engine.now();
@@ -412,6 +492,7 @@ async fn a_run_is_cancelled_in_every_state_in_which_it_waits() {
             RunState::Cancelled,
             "{steps}"
         );
+        assert_eq!(waits(&world, &runs[0]).await, 0, "{steps}");
         world.crash_and_restart().await;
         world.event("test.echoed", json!({})).await;
         world.pass(HOUR).await;

@@ -19,11 +19,14 @@ mod steps;
 mod waiting;
 mod walk;
 
+pub(crate) use advance::STEPS;
 pub use ends::Ends;
+pub(crate) use flow::list_of;
 pub(crate) use over::wake_callers;
 pub use over::{after_over, cancel, start_next_queued, wake_run};
 pub use retry::delay_before;
 pub use state::{RunContext, shorten};
+pub(crate) use steps::{end_of_delay, text_of};
 pub use walk::{Memos, Next, Place, Position, Standing, next_step, position};
 pub(crate) use walk::{ends_of, pointer_of};
 

@@ -8,7 +8,7 @@ use so_model::{
     id::{RunId, WorkspaceId},
     run::{Run, RunState},
 };
-use so_store::{StoreError, Tx, events, jobs, rules, runs};
+use so_store::{StoreError, Tx, events, jobs, rules, runs, waits};
 
 use crate::{admit::JOB_RUN, engine::Engine};
 
@@ -114,15 +114,16 @@ pub async fn cancel(
     if rests {
         let reason = Some(super::advance::CANCELLED);
         if runs::set_state(tx, workspace, id, RunState::Cancelled, reason, now).await? {
+            waits::delete_below(tx, id, super::advance::STEPS).await?;
             after_over(engine, tx, run, now).await?;
         }
         return Ok(RunState::Cancelled);
     }
     let reason = Some("ends before its next step");
-    if runs::set_state(tx, workspace, id, RunState::Cancelling, reason, now).await? {
-        // Whatever it waits for in the meantime, it looks again.
-        wake_run(engine, tx, workspace, id, now).await?;
-    }
+    // Whatever it waits for in the meantime, it looks again. Its job comes first: whoever carries a run on locks job
+    // and run in this order, and the other way round the two could wait for each other.
+    wake_run(engine, tx, workspace, id, now).await?;
+    runs::set_state(tx, workspace, id, RunState::Cancelling, reason, now).await?;
     Ok(RunState::Cancelling)
 }
 

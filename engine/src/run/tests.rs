@@ -314,20 +314,8 @@ async fn a_cron_time_starts_a_rule_once_and_what_was_missed_follows_its_policy()
     assert_eq!(world.runs().await.len(), 3 + 3 + 1);
 }
 
-#[tokio::test]
-async fn a_call_that_must_not_be_repeated_is_not_after_a_crash() {
-    let mut world = World::new().await;
-    world
-        .rule(
-            "{version: 1, name: Once, triggers: [{id: t, kind: test.happened}], steps: [\
-             {id: call, action: test.call_once}]}",
-        )
-        .await;
-    world.event("test.happened", json!({})).await;
-    let handed = world.receiver.try_recv().unwrap();
-    let job = handed.job.clone();
-    world.engine.carry_out(handed).await;
-    // As if the process had died after the call and before its outcome was stored.
+/// As if the process had died after the call of the only run, and before its outcome was stored.
+pub(super) async fn die_within_the_call(world: &World, job: &so_store::jobs::Job) {
     let run = world.runs().await[0].clone();
     let mut tx = world.engine.store.begin().await.unwrap();
     so_store::Sql::run(
@@ -355,6 +343,22 @@ async fn a_call_that_must_not_be_repeated_is_not_after_a_crash() {
     .await
     .unwrap();
     tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_must_not_be_repeated_is_not_after_a_crash() {
+    let mut world = World::new().await;
+    world
+        .rule(
+            "{version: 1, name: Once, triggers: [{id: t, kind: test.happened}], steps: [\
+             {id: call, action: test.call_once}]}",
+        )
+        .await;
+    world.event("test.happened", json!({})).await;
+    let handed = world.receiver.try_recv().unwrap();
+    let job = handed.job.clone();
+    world.engine.carry_out(handed).await;
+    die_within_the_call(&world, &job).await;
     world.settle().await;
 
     assert_eq!(world.remote_calls.lock().unwrap().len(), 1);
