@@ -76,7 +76,7 @@ pub(super) enum RunsCommand {
 #[derive(Debug, Args)]
 pub(super) struct Which {
     /// This run.
-    #[arg(long, conflicts_with_all = ["rule", "state", "from", "until", "reason"])]
+    #[arg(long, conflicts_with_all = ["rule", "state", "from", "until", "reason", "after"])]
     run: Option<RunId>,
     /// Runs of this rule.
     #[arg(long, required_unless_present = "run")]
@@ -93,7 +93,10 @@ pub(super) struct Which {
     /// Whose reason contains this.
     #[arg(long)]
     reason: Option<String>,
-    /// Most runs, 1 to 100.
+    /// Made after this run: where an earlier answer was cut.
+    #[arg(long)]
+    after: Option<RunId>,
+    /// Most runs, 1 to 100; of what-ifs 1 to 10.
     #[arg(long)]
     limit: Option<u32>,
     /// Only tells which runs it would be.
@@ -206,6 +209,7 @@ async fn bulk(
             from: moment(which.from.as_deref(), "from")?,
             until: moment(which.until.as_deref(), "until")?,
             reason: which.reason,
+            after: which.after,
         },
         version,
         even_if_unknown,
@@ -240,12 +244,10 @@ fn lines(report: &BulkReport) -> String {
         // A string cannot fail to take more text.
         let _ = writeln!(text, "{mark} {}{now}: {}", item.run, item.text);
     }
-    let _ = writeln!(
-        text,
-        "{} runs{}",
-        report.items.len(),
-        if report.is_cut { ", and more" } else { "" }
-    );
+    let more = report.after.map_or_else(String::new, |last| {
+        format!("; there may be more, go on with --after {last}")
+    });
+    let _ = writeln!(text, "{} runs{more}", report.items.len());
     text
 }
 

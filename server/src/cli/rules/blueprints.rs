@@ -11,7 +11,7 @@ use so_engine::blueprint::{Blueprint, BlueprintType, Instance, line_diff};
 use so_model::problem::FieldError;
 
 use super::{
-    folder::read,
+    folder::{read, write as write_file},
     outcome::{Answer, Trouble},
 };
 
@@ -76,8 +76,7 @@ pub(super) fn run(command: &BlueprintCommand) -> Answer {
                 Some(path) if path.exists() => {
                     return Err(anyhow!("{} is there already", path.display()).into());
                 }
-                Some(path) => std::fs::write(path, text)
-                    .with_context(|| format!("could not write {}", path.display()))?,
+                Some(path) => write_file(path, &text)?,
                 None => super::super::print(&text)?,
             }
             Ok(true)
@@ -103,8 +102,7 @@ pub(super) fn run(command: &BlueprintCommand) -> Answer {
             told.extend(lines.iter().map(|line| format!("{line}\n")));
             super::super::print(&told)?;
             if *write {
-                std::fs::write(file, new)
-                    .with_context(|| format!("could not write {}", file.display()))?;
+                write_file(file, &new)?;
             }
             Ok(lines.is_empty() || *write)
         }

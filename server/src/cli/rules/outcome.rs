@@ -5,8 +5,6 @@
 
 use std::{fmt::Write as _, io::Write as _, path::Path, process::ExitCode};
 
-use anyhow::Context as _;
-
 /// Why a command ended without an answer.
 #[derive(Debug)]
 pub(super) enum Trouble {
@@ -51,8 +49,7 @@ pub(super) struct Tested {
 
 /// Writes a report as JUnit does, one suite for each file.
 pub(super) fn write_junit(path: &Path, suite: &str, tested: &[Tested]) -> anyhow::Result<()> {
-    std::fs::write(path, junit(suite, tested))
-        .with_context(|| format!("could not write {}", path.display()))
+    super::folder::write(path, &junit(suite, tested))
 }
 
 fn junit(suite: &str, tested: &[Tested]) -> String {

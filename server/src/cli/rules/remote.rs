@@ -13,7 +13,7 @@ use so_model::{
     api::{
         auth::SignedIn,
         event::{EventDetail, EventList},
-        rule::{RuleDetail, RuleList, RuleVersionList},
+        rule::{RuleDetail, RuleList, RuleVersionList, RuleView},
         workspace::{MemberList, WorkspaceList},
     },
     id::{EventId, RuleId},
@@ -56,6 +56,17 @@ pub(super) struct Remote {
 type Asked<T> = Result<T, Trouble>;
 
 impl Remote {
+    /// A server that is not there.
+    #[cfg(test)]
+    pub fn absent(workspace: &str) -> Self {
+        Self {
+            outbound: Outbound::new(OutboundConfig::default()),
+            base: "http://127.0.0.1:9".into(),
+            token: String::new(),
+            workspace: workspace.to_owned(),
+        }
+    }
+
     /// Signs in, if need be, and finds the workspace.
     pub async fn open(place: &Place) -> Asked<Self> {
         let address = place
@@ -108,16 +119,14 @@ impl Remote {
         Ok(first.workspace.id.to_string())
     }
 
-    /// Every rule with its document.
-    pub async fn rules(&self) -> Asked<Vec<RuleDetail>> {
+    /// Every rule without its document: one request for many of them.
+    pub async fn list(&self) -> Asked<Vec<RuleView>> {
         let mut found = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
             let more = cursor.map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
             let page: RuleList = self.get(&format!("rules?limit={PAGE}{more}")).await?;
-            for rule in page.items {
-                found.push(self.rule(rule.id).await?);
-            }
+            found.extend(page.items);
             cursor = page.next_cursor;
             if cursor.is_none() {
                 return Ok(found);
@@ -125,12 +134,21 @@ impl Remote {
         }
     }
 
+    /// Every rule with its document: one request for each.
+    pub async fn rules(&self) -> Asked<Vec<RuleDetail>> {
+        let mut found = Vec::new();
+        for rule in self.list().await? {
+            found.push(self.rule(rule.id).await?);
+        }
+        Ok(found)
+    }
+
     /// A rule with its document.
     pub async fn rule(&self, id: RuleId) -> Asked<RuleDetail> {
         self.get(&format!("rules/{id}")).await
     }
 
-    /// Who saved the latest version, and when, in words.
+    /// Who saved the latest version, and when, in words. Who switched the rule since is not told by a version.
     pub async fn latest_author(&self, id: RuleId) -> Asked<String> {
         let list: RuleVersionList = self.get(&format!("rules/{id}/versions")).await?;
         let Some(latest) = list.items.first() else {

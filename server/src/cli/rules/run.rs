@@ -29,12 +29,12 @@ pub struct Pressing {
 pub(super) async fn press(asked: &Pressing) -> Answer {
     let input: Value = serde_json::from_str(&asked.input).context("--input is no JSON")?;
     let remote = Remote::open(&asked.place).await?;
-    let rules = remote.rules().await?;
+    let rules = remote.list().await?;
     let named = rules
         .iter()
-        .find(|rule| rule.rule.name == asked.rule || rule.rule.id.to_string() == asked.rule);
+        .find(|rule| rule.name == asked.rule || rule.id.to_string() == asked.rule);
     let rule = named.ok_or_else(|| anyhow!("the server has no rule {}", asked.rule))?;
-    let path = format!("rules/{}/run", rule.rule.id);
+    let path = format!("rules/{}/run", rule.id);
     let body = json!({ "input": input });
     let pressed: Pressed = remote.send(Method::POST, &path, Some(&body)).await?;
     let mut told = String::new();

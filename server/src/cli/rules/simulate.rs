@@ -1,7 +1,7 @@
 //! `rules simulate`: recorded events, decided anew by the rules of a folder.
 //!
-//! Invariant: nothing is performed and nothing stored; what the facts were is taken from the recorded decision, and
-//! where that says nothing a clause that asks for one counts as not known.
+//! Invariant: nothing is performed and nothing stored. No fact is known: a start does not keep what the facts were, so a
+//! clause that asks for one counts as not known, also where the recorded decision knew it.
 
 use std::{io::BufRead as _, path::PathBuf, sync::Arc};
 
@@ -170,6 +170,7 @@ fn decided(recorded: &Recorded, rule: &CompiledRule, zone: chrono_tz::Tz) -> Opt
         name: String::new(),
         time_zone: zone,
     };
+    // Facts are not kept with an event, and those of today are not those of then.
     let none = FactValues::default();
     let input = DecisionInput::new(event, &workspace, event.time, &none);
     Some(decide(rule, trigger, &input))
@@ -216,11 +217,11 @@ async fn history(asked: &Simulated) -> Result<Vec<Recorded>, Trouble> {
     let Some(path) = &asked.history else {
         let remote = Remote::open(&asked.place).await?;
         let found = remote.events(asked.last.min(EVENTS_MAX)).await?;
-        let rules = remote.rules().await?;
+        let rules = remote.list().await?;
         let name_of = |event: &Event| {
             let id = event.data["rule"].as_str()?;
-            let rule = rules.iter().find(|rule| rule.rule.id.to_string() == id)?;
-            Some(rule.rule.name.clone())
+            let rule = rules.iter().find(|rule| rule.id.to_string() == id)?;
+            Some(rule.name.clone())
         };
         let recorded = found.into_iter().map(|detail| Recorded {
             about: name_of(&detail.event),

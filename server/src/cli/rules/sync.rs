@@ -1,51 +1,33 @@
 //! `rules pull`, `push`, `plan` and `diff`: a folder and a server, brought into line.
 //!
-//! Owns the lock file, which says what the folder was made of. Invariant: nothing is overwritten that somebody else
-//! changed since, on either side, unless that is asked for.
+//! Owns what is created, updated, switched and deleted on which side. Invariant: nothing is overwritten that somebody
+//! else changed since, on either side, unless that is asked for.
+
+mod lock;
+mod page;
+mod pull;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use anyhow::Context as _;
 use clap::Args;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
-use so_engine::{
-    blueprint::line_diff,
-    cases,
-    rule::{self, Format, lossless},
-};
+use so_engine::{blueprint::line_diff, rule::Format};
 use so_model::{api::rule::RuleDetail, id::RuleId};
 use so_net::Method;
 
 use super::{
-    folder::{RuleFile, cases_path, read_all, slug},
-    outcome::Answer,
+    folder::{RuleFile, read_all},
+    outcome::{Answer, Trouble},
     remote::{Place, Remote},
 };
-
-/// Stands in the folder; it belongs into version control.
-const LOCK: &str = ".rules.lock.json";
-/// Said in the lock file, for whoever opens it.
-const LOCK_NOTE: &str = "Made by `social-orchestrator rules pull` and `push`: which file is which rule, at which version.";
-
-/// What a folder was made of.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Lock {
-    note: String,
-    workspace: String,
-    /// By path in the folder.
-    rules: BTreeMap<String, Locked>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Locked {
-    id: RuleId,
-    version: i64,
-    is_enabled: bool,
-}
+use lock::{Lock, Locked};
+use page::{Difference, Page, difference, name_of, says_enabled, to_compare};
+pub(super) use pull::pull;
 
 /// What these commands are asked.
 #[derive(Debug, Args)]
@@ -70,7 +52,7 @@ pub struct Synced {
 }
 
 /// One thing that a push does.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "change")]
 enum Change {
     Create {
@@ -126,8 +108,7 @@ impl Change {
                 enabled,
                 ..
             } => {
-                let to = if *enabled { "on" } else { "off" };
-                format!("~ switch  {file}: {name} {to}\n")
+                format!("~ switch  {file}: {name} {}\n", on_or_off(*enabled))
             }
             Self::Delete { name, id } => format!("- delete  {name} ({id})\n"),
             Self::Conflict {
@@ -142,68 +123,6 @@ impl Change {
     }
 }
 
-/// A file with its cases, as it stands in a folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Page {
-    text: String,
-    cases: String,
-}
-
-impl Page {
-    fn local(file: &RuleFile) -> Self {
-        Self {
-            text: file.text.clone(),
-            cases: file.cases.clone(),
-        }
-    }
-
-    /// As a pull writes it: the author's own text, with a switch that is off written down.
-    fn remote(detail: &RuleDetail) -> Self {
-        let mut text = detail.yaml.clone();
-        let says = read(&text).and_then(|value| value["enabled"].as_bool());
-        if says.is_none() && !detail.rule.is_enabled {
-            let edit = lossless::Edit::InsertKey {
-                pointer: String::new(),
-                key: "enabled".into(),
-                value: Value::Bool(false),
-                after: Some("name".into()),
-            };
-            text = lossless::apply(&text, &edit).unwrap_or(text);
-        }
-        Self {
-            text,
-            cases: detail.cases.clone(),
-        }
-    }
-
-    fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let told = || format!("could not write {}", path.display());
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).with_context(told)?;
-        }
-        std::fs::write(path, &self.text).with_context(told)?;
-        let beside = cases_path(path);
-        if !self.cases.is_empty() {
-            std::fs::write(&beside, &self.cases).with_context(told)?;
-        } else if beside.exists() {
-            std::fs::remove_file(&beside).with_context(told)?;
-        }
-        Ok(())
-    }
-}
-
-fn read(text: &str) -> Option<Value> {
-    rule::parse(text, Format::Yaml).ok().map(|(value, _)| value)
-}
-
-/// The document without its switch and cases: what makes a version.
-fn without_switch(text: &str) -> Option<Value> {
-    let mut value = read(text)?;
-    cases::split(&mut value);
-    value.as_object_mut()?.shift_remove("enabled");
-    Some(value)
-}
-
 struct Both {
     folder: PathBuf,
     lock: Lock,
@@ -213,10 +132,10 @@ struct Both {
 }
 
 impl Both {
-    async fn open(asked: &Synced) -> Result<Self, super::outcome::Trouble> {
+    async fn open(asked: &Synced) -> Result<Self, Trouble> {
         let remote = Remote::open(&asked.place).await?;
         let folder = asked.folder.clone();
-        let lock = read_lock(&folder)?;
+        let lock = Lock::open(&folder, &remote.workspace)?;
         let mut local = BTreeMap::new();
         if folder.is_dir() {
             for file in read_all(std::slice::from_ref(&folder))? {
@@ -237,76 +156,18 @@ impl Both {
     }
 
     /// What a push would do.
-    async fn plan(&self, force: bool, prune: bool) -> Result<Vec<Change>, super::outcome::Trouble> {
+    async fn plan(&self, force: bool, prune: bool) -> Result<Vec<Change>, Trouble> {
         let mut changes = Vec::new();
         for (file, local) in &self.local {
-            let name =
-                read(&local.text).and_then(|value| value["name"].as_str().map(str::to_owned));
-            let name = name.unwrap_or_else(|| file.clone());
             let known = self.lock.rules.get(file);
-            let Some((locked, there)) =
-                known.and_then(|locked| Some((locked, self.rules.get(&locked.id)?)))
-            else {
-                let same_name = self.rules.values().find(|rule| {
-                    rule.rule.name == name
-                        && !self
-                            .lock
-                            .rules
-                            .values()
-                            .any(|locked| locked.id == rule.rule.id)
-                });
-                changes.push(match same_name.filter(|_| !force) {
-                    Some(rule) => Change::Conflict {
-                        file: file.clone(),
-                        name,
-                        id: rule.rule.id,
-                        because: "the server has a rule of this name; pull first, or --force makes a second one".into(),
-                    },
-                    None => Change::Create { file: file.clone(), name },
-                });
-                continue;
-            };
-            let (mine, theirs) = (Page::local(local), Page::remote(there));
-            if mine == theirs {
-                continue;
-            }
-            let id = locked.id;
-            let has_moved =
-                there.rule.version != locked.version || there.rule.is_enabled != locked.is_enabled;
-            if has_moved && !force {
-                let who = self.remote.latest_author(id).await?;
-                let because = format!("changed on the server since the pull ({who})");
-                changes.push(Change::Conflict {
-                    file: file.clone(),
-                    name,
-                    id,
-                    because,
-                });
-                continue;
-            }
-            let enabled = read(&mine.text).and_then(|value| value["enabled"].as_bool());
-            let is_switch = mine.cases == theirs.cases
-                && without_switch(&mine.text) == without_switch(&theirs.text)
-                && enabled.is_some_and(|enabled| enabled != there.rule.is_enabled);
-            changes.push(match (is_switch, enabled) {
-                (true, Some(enabled)) => Change::Switch {
-                    file: file.clone(),
-                    name,
-                    id,
-                    enabled,
-                },
-                _ => {
-                    let mut diff = line_diff(&theirs.text, &mine.text);
-                    diff.extend(line_diff(&theirs.cases, &mine.cases));
-                    Change::Update {
-                        file: file.clone(),
-                        name,
-                        id,
-                        version: there.rule.version,
-                        diff,
-                    }
+            let known = known.and_then(|locked| Some((locked, self.rules.get(&locked.id)?)));
+            match known {
+                Some((locked, there)) => {
+                    let change = self.changed(file, local, locked, there, force).await?;
+                    changes.extend(change);
                 }
-            });
+                None => changes.push(self.made(file, local, force)),
+            }
         }
         if prune {
             let kept: BTreeSet<RuleId> = self
@@ -328,46 +189,130 @@ impl Both {
         Ok(changes)
     }
 
-    fn note(&mut self, file: &str, detail: &RuleDetail) {
-        let locked = Locked {
-            id: detail.rule.id,
-            version: detail.rule.version,
-            is_enabled: detail.rule.is_enabled,
-        };
+    /// What becomes of a file that is no rule of the server.
+    fn made(&self, file: &str, local: &RuleFile, force: bool) -> Change {
+        let name = name_of(local).unwrap_or_else(|| file.to_owned());
+        let same_name = self.rules.values().find(|rule| {
+            rule.rule.name == name && self.lock.file_of(rule.rule.id).is_none() && !force
+        });
+        let file = file.to_owned();
+        match same_name {
+            Some(rule) => Change::Conflict {
+                file,
+                name,
+                id: rule.rule.id,
+                because: "the server has a rule of this name; `pull --force` takes it into the file, `push --force` makes a second one".into(),
+            },
+            None => Change::Create { file, name },
+        }
+    }
+
+    /// What becomes of a rule that both sides have.
+    async fn changed(
+        &self,
+        file: &str,
+        local: &RuleFile,
+        locked: &Locked,
+        there: &RuleDetail,
+        force: bool,
+    ) -> Result<Option<Change>, Trouble> {
+        let difference = difference(local, there);
+        if difference == Difference::Nothing {
+            return Ok(None);
+        }
+        let (file, id) = (file.to_owned(), locked.id);
+        let name = name_of(local).unwrap_or_else(|| file.clone());
+        let moved = Moved::of(locked, there, local);
+        if moved.is_any() && !force {
+            let mut because = Vec::new();
+            if moved.is_saved {
+                because.push(format!(
+                    "changed ({})",
+                    self.remote.latest_author(id).await?
+                ));
+            }
+            if moved.is_switched {
+                // A switch makes no version, so the author of the latest one need not be who switched.
+                because.push(format!("switched {}", on_or_off(there.rule.is_enabled)));
+            }
+            return Ok(Some(Change::Conflict {
+                file,
+                name,
+                id,
+                because: format!("{} on the server since the pull", because.join(" and ")),
+            }));
+        }
+        Ok(Some(match difference {
+            Difference::Switch(enabled) => Change::Switch {
+                file,
+                name,
+                id,
+                enabled,
+            },
+            _ => {
+                let (theirs, mine) = to_compare(local, there);
+                let mut diff = line_diff(&theirs, &mine);
+                diff.extend(line_diff(&there.cases, &local.cases));
+                Change::Update {
+                    file,
+                    name,
+                    id,
+                    version: there.rule.version,
+                    diff,
+                }
+            }
+        }))
+    }
+
+    /// File and server say the same now, or the file is about to be sent.
+    fn note(&mut self, file: &str, detail: &RuleDetail, page: &Page) {
+        // A rule has one file.
+        self.lock
+            .rules
+            .retain(|_, locked| locked.id != detail.rule.id);
+        let locked = Locked::of(detail, page.digest());
         self.lock.rules.insert(file.to_owned(), locked);
     }
 
-    fn write_lock(&mut self) -> anyhow::Result<()> {
-        self.lock.note = LOCK_NOTE.to_owned();
-        self.lock.workspace.clone_from(&self.remote.workspace);
-        let text =
-            serde_json::to_string_pretty(&self.lock).context("could not write the lock file")?;
-        let path = self.folder.join(LOCK);
-        std::fs::write(&path, text + "\n")
-            .with_context(|| format!("could not write {}", path.display()))
+    /// A push of the file was accepted.
+    fn note_pushed(&mut self, file: &str, detail: &RuleDetail) {
+        if let Some(page) = self.local.get(file).map(Page::local) {
+            self.note(file, detail, &page);
+        }
     }
 
-    /// A new file's name, which no other rule has.
-    fn free_name(&self, name: &str) -> String {
-        let slug = slug(name);
-        let numbered = (1..).map(|number| match number {
-            1 => format!("{slug}.yaml"),
-            _ => format!("{slug}-{number}.yaml"),
-        });
-        let is_free =
-            |name: &String| !self.local.contains_key(name) && !self.lock.rules.contains_key(name);
-        // Some number is always free.
-        numbered.into_iter().find(is_free).unwrap_or_default()
+    fn write_lock(&self) -> anyhow::Result<()> {
+        self.lock.write(&self.folder)
     }
 }
 
-fn read_lock(folder: &Path) -> anyhow::Result<Lock> {
-    let path = folder.join(LOCK);
-    if !path.exists() {
-        return Ok(Lock::default());
+/// How the server's rule is not the one that the folder was made of.
+struct Moved {
+    is_saved: bool,
+    is_switched: bool,
+}
+
+impl Moved {
+    fn of(locked: &Locked, there: &RuleDetail, local: &RuleFile) -> Self {
+        let is_enabled = there.rule.is_enabled;
+        Self {
+            is_saved: there.rule.version != locked.version,
+            // A file that says nothing, or the same, does not undo a switch.
+            is_switched: is_enabled != locked.is_enabled
+                && says_enabled(local).is_some_and(|says| says != is_enabled),
+        }
     }
-    let text = super::folder::read(&path)?;
-    serde_json::from_str(&text).with_context(|| format!("{} cannot be read", path.display()))
+
+    fn is_any(&self) -> bool {
+        self.is_saved || self.is_switched
+    }
+}
+
+fn on_or_off(enabled: bool) -> &'static str {
+    match enabled {
+        true => "on",
+        false => "off",
+    }
 }
 
 /// `rules plan` and `rules diff`: tells what a push would do.
@@ -412,11 +357,7 @@ pub(super) async fn push(asked: &Synced) -> Answer {
     Ok(true)
 }
 
-async fn make(
-    both: &mut Both,
-    change: &Change,
-    asked: &Synced,
-) -> Result<(), super::outcome::Trouble> {
+async fn make(both: &mut Both, change: &Change, asked: &Synced) -> Result<(), Trouble> {
     let body = |file: &str, both: &Both| {
         let local = both.local.get(file);
         let (text, cases, format) = local.map_or(("", "", Format::Yaml), |local| {
@@ -439,7 +380,7 @@ async fn make(
                 .remote
                 .send(Method::POST, "rules", Some(&body(file, both)))
                 .await?;
-            both.note(file, &made);
+            both.note_pushed(file, &made);
         }
         Change::Update {
             file, id, version, ..
@@ -448,7 +389,7 @@ async fn make(
             body["expected_version"] = (*version).into();
             let path = format!("rules/{id}");
             let made: RuleDetail = both.remote.send(Method::PUT, &path, Some(&body)).await?;
-            both.note(file, &made);
+            both.note_pushed(file, &made);
         }
         Change::Switch {
             file, id, enabled, ..
@@ -459,7 +400,7 @@ async fn make(
             }
             let path = format!("rules/{id}");
             let made: RuleDetail = both.remote.send(Method::PATCH, &path, Some(&body)).await?;
-            both.note(file, &made);
+            both.note_pushed(file, &made);
         }
         Change::Delete { id, .. } => {
             let _: Value = both
@@ -473,71 +414,5 @@ async fn make(
     Ok(())
 }
 
-/// `rules pull`.
-pub(super) async fn pull(asked: &Synced) -> Answer {
-    let mut both = Both::open(asked).await?;
-    std::fs::create_dir_all(&both.folder)
-        .with_context(|| format!("could not make {}", both.folder.display()))?;
-    let (mut told, mut is_clean) = (String::new(), true);
-    let rules: Vec<RuleDetail> = both.rules.values().cloned().collect();
-    for detail in &rules {
-        let known = both
-            .lock
-            .rules
-            .iter()
-            .find(|(_, locked)| locked.id == detail.rule.id);
-        let known = known.map(|(file, locked)| (file.clone(), locked.clone()));
-        let file = match &known {
-            Some((file, _)) => file.clone(),
-            None => both.free_name(&detail.rule.name),
-        };
-        let page = Page::remote(detail);
-        if let Some(local) = both.local.get(&file) {
-            let mine = Page::local(local);
-            if mine == page {
-                both.note(&file, detail);
-                continue;
-            }
-            let is_moved = known.as_ref().is_none_or(|(_, locked)| {
-                locked.version != detail.rule.version || locked.is_enabled != detail.rule.is_enabled
-            });
-            // What the server had when this was pulled, if it can still be told: an edit of the folder's own stays.
-            if !asked.force {
-                if is_moved {
-                    told.push_str(&format!("! {file}: differs from the server, which changed as well; --force overwrites the file\n"));
-                    is_clean = false;
-                } else {
-                    told.push_str(&format!("= {file}: changed here, kept\n"));
-                }
-                continue;
-            }
-        }
-        page.write(&both.folder.join(&file))?;
-        both.note(&file, detail);
-        told.push_str(&format!(
-            "< {file}: {} (version {})\n",
-            detail.rule.name, detail.rule.version
-        ));
-    }
-    let gone: Vec<String> = both
-        .lock
-        .rules
-        .iter()
-        .filter(|(_, locked)| !both.rules.contains_key(&locked.id))
-        .map(|(file, _)| file.clone())
-        .collect();
-    for file in gone {
-        told.push_str(&format!("- {file}: the server does not have it any more\n"));
-        if asked.prune {
-            let path = both.folder.join(&file);
-            if path.exists() {
-                std::fs::remove_file(&path)
-                    .with_context(|| format!("could not delete {}", path.display()))?;
-            }
-        }
-        both.lock.rules.remove(&file);
-    }
-    both.write_lock()?;
-    super::super::print(&told)?;
-    Ok(is_clean)
-}
+#[cfg(test)]
+mod tests;

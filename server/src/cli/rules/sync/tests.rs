@@ -1,0 +1,138 @@
+use std::path::Path;
+
+use serde_json::json;
+use so_engine::rule;
+
+use super::*;
+
+const WORKSPACE: &str = "ws_here";
+
+/// A rule as a server tells it.
+pub(super) fn detail(text: &str, is_enabled: bool) -> RuleDetail {
+    let (mut document, _) = rule::parse(text, Format::Yaml).unwrap();
+    so_engine::cases::split(&mut document);
+    document["enabled"] = is_enabled.into();
+    let id = RuleId::derived(&[text]);
+    serde_json::from_value(json!({
+        "id": id, "name": document["name"], "is_enabled": is_enabled, "version": 1,
+        "created_at": "2026-05-01T12:00:00Z", "updated_at": "2026-05-01T12:00:00Z",
+        "document": document, "yaml": text, "cases": "", "warnings": [],
+    }))
+    .unwrap()
+}
+
+fn text(name: &str) -> String {
+    format!(
+        "version: 1\nname: {name}\ntriggers:\n  - {{id: button, kind: manual}}\nsteps:\n  - {{id: tell, action: notify, with: {{title: Hello}}}}\n"
+    )
+}
+
+/// The folder as it is now, and a server with these rules.
+fn both(folder: &Path, rules: &[RuleDetail]) -> Both {
+    let files = read_all(&[folder.to_owned()]).unwrap();
+    Both {
+        folder: folder.to_owned(),
+        lock: Lock::open(folder, WORKSPACE).unwrap(),
+        local: files
+            .into_iter()
+            .map(|file| (file.name_in(folder), file))
+            .collect(),
+        remote: Remote::absent(WORKSPACE),
+        rules: rules
+            .iter()
+            .map(|rule| (rule.rule.id, rule.clone()))
+            .collect(),
+    }
+}
+
+fn read(folder: &Path, name: &str) -> String {
+    std::fs::read_to_string(folder.join(name)).unwrap()
+}
+
+#[test]
+fn a_folder_made_of_one_workspace_is_refused_for_another() {
+    let folder = tempfile::tempdir().unwrap();
+    both(folder.path(), &[]).write_lock().unwrap();
+    let refused = Lock::open(folder.path(), "ws_other")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("ws_here") && refused.contains("--workspace"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_file_of_a_rules_name_takes_its_place_and_is_not_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let mine = text("Hello").replace("title: Hello", "title: Mine");
+    std::fs::write(folder.path().join("own.yaml"), &mine).unwrap();
+    let rules = [detail(&text("Hello"), true)];
+    let (told, is_clean) = both(folder.path(), &rules).pull(false, false).unwrap();
+    assert!(told.contains("! own.yaml") && !is_clean, "{told}");
+    assert_eq!(read(folder.path(), "own.yaml"), mine);
+    let (told, is_clean) = both(folder.path(), &rules).pull(true, false).unwrap();
+    assert!(is_clean, "{told}");
+    assert_eq!(read(folder.path(), "own.yaml"), text("Hello"));
+    assert!(
+        !folder.path().join("hello.yaml").exists(),
+        "no rule gets a second file"
+    );
+}
+
+#[test]
+fn rules_whose_names_make_no_file_name_of_their_own_are_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["Hello", "hello!", "…", "Rule", "Blueprint", "a.cases"];
+    let rules: Vec<RuleDetail> = names
+        .iter()
+        .map(|name| detail(&text(&format!("\"{name}\"")), true))
+        .collect();
+    both(folder.path(), &rules).pull(false, false).unwrap();
+    let again = both(folder.path(), &rules);
+    assert_eq!(again.local.len(), names.len(), "{:?}", again.local.keys());
+    let (told, is_clean) = { again }.pull(false, false).unwrap();
+    assert!(told.is_empty() && is_clean, "{told}");
+}
+
+#[test]
+fn pruning_keeps_what_was_changed_here_and_takes_the_cases_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rules = vec![detail(&text("Kept"), true), detail(&text("Gone"), true)];
+    for rule in &mut rules {
+        "cases: []\n".clone_into(&mut rule.cases);
+    }
+    both(folder.path(), &rules).pull(false, false).unwrap();
+    std::fs::write(folder.path().join("kept.yaml"), text("Kept") + "# mine\n").unwrap();
+    let (told, is_clean) = both(folder.path(), &[]).pull(false, true).unwrap();
+    assert!(
+        told.contains("! kept.yaml") && told.contains("- gone.yaml") && !is_clean,
+        "{told}"
+    );
+    let is_there = |name: &str| folder.path().join(name).exists();
+    assert!(is_there("kept.yaml") && is_there("kept.cases.yaml"));
+    assert!(!is_there("gone.yaml") && !is_there("gone.cases.yaml"));
+    let (_, is_clean) = both(folder.path(), &[]).pull(true, true).unwrap();
+    assert!(is_clean && !is_there("kept.yaml"));
+}
+
+#[test]
+fn an_edit_of_the_folders_own_stays_and_one_on_both_sides_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rule = detail(&text("Hello"), true);
+    both(folder.path(), std::slice::from_ref(&rule))
+        .pull(false, false)
+        .unwrap();
+    let mine = text("Hello") + "# mine\n";
+    std::fs::write(folder.path().join("hello.yaml"), &mine).unwrap();
+    let (told, is_clean) = both(folder.path(), std::slice::from_ref(&rule))
+        .pull(false, false)
+        .unwrap();
+    assert!(told.contains("= hello.yaml") && is_clean, "{told}");
+    rule.rule.version = 2;
+    let (told, is_clean) = both(folder.path(), std::slice::from_ref(&rule))
+        .pull(false, false)
+        .unwrap();
+    assert!(told.contains("! hello.yaml") && !is_clean, "{told}");
+    assert_eq!(read(folder.path(), "hello.yaml"), mine);
+}
