@@ -69,6 +69,9 @@ pub struct BulkFilter {
     /// Whose reason contains this; case is ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Made after this run: where an earlier answer was cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<RunId>,
 }
 
 /// Does something with many runs.
@@ -88,7 +91,7 @@ pub struct BulkRuns {
     /// Only tells which runs it would be.
     #[serde(default)]
     pub preview: bool,
-    /// Most runs, 1 to 100; 100 without it. The oldest come first.
+    /// Most runs: 100, and 10 of `what_if`; as many without it. The oldest come first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
 }
@@ -112,8 +115,11 @@ pub struct BulkItem {
 pub struct BulkReport {
     /// One line for each run, the oldest first.
     pub items: Vec<BulkItem>,
-    /// More runs match; ask again for those.
+    /// More runs may match.
     pub is_cut: bool,
+    /// The `after` of the next request, if the answer was cut. Asking the same again would do the same runs again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<RunId>,
 }
 
 /// Two runs beside each other.

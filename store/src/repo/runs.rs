@@ -159,6 +159,8 @@ pub struct RunSpan {
     pub from: Option<Timestamp>,
     /// Made then or before.
     pub until: Option<Timestamp>,
+    /// After this one.
+    pub after: Option<RunId>,
 }
 
 /// Runs of a span in one state, the oldest first.
@@ -189,6 +191,7 @@ pub async fn list_in(
             span.until
                 .map(|until| RunId::from_parts(until, [u8::MAX; 10])),
         )
+        .maybe(" AND runs.id > ?", span.after)
         .with(" ORDER BY runs.id LIMIT ?", limit)
         .rows(sql)
         .await?

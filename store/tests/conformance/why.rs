@@ -161,8 +161,16 @@ async fn a_key_tells_with_which_event_it_was_remembered(db: Db) {
             .await
             .unwrap();
     }
-    let found = rule_keys::find_remembered(&mut tx, row.id, "k").await;
+    let found = rule_keys::find_remembered(&mut tx, row.id, "k", at(7)).await;
     assert_eq!(found.unwrap(), Some((first, NOW)));
+    let brief = Some(at(5));
+    rule_keys::remember(&mut tx, workspace, row.id, "brief", first, NOW, brief)
+        .await
+        .unwrap();
+    for (now, is_known) in [(4, true), (5, false)] {
+        let found = rule_keys::find_remembered(&mut tx, row.id, "brief", at(now)).await;
+        assert_eq!(found.unwrap().is_some(), is_known, "after {now} s");
+    }
     let ticks = rule_keys::count_ticks(&mut tx, row.id, "k", at(1)).await;
     assert_eq!(ticks.unwrap(), (2, Some(at(3))));
     let ticks = rule_keys::count_ticks(&mut tx, row.id, "other", at(1)).await;
@@ -208,6 +216,11 @@ async fn only_a_broken_run_is_opened_again_and_spans_find_it(db: Db) {
         state: RunState::Failed,
         from: None,
         until: None,
+        after: None,
+    };
+    let rest = RunSpan {
+        after: Some(made[0]),
+        ..failed
     };
     let of_rule = RunSpan {
         rule: Some(rule),
@@ -227,6 +240,7 @@ async fn only_a_broken_run_is_opened_again_and_spans_find_it(db: Db) {
     };
     for (span, expected) in [
         (failed, vec![made[0], made[3]]),
+        (rest, vec![made[3]]),
         (of_rule, vec![made[0]]),
         (late, vec![made[3]]),
         (early, vec![made[0]]),

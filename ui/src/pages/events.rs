@@ -3,20 +3,15 @@
 //! Invariant: every rule that was tried is there, each with a way to ask why.
 
 use so_model::api::event::EventDetail;
-use so_model::api::rule::{RuleList, RuleQuery};
 use so_model::id::EventId;
 use sycamore::prelude::*;
 
-use super::rules::{AskEvent, AskRule};
+use super::rules::{AskEvent, AskRule, rules_to_ask};
 use crate::app::App;
 use crate::components::{Badge, Facts, Moment, run_face, verdict_face};
 use crate::frame::Page;
 use crate::loaded::Loaded;
-use crate::paged::address;
 use crate::routes::Route;
-
-/// Rules that can be asked about.
-const RULES_SHOWN: u32 = 200;
 
 /// The page.
 #[component(inline_props)]
@@ -33,18 +28,7 @@ pub fn One(id: EventId) -> View {
             .value()
             .map_or_else(|| "Event".to_owned(), |one| one.event.kind)
     };
-    let rules = Loaded::new(move || async move {
-        let query = RuleQuery {
-            limit: Some(RULES_SHOWN),
-            ..RuleQuery::default()
-        };
-        let list: RuleList = app
-            .client
-            .get(&app.scoped(&address("/rules", &query)))
-            .await?;
-        Ok(list.items)
-    });
-    let ask = rules.view(move |rules| view! { AskRule(event=id, rules=rules) });
+    let ask = rules_to_ask().view(move |rules| view! { AskRule(event=id, rules=rules) });
     view! {
         Page(title=title, back=Route::runs()) {
             div(class="content-pad columns") {

@@ -13,4 +13,4 @@ mod why;
 pub use self::list::List;
 pub use self::one::{New, One};
 pub use self::sentence::{condition_words, sentence, step_title, trigger_words};
-pub use self::why::{AskEvent, AskPost, AskRule, plan_view};
+pub use self::why::{AskEvent, AskPost, AskRule, plan_view, rules_to_ask};

@@ -18,15 +18,21 @@ use crate::app::{
 
 /// Most runs of one request: each is a transaction, and somebody waits for the answer.
 const RUNS_MAX: u32 = 100;
+/// Most what-ifs of one request: each may hold SQLite's only writer for seconds.
+const WHAT_IFS_MAX: u32 = 10;
 /// Runs that are read to find those whose reason matches.
 const LOOKED_AT_MAX: i64 = 2_000;
 
 /// Does something with many runs.
 pub async fn bulk(app: &App, actor: Actor, request: &BulkRuns) -> Outcome<BulkReport> {
-    let limit = request.limit.unwrap_or(RUNS_MAX);
-    if limit == 0 || limit > RUNS_MAX {
+    let most = match request.action {
+        BulkAction::WhatIf => WHAT_IFS_MAX,
+        BulkAction::Redrive | BulkAction::Rerun => RUNS_MAX,
+    };
+    let limit = request.limit.unwrap_or(most);
+    if limit == 0 || limit > most {
         let reason = format!("{limit} is out of range");
-        return Err(Failure::field("/limit", reason, format!("1 to {RUNS_MAX}")));
+        return Err(Failure::field("/limit", reason, format!("1 to {most}")));
     }
     let filter = &request.filter;
     let state = filter.state.unwrap_or(RunState::Failed);
@@ -35,10 +41,13 @@ pub async fn bulk(app: &App, actor: Actor, request: &BulkRuns) -> Outcome<BulkRe
         state,
         from: filter.from,
         until: filter.until,
+        after: filter.after,
     };
     let mut found =
         runs::list_in(&mut app.reader(), actor.workspace, &span, LOOKED_AT_MAX + 1).await?;
     let was_cut = found.len() as i64 > LOOKED_AT_MAX;
+    found.truncate(LOOKED_AT_MAX as usize);
+    let last_looked_at = found.last().map(|run| run.id);
     if let Some(reason) = &filter.reason {
         let wanted = reason.to_lowercase();
         let has = |run: &Run| {
@@ -49,13 +58,22 @@ pub async fn bulk(app: &App, actor: Actor, request: &BulkRuns) -> Outcome<BulkRe
         found.retain(has);
     }
     let limit = limit as usize;
-    let is_cut = was_cut || found.len() > limit;
+    let is_full = found.len() > limit;
     found.truncate(limit);
+    let after = match (is_full, was_cut) {
+        (true, _) => found.last().map(|run| run.id),
+        (false, true) => last_looked_at,
+        (false, false) => None,
+    };
     let mut items = Vec::with_capacity(found.len());
     for run in found {
         items.push(one(app, actor, request, run).await);
     }
-    Ok(BulkReport { items, is_cut })
+    Ok(BulkReport {
+        items,
+        is_cut: after.is_some(),
+        after,
+    })
 }
 
 async fn one(app: &App, actor: Actor, request: &BulkRuns, run: Run) -> BulkItem {

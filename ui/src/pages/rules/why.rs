@@ -18,7 +18,7 @@ use crate::paged::address;
 
 /// Events that a dry run offers.
 const EVENTS_SHOWN: u32 = 50;
-/// Rules that a post offers to be asked about.
+/// Rules that a post or an event offers to be asked about.
 const RULES_SHOWN: u32 = 200;
 
 /// A button that asks why a rule did or did not start on an event.
@@ -124,13 +124,10 @@ fn span_view(span: &WhySpan) -> View {
     view! { p { strong { (text) } } (schedules) ul(class="rows") { (lines) } }
 }
 
-/// Asks what a rule made of a post.
-#[component(inline_props)]
-pub fn AskPost(post: PostId) -> View {
+/// The rules that somebody may ask about.
+pub fn rules_to_ask() -> Loaded<Vec<RuleView>> {
     let app = App::here();
-    let (act, answer) = (Act::new(), create_signal(None::<WhyPost>));
-    let chosen = create_signal(String::new());
-    let rules = Loaded::new(move || async move {
+    Loaded::new(move || async move {
         let query = RuleQuery {
             limit: Some(RULES_SHOWN),
             ..RuleQuery::default()
@@ -140,7 +137,16 @@ pub fn AskPost(post: PostId) -> View {
             .get(&app.scoped(&address("/rules", &query)))
             .await?;
         Ok(list.items)
-    });
+    })
+}
+
+/// Asks what a rule made of a post.
+#[component(inline_props)]
+pub fn AskPost(post: PostId) -> View {
+    let app = App::here();
+    let (act, answer) = (Act::new(), create_signal(None::<WhyPost>));
+    let chosen = create_signal(String::new());
+    let rules = rules_to_ask();
     let ask = move || {
         let rule = chosen.get_clone();
         if rule.is_empty() {

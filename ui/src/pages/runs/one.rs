@@ -99,18 +99,21 @@ fn body(run: &RunDetail, page: Loaded<RunDetail>) -> View {
         view! { Notice(kind=NoticeKind::Warning, title="The rule's document of then is gone", text="What the run did is listed below, without the picture.") }
     };
     let leftover = leftover(&drawn.leftover);
-    let again = view! {
-        Again(run=run.clone(), page=page)
-        AsCase(id=run.run.run.id)
+    let again = view! { Again(run=run.clone(), page=page) };
+    // A case says how a run ends.
+    let case = match run.run.run.state {
+        RunState::Finished | RunState::Failed => view! { AsCase(id=run.run.run.id) },
+        _ => View::new(),
     };
     view! {
         (head)
-        (again)
         div(class="trace") {
             section(class="trace-part") { h2 { "When" } (when) }
             section(class="trace-part") { h2 { "If" } (condition) }
             section(class="trace-part") { h2 { "Then" } (then) (leftover) }
         }
+        (again)
+        (case)
     }
 }
 

@@ -315,8 +315,33 @@ async fn redrive_goes_on_rerun_begins_anew_and_what_if_does_nothing() {
         .expect(200)
         .body;
     assert_eq!(report, json!({"items": [], "is_cut": false}));
-    let too_many = json!({"action": "redrive", "filter": {}, "limit": 101});
-    test.post(&ada, &at("runs/bulk"), too_many)
-        .await
-        .expect(422);
+    for (action, limit) in [("redrive", 101), ("what_if", 11)] {
+        let too_many = json!({"action": action, "filter": {}, "limit": limit});
+        test.post(&ada, &at("runs/bulk"), too_many)
+            .await
+            .expect(422);
+    }
+
+    // What was cut goes on behind the last one, and does none twice.
+    let mut seen = Vec::new();
+    let mut after = Value::Null;
+    loop {
+        let filter = json!({"rule": rule, "state": "finished", "after": after});
+        let page = json!({"action": "rerun", "filter": filter, "preview": true, "limit": 1});
+        let report = test
+            .post(&ada, &at("runs/bulk"), page)
+            .await
+            .expect(200)
+            .body;
+        let items = report["items"].as_array().unwrap();
+        seen.extend(items.iter().map(|item| item["run"].clone()));
+        assert_eq!(report["is_cut"], report["after"].is_string(), "{report:#}");
+        after = report["after"].clone();
+        if after.is_null() {
+            break;
+        }
+        assert_eq!(seen.last(), Some(&after), "{report:#}");
+    }
+    let distinct: std::collections::BTreeSet<_> = seen.iter().map(Value::to_string).collect();
+    assert!(seen.len() > 1 && distinct.len() == seen.len(), "{seen:?}");
 }
