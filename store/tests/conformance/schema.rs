@@ -64,7 +64,8 @@ const POSTGRES_REFERENCES: &str = "SELECT t.relname || '.' || a.attname || ' to 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_databases_have_the_same_schema() {
-    let sqlite = Db::sqlite().await.store;
+    // Held whole: its folder goes with it.
+    let sqlite = Db::sqlite().await;
     let test = "both_databases_have_the_same_schema";
     let Some(postgres) = Db::postgres(test).await else {
         return;
@@ -75,7 +76,7 @@ async fn both_databases_have_the_same_schema() {
         (SQLITE_REFERENCES, POSTGRES_REFERENCES),
     ] {
         let (one, other) = (
-            texts(&sqlite, one).await,
+            texts(&sqlite.store, one).await,
             texts(&postgres.store, other).await,
         );
         let only_sqlite: Vec<_> = one.difference(&other).collect();
