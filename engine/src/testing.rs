@@ -581,6 +581,7 @@ async fn build(
         Arc::new(Listens("test.happened")),
         Arc::new(Listens("test.echoed")),
         Arc::new(Listens("run.failed")),
+        Arc::new(Listens("rule.silent")),
         Arc::new(Listens("post.published")),
         Arc::new(Cron),
     ];

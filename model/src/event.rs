@@ -175,6 +175,8 @@ pub mod kind {
     pub const ACCOUNT_RECONNECT_REQUIRED: &str = "account.reconnect_required";
     /// An account was paused or deleted here.
     pub const ACCOUNT_DISABLED: &str = "account.disabled";
+    /// A rule did not start for longer than it should.
+    pub const RULE_SILENT: &str = "rule.silent";
     /// A run ended in an error.
     pub const RUN_FAILED: &str = "run.failed";
     /// An outbound address answered 410 or failed for too long.

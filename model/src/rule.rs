@@ -58,6 +58,9 @@ pub struct RuleDocument {
     /// Runs once for each value of a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dedupe: Option<Dedupe>,
+    /// Duration without a start after which the event `rule.silent` tells of it, or `learned`: from how often it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_after: Option<String>,
     /// Tighter bounds than the engine's own; never looser.
     #[serde(default, skip_serializing_if = "Limits::is_default")]
     pub limits: Limits,
@@ -66,6 +69,9 @@ pub struct RuleDocument {
 fn yes() -> bool {
     true
 }
+
+/// `silent_after` of a rule whose latest starts say how often it starts.
+pub const SILENT_AFTER_LEARNED: &str = "learned";
 
 /// One way for a rule to start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -371,7 +377,7 @@ mod tests {
                 {"id": "h", "stop": {"reason": "done", "error": true}}],
             "mode": {"kind": "queued", "key": "{{ event.subject }}", "max": 3},
             "throttle": {"max": 1, "per": "1h"}, "debounce": {"for": "5m"},
-            "dedupe": {"key": "{{ event.data.id }}"}, "limits": {"max_depth": 4},
+            "dedupe": {"key": "{{ event.data.id }}"}, "limits": {"max_depth": 4}, "silent_after": "2d",
             "inputs": {"name": {"type": "text", "default": "Ann"}}
         });
         let rule: RuleDocument = serde_json::from_value(document.clone()).unwrap();

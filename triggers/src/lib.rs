@@ -24,6 +24,7 @@ pub mod manual;
 pub mod post_state;
 pub mod queue_slot;
 pub mod rule_called;
+pub mod rule_silent;
 pub mod run_failed;
 mod spec;
 pub mod time;
@@ -40,6 +41,7 @@ pub fn all() -> Vec<Arc<dyn TriggerKind>> {
         Arc::new(webhook::WebhookReceived),
         Arc::new(manual::Manual),
         Arc::new(rule_called::RuleCalled),
+        Arc::new(rule_silent::RuleSilent),
         Arc::new(run_failed::RunFailed),
     ];
     kinds.extend(feed_item::kinds());
@@ -85,6 +87,7 @@ mod tests {
             "post.published",
             "account.reconnect_required",
             "run.failed",
+            "rule.silent",
         ] {
             assert!(seen.contains(wanted), "{wanted} is missing");
         }

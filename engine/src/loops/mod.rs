@@ -7,14 +7,19 @@
 mod astray;
 mod claim;
 mod pulse;
+mod silence;
 mod timers;
 mod upkeep;
 mod work;
+
+#[cfg(test)]
+mod silence_tests;
 
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use pulse::{Counters, LoopName, Pulse};
+pub use silence::{TIMER_SILENCE, silent_after};
 pub use timers::{TIMER_POST, TIMER_QUEUE, TIMER_RECURRENCE, TIMER_RULE, sync_rule_timers};
 
 use crate::engine::{Engine, Handed, HandedReceiver};

@@ -1,5 +1,5 @@
 //! Fires timers: schedule triggers, due posts, recurring posts, queue slots,
-//! quiet spells.
+//! quiet spells, silence.
 //!
 //! Invariant: the next moment is computed from the definition, and stored with
 //! the event of this one in one transaction; an occurrence's identity makes a
@@ -18,7 +18,7 @@ use so_model::{
 use so_store::{StoreError, Tx, events, posts, queues, rule_keys, rules, timers, timers::Timer};
 use tokio_util::sync::CancellationToken;
 
-use super::LoopName;
+use super::{LoopName, TIMER_SILENCE};
 use crate::{
     admit::Admission,
     engine::Engine,
@@ -141,6 +141,7 @@ impl Engine {
             TIMER_RECURRENCE => self.fire_recurrence(tx, timer, now).await,
             TIMER_QUEUE => self.fire_queue(tx, timer, now).await,
             TIMER_DEBOUNCE => self.fire_debounce(tx, timer, now).await,
+            TIMER_SILENCE => self.fire_silence(tx, timer, now).await,
             other => {
                 tracing::error!(timer.id = %timer.id, kind = other, "an unknown timer is dropped");
                 timers::delete(tx, timer.id).await?;
@@ -399,7 +400,7 @@ fn timer_policy(timer: &Timer) -> schedule::CatchUp {
     })
 }
 
-/// Makes the timers of a rule's schedule triggers those of its live version.
+/// Makes the timers of a rule's schedule triggers, and of its silence, those of its live version.
 ///
 /// Called in the transaction that saves, enables, disables or deletes the rule.
 pub async fn sync_rule_timers(
@@ -411,6 +412,7 @@ pub async fn sync_rule_timers(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     timers::delete_for(tx, TIMER_RULE, &rule.id.to_string()).await?;
+    engine.sync_silence(tx, rule, document, now).await?;
     if !rule.is_enabled {
         return Ok(());
     }

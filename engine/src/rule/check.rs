@@ -176,6 +176,9 @@ impl<'a> Review<'a> {
         self.duration(&value["throttle"]["per"], "/throttle/per");
         self.duration(&value["debounce"]["for"], "/debounce/for");
         self.duration(&value["dedupe"]["within"], "/dedupe/within");
+        if value["silent_after"] != so_model::rule::SILENT_AFTER_LEARNED {
+            self.duration(&value["silent_after"], "/silent_after");
+        }
         for part in ["mode", "throttle", "debounce", "dedupe"] {
             self.key(&value[part]["key"], &format!("/{part}/key"));
         }

@@ -317,6 +317,23 @@ pub async fn list_active(
     .collect()
 }
 
+/// When a rule's latest runs were made, newest first.
+pub async fn latest_starts(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    rule: RuleId,
+    limit: i64,
+) -> Result<Vec<Timestamp>> {
+    sql.all(
+        "SELECT created_at FROM runs WHERE workspace_id = $1 AND rule_id = $2 ORDER BY id DESC LIMIT $3",
+        args![workspace, rule, limit],
+    )
+    .await?
+    .iter()
+    .map(|row| row.at(0))
+    .collect()
+}
+
 /// Runs a rule started since a moment.
 pub async fn count_since(sql: &mut dyn Sql, rule: RuleId, since: Timestamp) -> Result<i64> {
     let row = sql

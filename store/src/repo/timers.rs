@@ -15,7 +15,7 @@ pub struct Timer {
     pub id: TimerId,
     /// The tenant.
     pub workspace: WorkspaceId,
-    /// `rule`, `post`, `recurrence`, `queue`, `debounce`.
+    /// `rule`, `post`, `recurrence`, `queue`, `debounce`, `silence`.
     pub kind: String,
     /// The row it belongs to.
     pub subject: String,

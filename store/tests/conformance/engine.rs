@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use so_model::{
-    id::WorkspaceId,
+    id::{RunId, WorkspaceId},
     run::{Memo, RunState, StepOutcome},
 };
 use so_store::{events, jobs, rule_keys, rules, runs, timers};
@@ -487,4 +487,33 @@ async fn of_many_deliveries_in_one_statement_each_identity_is_stored_once(db: Db
         let found = events::find(&mut db.read(), workspace, event.id).await;
         assert_eq!(found.unwrap().is_some(), is_new);
     }
+}
+
+on_both!(the_latest_starts_of_a_rule_are_told_newest_first);
+async fn the_latest_starts_of_a_rule_are_told_newest_first(db: Db) {
+    let workspace = db.workspace().await;
+    let first = run(&db, workspace).await;
+    let row = runs::find(&mut db.read(), workspace, first)
+        .await
+        .unwrap()
+        .unwrap();
+    let mut tx = db.begin().await;
+    for seconds in [10, 20, 30] {
+        let next = so_model::run::Run {
+            id: RunId::from_parts(at(seconds), [7; 10]),
+            created_at: at(seconds),
+            ..row.clone()
+        };
+        runs::insert(&mut tx, &next).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let latest = runs::latest_starts(&mut db.read(), workspace, row.rule, 3)
+        .await
+        .unwrap();
+    assert_eq!(latest, [at(30), at(20), at(10)]);
+    let elsewhere = db.workspace().await;
+    let none = runs::latest_starts(&mut db.read(), elsewhere, row.rule, 3)
+        .await
+        .unwrap();
+    assert!(none.is_empty());
 }

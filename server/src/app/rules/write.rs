@@ -2,7 +2,7 @@
 //!
 //! Invariant: row, version and timers change together, and the engine reads its rules anew after the commit.
 
-use so_engine::loops::{TIMER_RULE, sync_rule_timers};
+use so_engine::loops::{TIMER_RULE, TIMER_SILENCE, sync_rule_timers};
 use so_model::{
     IdSource as _, Timestamp,
     api::rule::{CreateRule, PutRule, RestoreRule, RuleDetail, RuleInput, SwitchRule},
@@ -253,7 +253,9 @@ pub async fn delete(app: &App, workspace: WorkspaceId, id: RuleId) -> Outcome<()
     if !rules::delete(&mut change.tx, workspace, id, change.now).await? {
         return Err(Failure::not_found("rule"));
     }
-    timers::delete_for(&mut change.tx, TIMER_RULE, &id.to_string()).await?;
+    for kind in [TIMER_RULE, TIMER_SILENCE] {
+        timers::delete_for(&mut change.tx, kind, &id.to_string()).await?;
+    }
     change.touch("rule", id);
     change.commit().await?;
     reload(app).await;

@@ -51,6 +51,7 @@ pub fn trigger_words(trigger: &Trigger) -> String {
         "post.needs_review" => "a post needs a look".into(),
         "account.reconnect_required" => "an account must be connected again".into(),
         "run.failed" => "a run failed".into(),
+        "rule.silent" => "a rule has not started for long".into(),
         "rule.called" => "another rule calls".into(),
         other => plain_kind(other),
     }
