@@ -19,6 +19,9 @@ pub const LOOP_BYTES_MAX: usize = 256 * 1024;
 /// Runs of a workspace that may wait for one kind of event about the same subject, or about any: an event looks
 /// at each of them.
 pub const WAITS_MAX: i64 = 1_000;
+/// The same for waits with a condition: each is judged, with what its run knows, in the transaction that stores the
+/// event.
+pub const WAITS_WITH_CONDITION_MAX: i64 = 200;
 /// Most runs of one rule in an hour: a webhook flood at 100 a second stays below it.
 pub const RULE_RUNS_PER_HOUR_MAX: i64 = 400_000;
 /// Most tries of a job that fails by no fault of its step before a person must look.

@@ -423,6 +423,41 @@ async fn waits(world: &World, run: &Run) -> i64 {
 }
 
 #[tokio::test]
+async fn a_call_amid_the_steps_is_one_try() {
+    let world = started(
+        "{id: a, action: test.call}, {id: b, action: test.echo}",
+        json!({}),
+    )
+    .await;
+    let memos = world.memos(&only(&world).await).await;
+    let tries: Vec<_> = memos
+        .iter()
+        .map(|memo| (memo.path.as_str(), memo.attempt))
+        .collect();
+    assert_eq!(tries, [("/steps/0", 1), ("/steps/1", 1)]);
+}
+
+#[tokio::test]
+async fn fewer_runs_may_wait_with_a_condition_than_without() {
+    let most = crate::config::WAITS_WITH_CONDITION_MAX;
+    let mut world = started(WAIT, json!({})).await;
+    for _ in 0..most {
+        world.event("test.happened", json!({})).await;
+    }
+    world.settle().await;
+    let refused = world.runs().await.into_iter();
+    let refused: Vec<_> = refused
+        .filter(|run| run.state == RunState::Failed)
+        .collect();
+    assert_eq!(refused.len(), 1);
+    let reason = refused[0].reason.clone().unwrap();
+    assert!(
+        reason.contains("200 runs wait") && reason.contains("subject"),
+        "{reason}"
+    );
+}
+
+#[tokio::test]
 async fn a_run_that_ends_waits_for_nothing_any_more() {
     let wait = "{id: w, wait_for: {event: test.echoed, timeout: 1h}}";
     let stop = "{id: s, stop: {reason: enough}}";

@@ -27,7 +27,7 @@ pub use over::{after_over, cancel, start_next_queued, wake_run};
 pub use retry::delay_before;
 pub use state::{RunContext, shorten};
 pub(crate) use steps::{end_of_delay, text_of};
-pub use walk::{Memos, Next, Place, Position, Standing, next_step, position};
+pub use walk::{Memos, Place, Position, Standing, position};
 pub(crate) use walk::{ends_of, pointer_of};
 
 #[cfg(test)]

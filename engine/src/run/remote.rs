@@ -120,27 +120,24 @@ impl Engine {
         match result {
             Ok(end) => {
                 let now = self.now();
-                if end.events.is_empty() {
-                    let memo = done_memo(cx, path, step, params.clone(), end.output.clone(), now);
-                    cx.memos.put(memo.clone());
-                    if self.is_at_end(cx) && self.nobody_waits_for(cx) {
-                        let end = End {
-                            job: job.clone(),
-                            workspace: cx.run.workspace,
-                            run: cx.run.id,
-                            memo,
-                        };
-                        if self.settle_end(end).await {
-                            self.announce(cx.run.workspace, "run", cx.run.id);
-                            return Ok(false);
-                        }
+                let memo = done_memo(cx, path, step, params, end.output, now);
+                cx.memos.put(memo.clone());
+                if end.events.is_empty() && self.is_at_end(cx) && self.nobody_waits_for(cx) {
+                    let end = End {
+                        job: job.clone(),
+                        workspace: cx.run.workspace,
+                        run: cx.run.id,
+                        memo: memo.clone(),
+                    };
+                    if self.settle_end(end).await {
+                        self.announce(cx.run.workspace, "run", cx.run.id);
+                        return Ok(false);
                     }
                 }
                 let mut outbox = Outbox::default();
                 let mut tx = self.store.begin().await?;
                 jobs::fence(&mut tx, job).await?;
-                self.put_done(&mut tx, cx, path, step, params, end.output, now)
-                    .await?;
+                self.put(&mut tx, cx, memo).await?;
                 let rest = match self.emit_all(&mut tx, cx, end.events, &mut outbox).await? {
                     Some(reason) => Rest::End(so_model::run::RunState::Failed, Some(reason)),
                     None => self.rest(cx, waits, now),

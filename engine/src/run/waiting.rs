@@ -22,7 +22,11 @@ use super::{
     steps::{facts_of, text_of},
     walk::Memos,
 };
-use crate::{config::WAITS_MAX, engine::Engine, schedule::parse_duration};
+use crate::{
+    config::{WAITS_MAX, WAITS_WITH_CONDITION_MAX},
+    engine::Engine,
+    schedule::parse_duration,
+};
 
 impl Engine {
     pub(super) async fn wait_for(
@@ -91,9 +95,13 @@ impl Engine {
             }
         };
         let row = row_of(cx, path, wait, subject.clone());
-        if waits::count(tx, &row, WAITS_MAX).await? >= WAITS_MAX {
+        let most = match wait.condition {
+            None => WAITS_MAX,
+            Some(_) => WAITS_WITH_CONDITION_MAX,
+        };
+        if waits::count(tx, &row, most).await? >= most {
             let reason = format!(
-                "{WAITS_MAX} runs wait for {} already; name a `subject`, or wait less long",
+                "{most} runs wait for {} already; name a `subject`, or wait less long",
                 wait.event
             );
             return self.fail_step(tx, cx, path, step, reason, now).await;
@@ -119,7 +127,15 @@ impl Engine {
         let subject = event.subject.as_deref();
         let found = waits::list(tx, event.workspace, &event.kind, subject, 2 * WAITS_MAX).await?;
         for wait in found {
-            match self.is_waited_for(tx, &wait, event, now).await? {
+            let is_waited_for = match self.is_waited_for(tx, &wait, event, now).await {
+                // One run that cannot be read does not keep an event from the others.
+                Err(error @ StoreError::Corrupt { .. }) => {
+                    tracing::error!(run = %wait.run, %error, "a run that waits cannot be read");
+                    Some(false)
+                }
+                told => told?,
+            };
+            match is_waited_for {
                 None => waits::delete_below(tx, wait.run, &wait.path).await?,
                 Some(false) => {}
                 Some(true) => {

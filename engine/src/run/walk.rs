@@ -135,23 +135,6 @@ pub fn position<'a>(steps: &'a [Step], memos: &Memos) -> Position<'a> {
     }
 }
 
-/// What comes next.
-#[derive(Debug, PartialEq)]
-pub enum Next<'a> {
-    /// This step, at this place.
-    Step(String, &'a Step),
-    /// Nothing: the run is at its end.
-    End,
-}
-
-/// The first open step, in order of the document.
-pub fn next_step<'a>(steps: &'a [Step], memos: &Memos) -> Next<'a> {
-    match position(steps, memos).open.into_iter().next() {
-        Some(place) => Next::Step(place.path, place.step),
-        None => Next::End,
-    }
-}
-
 struct Look<'a, 'm> {
     memos: &'m Memos,
     open: Vec<Place<'a>>,
