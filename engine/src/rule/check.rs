@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use so_model::{
     problem::FieldError,
-    rule::{InputType, RuleDocument},
+    rule::{InputType, RuleDocument, SILENT_AFTER_LEARNED},
 };
 
 use crate::{schedule::parse_duration, script::ScriptEngine};
@@ -176,13 +176,22 @@ impl<'a> Review<'a> {
         self.duration(&value["throttle"]["per"], "/throttle/per");
         self.duration(&value["debounce"]["for"], "/debounce/for");
         self.duration(&value["dedupe"]["within"], "/dedupe/within");
-        if value["silent_after"] != so_model::rule::SILENT_AFTER_LEARNED {
-            self.duration(&value["silent_after"], "/silent_after");
-        }
+        self.silent_after(&value["silent_after"]);
         for part in ["mode", "throttle", "debounce", "dedupe"] {
             self.key(&value[part]["key"], &format!("/{part}/key"));
         }
         self.inputs(&value["inputs"]);
+    }
+
+    fn silent_after(&mut self, value: &Value) {
+        let Some(text) = value.as_str().filter(|text| *text != SILENT_AFTER_LEARNED) else {
+            return;
+        };
+        if let Err(wrong) = parse_duration(text) {
+            let expected = format!("{}; or `{SILENT_AFTER_LEARNED}`", wrong.next_step);
+            let error = FieldError::new("/silent_after", wrong.reason).expected(expected);
+            self.error(error.suggest(wrong.suggestion));
+        }
     }
 
     /// A default that a call could not bring itself is a mistake.
