@@ -458,6 +458,28 @@ async fn fewer_runs_may_wait_with_a_condition_than_without() {
 }
 
 #[tokio::test]
+async fn a_waiting_run_that_cannot_be_read_keeps_no_event_from_the_others() {
+    let mut world = started(WAIT, json!({})).await;
+    let broken = only(&world).await;
+    let mut tx = world.engine.store.begin().await.unwrap();
+    let spoil = "UPDATE memos SET outcome = 'no such outcome'";
+    so_store::Sql::run(&mut tx, spoil, vec![]).await.unwrap();
+    tx.commit().await.unwrap();
+    world.event("test.happened", json!({})).await;
+    world.settle().await;
+    world.event("test.echoed", json!({"n": 7})).await;
+    world.settle().await;
+    let states: Vec<_> = world
+        .runs()
+        .await
+        .into_iter()
+        .map(|run| (run.id == broken.id, run.state))
+        .collect();
+    assert!(states.contains(&(true, RunState::Waiting)), "{states:?}");
+    assert!(states.contains(&(false, RunState::Finished)), "{states:?}");
+}
+
+#[tokio::test]
 async fn a_run_that_ends_waits_for_nothing_any_more() {
     let wait = "{id: w, wait_for: {event: test.echoed, timeout: 1h}}";
     let stop = "{id: s, stop: {reason: enough}}";
