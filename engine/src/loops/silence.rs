@@ -7,12 +7,12 @@ use serde_json::json;
 use so_model::{
     IdSource as _, Timestamp,
     event::{NewEvent, kind},
-    id::RuleId,
     rule::{RuleDocument, SILENT_AFTER_LEARNED},
     time::{DAY, HOUR},
 };
 use so_store::{StoreError, Tx, rules, runs, timers, timers::Timer};
 
+use super::timers::rule_of;
 use crate::{admit::Admission, engine::Engine, schedule::parse_duration};
 
 /// Timers that look whether a rule is silent.
@@ -81,12 +81,7 @@ impl Engine {
         timer: &Timer,
         now: Timestamp,
     ) -> Result<Vec<Admission>, StoreError> {
-        let rule = match timer.subject.parse::<RuleId>() {
-            Ok(id) => rules::find(tx, timer.workspace, id).await?,
-            Err(_) => None,
-        };
-        let valid = rule.filter(|rule| rule.is_enabled && rule.generation == timer.generation);
-        let Some(rule) = valid else {
+        let Some(rule) = rule_of(tx, timer).await? else {
             timers::delete(tx, timer.id).await?;
             return Ok(Vec::new());
         };

@@ -156,13 +156,8 @@ impl Engine {
         timer: &Timer,
         now: Timestamp,
     ) -> Result<Vec<Admission>, StoreError> {
-        let rule = match timer.subject.parse::<RuleId>() {
-            Ok(id) => rules::find(tx, timer.workspace, id).await?,
-            Err(_) => None,
-        };
-        let valid = rule.filter(|rule| rule.is_enabled && rule.generation == timer.generation);
         let compiled = timer_schedule(timer);
-        let (Some(rule), Some(schedule)) = (valid, compiled) else {
+        let (Some(rule), Some(schedule)) = (rule_of(tx, timer).await?, compiled) else {
             timers::delete(tx, timer.id).await?;
             return Ok(Vec::new());
         };
@@ -377,6 +372,18 @@ impl Engine {
             jobs: started.into_iter().collect(),
         }])
     }
+}
+
+/// The rule that a timer belongs to, if it is on and the timer is of its live version.
+pub(super) async fn rule_of(
+    tx: &mut Tx,
+    timer: &Timer,
+) -> Result<Option<rules::RuleRow>, StoreError> {
+    let rule = match timer.subject.parse::<RuleId>() {
+        Ok(id) => rules::find(tx, timer.workspace, id).await?,
+        Err(_) => None,
+    };
+    Ok(rule.filter(|rule| rule.is_enabled && rule.generation == timer.generation))
 }
 
 fn occurrence(at: &Occurrence) -> Value {
