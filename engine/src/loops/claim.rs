@@ -12,8 +12,8 @@ use crate::{
     publish::JOB_PUBLICATION,
 };
 
-/// Jobs of one unknown kind that are put off at a time.
-const UNKNOWN_MAX: i64 = 64;
+/// What is written at a job that this server cannot do.
+const UNKNOWN_KIND: &str = "this server does not know this kind of job; it waits for a newer one";
 
 /// Whose turn it is when more is due than can be claimed.
 #[derive(Debug, Default)]
@@ -33,19 +33,17 @@ impl Engine {
         Ok(claimed)
     }
 
-    /// Puts jobs off whose kind only a newer server knows, with that reason.
-    pub(super) async fn set_aside_unknown(&self) -> Result<(), StoreError> {
+    /// Writes at jobs whose kind only a newer server knows why nothing happens; they are left to that server.
+    pub(super) async fn note_unknown(&self) -> Result<(), StoreError> {
         let now = self.now();
         let mut reader = self.store.clone();
         for kind in jobs::list_other_kinds(&mut reader, [JOB_RUN, JOB_PUBLICATION], now).await? {
-            let until = now.plus(self.config.lease);
             let mut tx = self.store.begin().await?;
-            let claimed =
-                jobs::claim(&mut tx, &kind, now, &self.config.owner, until, UNKNOWN_MAX).await?;
-            crate::failpoint::hit("job.claim.commit");
+            let noted = jobs::note(&mut tx, &kind, UNKNOWN_KIND, now).await?;
+            crate::failpoint::hit("job.note.commit");
             tx.commit().await?;
-            for job in claimed {
-                self.carry_out(Handed { job, fresh: None }).await;
+            if noted > 0 {
+                tracing::warn!(job.kind = %kind, noted, "jobs wait for a newer server");
             }
         }
         Ok(())
@@ -189,6 +187,28 @@ mod tests {
         }
         assert_eq!(total.len(), all.len());
         assert!(total.values().all(|count| *count == 2), "{total:?}");
+    }
+
+    #[tokio::test]
+    async fn a_job_that_only_a_newer_server_knows_is_left_to_it_and_says_so() {
+        let world = World::new().await;
+        let engine = &world.engine;
+        let mut tx = engine.store.begin().await.unwrap();
+        let (id, at) = (engine.ids.new_id(), engine.now());
+        jobs::wake(&mut tx, id, world.workspace, "of_tomorrow", "x", at)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        engine.upkeep(0).await.unwrap();
+        let mut tx = engine.store.begin().await.unwrap();
+        let told = jobs::note(&mut tx, "of_tomorrow", UNKNOWN_KIND, at).await;
+        assert_eq!(told.unwrap(), 0, "it is noted already");
+        let until = at.plus(engine.config.lease);
+        let claimed = jobs::claim(&mut tx, "of_tomorrow", at, "newer", until, 10).await;
+        let [job] = &claimed.unwrap()[..] else {
+            panic!("the newer server finds no job");
+        };
+        assert_eq!((job.epoch, job.tries), (1, 1));
     }
 
     #[tokio::test]

@@ -76,7 +76,7 @@ impl Engine {
         if ticks.is_multiple_of(renew_every) {
             self.renew_leases(now).await?;
             self.decide_left_over().await?;
-            self.set_aside_unknown().await?;
+            self.note_unknown().await?;
         }
         self.reload_rules().await?;
         self.reload_gaps().await?;

@@ -350,6 +350,16 @@ pub async fn list_other_kinds(
     .collect()
 }
 
+/// Writes at due jobs of a kind why nobody does them, without claiming them; answers at how many that is new.
+pub async fn note(tx: &mut Tx, kind: &str, problem: &str, now: Timestamp) -> Result<u64> {
+    tx.run(
+        "UPDATE jobs SET problem = $1 WHERE kind = $2 AND state = 'available' AND run_after <= $3 \
+         AND (problem IS NULL OR problem <> $1)",
+        args![problem, kind, now],
+    )
+    .await
+}
+
 /// Jobs by state, for metrics.
 pub async fn count_by_state(sql: &mut dyn Sql) -> Result<Vec<(String, i64)>> {
     sql.all(

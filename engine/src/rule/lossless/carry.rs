@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 use so_model::rule::RuleDocument;
 
-use super::{Edit, Unfit, apply, rewrite, value_of};
+use super::{Unfit, rewrite, value_of};
 use crate::rule::to_yaml;
 
 /// Keys of a rule's text that are no part of its document.
@@ -32,23 +32,18 @@ pub fn carry(source: &str, document: &RuleDocument) -> Result<String, Unfit> {
             .and_then(|map| map.shift_remove("enabled"));
     }
     let target = merged(&written, &former, &new);
-    rewrite(source, &target).or_else(|_| {
-        let text = to_yaml(document).map_err(|error| told(&error))?;
-        match beside {
-            Some(value) => apply(
-                &text,
-                &Edit::InsertKey {
-                    pointer: String::new(),
-                    key: BESIDE.into(),
-                    value,
-                    after: value_of(&text)?
-                        .as_object()
-                        .and_then(|map| map.keys().next_back().cloned()),
-                },
-            ),
-            None => Ok(text),
-        }
-    })
+    rewrite(source, &target).or_else(|_| anew(document, beside))
+}
+
+/// The document as the product writes it, and the author's cases below it.
+fn anew(document: &RuleDocument, beside: Option<Value>) -> Result<String, Unfit> {
+    let told = |error: &dyn std::fmt::Display| Unfit(error.to_string());
+    let mut text = to_yaml(document).map_err(|error| told(&error))?;
+    if let Some(value) = beside {
+        let key = Map::from_iter([(BESIDE.to_owned(), value)]);
+        text += &serde_yaml_ng::to_string(&key).map_err(|error| told(&error))?;
+    }
+    Ok(text)
 }
 
 /// What was written, with the changes from `former` to `new`.
@@ -137,5 +132,9 @@ cases:
             text.contains("name: B") && text.contains("cases:\n"),
             "{text}"
         );
+        let (mut read, _) = crate::rule::parse(&text, crate::rule::Format::Yaml).unwrap();
+        assert_eq!(read["cases"], json!([{"name": "c", "fires": true}]));
+        crate::cases::split(&mut read);
+        assert_eq!(read["name"], "B");
     }
 }

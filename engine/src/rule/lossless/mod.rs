@@ -22,6 +22,8 @@ use tree::Tree;
 
 /// Single edits of one rewriting; a document has fewer values than this that people change at once.
 const EDITS_MAX: usize = 2_000;
+/// Bytes that the edits of one rewriting read together: every edit reads the whole text several times, about a second for these.
+const BYTES_READ_MAX: usize = 16 * 1024 * 1024;
 
 /// Why a text could not be edited in place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,7 +47,12 @@ pub fn apply(text: &str, edit: &Edit) -> Result<String, Unfit> {
 /// Makes the edits after which the text reads as `target`; its order of keys says where new keys go.
 pub fn rewrite(text: &str, target: &Value) -> Result<String, Unfit> {
     let mut text = text.to_owned();
+    let mut read = 0;
     for _ in 0..EDITS_MAX {
+        read += text.len();
+        if read > BYTES_READ_MAX {
+            break;
+        }
         let now = value_of(&text)?;
         let Some(edit) = diff::first(&now, target) else {
             return Ok(text);

@@ -98,13 +98,7 @@ pub async fn put(app: &App, actor: Actor, id: RuleId, request: PutRule) -> Outco
         rules::find_version(&mut reader, actor.workspace, id, request.expected_version).await?;
     // An edit of the document is carried over into the author's text, so that comments stay.
     if let Some(former) = former.filter(|former| is_document && !former.source.is_empty()) {
-        ready.source = match so_engine::rule::lossless::carry(&former.source, &ready.document) {
-            Ok(source) => source,
-            Err(error) => {
-                tracing::warn!(rule.id = %id, %error, "a rule is shown as the product writes it");
-                String::new()
-            }
-        };
+        ready.source = carried(app, id, former.source, ready.document.clone()).await?;
     }
     let beside = match request.cases {
         Some(cases) => cases,
@@ -119,6 +113,15 @@ pub async fn put(app: &App, actor: Actor, id: RuleId, request: PutRule) -> Outco
         expected: request.expected_version,
     };
     save(app, change, actor, id, published).await
+}
+
+/// The author's text with the document's changes, read and written apart from the threads that answer requests.
+async fn carried(app: &App, id: RuleId, source: String, document: RuleDocument) -> Outcome<String> {
+    let work = move || so_engine::rule::lossless::carry(&source, &document);
+    Ok(app.bench.work(work).await?.unwrap_or_else(|error| {
+        tracing::warn!(rule.id = %id, %error, "a rule is shown as the product writes it");
+        String::new()
+    }))
 }
 
 /// Makes an old version the newest one.
