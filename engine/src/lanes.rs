@@ -118,6 +118,20 @@ impl Engine {
         Ok(Entered::Waits)
     }
 
+    /// Takes a place in a lane if one is free; nobody waits.
+    pub(crate) fn enter_free_lane(&self, name: &str) -> Option<LanePlace> {
+        let places = self.lane_places();
+        let mut state = lock(&self.lanes.0);
+        let lane = state.lanes.entry(name.to_owned()).or_default();
+        (lane.under_way < places && lane.waiting.is_empty()).then(|| {
+            lane.under_way += 1;
+            LanePlace {
+                engine: self.clone(),
+                name: name.to_owned(),
+            }
+        })
+    }
+
     /// Jobs that wait for a place; their leases are kept alive.
     pub(crate) fn waiting_in_lanes(&self) -> Vec<Job> {
         let state = lock(&self.lanes.0);

@@ -301,6 +301,11 @@ impl RemoteAction for Call {
         params: Value,
     ) -> Result<RemoteEnd, ActionError> {
         self.calls.lock().unwrap().push(cx.key.clone());
+        // It ends only when so many calls have begun.
+        let meets = params["meets"].as_u64().unwrap_or(0) as usize;
+        while self.calls.lock().unwrap().len() < meets {
+            tokio::task::yield_now().await;
+        }
         if params["fails"]
             .as_i64()
             .is_some_and(|fails| cx.attempt <= fails)

@@ -65,12 +65,17 @@ impl Engine {
         let rule = cx.rule.clone();
         loop {
             // A step that calls the outside is looked up before a transaction is opened.
-            let goes_on = match self.next_call(&rule.document.steps, &cx, &waits) {
-                Some((place, call)) => {
-                    self.call_outside(&job, &mut cx, &mut waits, &place.path, place.step, call)
-                        .await?
-                }
-                None => self.local_stretch(&job, &mut cx, &mut waits).await?,
+            let calls = self.next_calls(&rule.document.steps, &cx, &waits);
+            let goes_on = match &calls[..] {
+                [] => self.local_stretch(&job, &mut cx, &mut waits).await?,
+                [first] => self.call_outside(&job, &mut cx, &mut waits, first).await?,
+                [first, ..] => match self.beside_each_other(&cx, &calls) {
+                    together if together.len() > 1 => {
+                        self.call_together(&job, &mut cx, &mut waits, together)
+                            .await?
+                    }
+                    _ => self.call_outside(&job, &mut cx, &mut waits, first).await?,
+                },
             };
             if !goes_on {
                 return Ok(());

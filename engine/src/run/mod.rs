@@ -16,6 +16,9 @@ mod retry;
 mod scope;
 mod state;
 mod steps;
+mod together;
+#[cfg(test)]
+mod together_tests;
 mod waiting;
 mod walk;
 

@@ -20,7 +20,7 @@ use super::{
     over::is_awaited,
     rest::{Rest, Waits},
     state::RunContext,
-    walk::{Standing, position},
+    walk::{Place, Standing, position},
 };
 use crate::{
     engine::Engine,
@@ -33,10 +33,16 @@ use crate::{
 /// A run younger than this is not looked up again before its first call.
 const JUST_NOW: i64 = so_model::time::SECOND;
 
+/// The database is asked so often for a transaction to store what came of a call.
+const SETTLE_TRIES: u32 = 20;
+/// And so long lies between, so that a server which is started again within some seconds has its answer.
+const SETTLE_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// A call that is about to be made.
+#[derive(Clone)]
 pub(super) struct RemoteCall {
-    action: Arc<dyn RemoteAction>,
-    body: ActionStep,
+    pub(super) action: Arc<dyn RemoteAction>,
+    pub(super) body: ActionStep,
 }
 
 impl Engine {
@@ -59,10 +65,9 @@ impl Engine {
         job: &Job,
         cx: &mut RunContext,
         waits: &mut Waits,
-        path: &str,
-        step: &Step,
-        call: RemoteCall,
+        (place, call): &(Place<'_>, RemoteCall),
     ) -> Result<bool, StoreError> {
+        let (path, step) = (place.path.as_str(), place.step);
         let now = self.now();
         let params = match cx.render(&format!("{path}/with"), now) {
             Ok(params) => params,
@@ -101,7 +106,7 @@ impl Engine {
                 )
                 .next_step("look at the other side, then run the rule again if it is missing");
                 return self
-                    .settle_failure(job, cx, waits, path, step, &call, params, &error)
+                    .settle_failure(job, cx, waits, path, step, call, params, &error)
                     .await;
             }
             let mut tx = self.store.begin().await?;
@@ -114,7 +119,7 @@ impl Engine {
         failpoint::hit("remote.before");
         let limit = self.time_for(cx, path, step, now);
         let result = self
-            .perform(cx, path, attempt, &call, params.clone(), limit)
+            .perform(cx, path, attempt, call, params.clone(), limit)
             .await;
         failpoint::hit("remote.after");
         match result {
@@ -135,8 +140,7 @@ impl Engine {
                     }
                 }
                 let mut outbox = Outbox::default();
-                let mut tx = self.store.begin().await?;
-                jobs::fence(&mut tx, job).await?;
+                let mut tx = self.begin_to_settle(job).await?;
                 self.put(&mut tx, cx, memo).await?;
                 let rest = match self.emit_all(&mut tx, cx, end.events, &mut outbox).await? {
                     Some(reason) => Rest::End(so_model::run::RunState::Failed, Some(reason)),
@@ -152,13 +156,37 @@ impl Engine {
                 Ok(goes_on)
             }
             Err(error) => {
-                self.settle_failure(job, cx, waits, path, step, &call, params, &error)
+                self.settle_failure(job, cx, waits, path, step, call, params, &error)
                     .await
             }
         }
     }
 
-    async fn perform(
+    /// A transaction for what came of a call, by the holder of the job.
+    ///
+    /// A database that is away for a moment is waited for: what is known of a call would be lost with this process's
+    /// claim, and a call that must not be made twice would end as unknown.
+    pub(super) async fn begin_to_settle(&self, job: &Job) -> Result<so_store::Tx, StoreError> {
+        let mut left = SETTLE_TRIES;
+        loop {
+            let begun = async {
+                let mut tx = self.store.begin().await?;
+                jobs::fence(&mut tx, job).await?;
+                Ok(tx)
+            };
+            match begun.await {
+                Err(error @ StoreError::Stale { .. }) => return Err(error),
+                Err(error) if left > 0 && StoreError::is_transient(&error) => {
+                    left -= 1;
+                    tracing::warn!(job.id = %job.id, %error, "what came of a call waits for the database");
+                    tokio::time::sleep(SETTLE_PAUSE).await;
+                }
+                told => return told,
+            }
+        }
+    }
+
+    pub(super) async fn perform(
         &self,
         cx: &RunContext,
         path: &str,
@@ -192,7 +220,7 @@ impl Engine {
     }
 
     /// How long the call may take: the engine's bound, or what is left of the step's own time.
-    fn time_for(
+    pub(super) fn time_for(
         &self,
         cx: &RunContext,
         path: &str,
@@ -255,8 +283,7 @@ impl Engine {
         error: &ActionError,
     ) -> Result<bool, StoreError> {
         let now = self.now();
-        let mut tx = self.store.begin().await?;
-        jobs::fence(&mut tx, job).await?;
+        let mut tx = self.begin_to_settle(job).await?;
         let after = self
             .failed_try(&mut tx, cx, path, step, &call.body, params, error, now)
             .await?;

@@ -63,28 +63,27 @@ fn wakes_at(memos: &Memos, place: &Place<'_>) -> Option<Timestamp> {
 }
 
 impl Engine {
-    /// The call to the outside that is next; none while something on our own database is to be done.
-    pub(super) fn next_call<'a>(
+    /// The calls to the outside that are next; none while something on our own database is to be done.
+    pub(super) fn next_calls<'a>(
         &self,
         steps: &'a [Step],
         cx: &RunContext,
         waits: &Waits,
-    ) -> Option<(Place<'a>, RemoteCall)> {
+    ) -> Vec<(Place<'a>, RemoteCall)> {
         let now = self.now();
         let position = position(steps, &cx.memos);
         if self.is_too_long(cx) || is_late(&position, &cx.memos, now) {
-            return None;
+            return Vec::new();
         }
-        let mut first = None;
-        for place in position.open {
-            if !is_ready(&cx.memos, &place, now) || waits.has(&place.path) {
-                continue;
-            }
-            // What takes no time goes first, so that every wait has begun before a call takes long.
-            let call = self.remote_call(place.step)?;
-            first = first.or(Some((place, call)));
-        }
-        first
+        let ready = position
+            .open
+            .into_iter()
+            .filter(|place| is_ready(&cx.memos, place, now) && !waits.has(&place.path));
+        // What takes no time goes first, so that every wait has begun before a call takes long.
+        let calls: Option<Vec<_>> = ready
+            .map(|place| self.remote_call(place.step).map(|call| (place, call)))
+            .collect();
+        calls.unwrap_or_default()
     }
 
     /// The run took so many steps that it must be a mistake.

@@ -22,6 +22,7 @@ pub fn plugins(port: u16, class: Class) -> Plugins {
         Arc::new(Listens("post.published")),
         Arc::new(Listens("test.happened")),
         Arc::new(Listens("test.followed")),
+        Arc::new(Listens("test.paired")),
     ];
     let note = Action::remote(Note {
         port,

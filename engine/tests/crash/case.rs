@@ -179,7 +179,7 @@ impl Case {
         let is_blind = self.class == Class::F;
         let happened = match self.point.end {
             End::Called { by_blind } if is_blind => by_blind,
-            _ => report.happened,
+            _ => report.happened * self.point.start.calls_each(),
         };
         let (notes, received) = (network.notes(), network.notes_received());
         claim(
@@ -232,7 +232,7 @@ impl Stage<'_> {
             spill: Some(self.room.join("outcomes.spill")),
             sent: self.ground.sent.clone(),
             sent_last: (0..point.sent_last).map(happened).collect(),
-            jobs_that_stay: i64::from(point.odd == Odd::BrokenRun),
+            jobs_that_stay: i64::from(matches!(point.odd, Odd::BrokenRun | Odd::NewerJob)),
             has_person: point.has_person,
             prunes: point.prunes,
         };

@@ -273,7 +273,7 @@ async fn look(store: &Store, workspace: WorkspaceId) -> Result<Report, StoreErro
         runs: runs.into_iter().map(|run| run.state).collect(),
         due: count("post.due"),
         published: count("post.published"),
-        happened: count("test.happened") + count("test.followed"),
+        happened: count("test.happened") + count("test.followed") + count("test.paired"),
         run_failed: count("run.failed"),
         unlawful: unlawful.map(|found| found.violation.to_string()).collect(),
     })

@@ -32,6 +32,8 @@ const CALL: &str = "{version: 1, name: Call, triggers: [{id: t, kind: test.happe
 const CALL_AND_GO_ON: &str = "{version: 1, name: Call and go on, triggers: [{id: t, kind: test.followed}], \
     steps: [{id: once, for_each: {items: [1]}, do: [{id: both, parallel: \
     [[{id: note, action: test.note}], [{id: beside, set: {done: no}}]]}]}, {id: after, set: {done: yes}}]}";
+const CALL_TOGETHER: &str = "{version: 1, name: Call twice at once, triggers: [{id: t, kind: test.paired}], \
+    steps: [{id: both, parallel: [[{id: one, action: test.note}], [{id: two, action: test.note}]]}]}";
 
 /// How the post becomes due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,28 @@ pub enum Start {
     Call,
     /// As before, and the call is not the rule's last step: it stands in a way of a loop's element.
     CallAndGoOn,
+    /// As before, with two calls that are made at the same time.
+    CallTogether,
+}
+
+impl Start {
+    /// Kind of the event that makes a rule call the outside, where there is no post.
+    fn of_calls(self) -> Option<&'static str> {
+        match self {
+            Self::Timer | Self::Sender | Self::Undecided => None,
+            Self::Call => Some("test.happened"),
+            Self::CallAndGoOn => Some("test.followed"),
+            Self::CallTogether => Some("test.paired"),
+        }
+    }
+
+    /// Calls that one event makes.
+    pub fn calls_each(self) -> usize {
+        match self {
+            Self::CallTogether => 2,
+            _ => 1,
+        }
+    }
 }
 
 /// What is odd about the database.
@@ -56,6 +80,8 @@ pub enum Odd {
     Disconnected,
     /// There is a run that cannot be read, of a workspace of its own.
     BrokenRun,
+    /// There is a job that only a newer server knows.
+    NewerJob,
     /// There is a job of a run that is gone.
     LostRun,
     /// There is a run of a version that is gone.
@@ -85,14 +111,12 @@ impl Ground {
         let workspace: WorkspaceId = ids.new_id();
         let mut tx = store.begin().await?;
         put_workspace(&mut tx, workspace, ids.now()).await?;
-        for rule in [PUBLISH, FOLLOW, CALL, CALL_AND_GO_ON] {
+        for rule in [PUBLISH, FOLLOW, CALL, CALL_AND_GO_ON, CALL_TOGETHER] {
             put_rule(&mut tx, &ids, workspace, rule).await?;
         }
         let mut sent = None;
-        if start == Start::Call {
-            sent = Some(happened(0));
-        } else if start == Start::CallAndGoOn {
-            let kind = "test.followed".into();
+        if let Some(kind) = start.of_calls() {
+            let kind = kind.into();
             sent = Some(Sent {
                 kind,
                 ..happened(0)
@@ -283,7 +307,7 @@ async fn put_start(
             // Older than what may still be in its own transaction's hands.
             events::insert(tx, &event, false, now.plus(-MINUTE)).await?;
         }
-        Start::Timer | Start::Call | Start::CallAndGoOn => {
+        Start::Timer | Start::Call | Start::CallAndGoOn | Start::CallTogether => {
             let timer = Timer {
                 id: ids.new_id(),
                 workspace,
@@ -325,6 +349,7 @@ async fn put_odd(
     let (kind, subject) = match odd {
         Odd::Nothing | Odd::Disconnected => return Ok(()),
         Odd::Gap | Odd::PossibleGap => return put_gap(tx, now, odd == Odd::Gap).await,
+        Odd::NewerJob => ("of_tomorrow", run.to_string()),
         Odd::LostRun => (JOB_RUN, run.to_string()),
         Odd::BrokenRun => {
             let other: WorkspaceId = ids.new_id();

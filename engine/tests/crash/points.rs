@@ -176,6 +176,7 @@ fn claimed_and_prepared() -> Vec<Point> {
         once("K16 sender", "K16").from(Start::Sender),
         once("run.local.commit", "run.local.commit"),
         once("job.claim.commit", "job.claim.commit"),
+        once("job.note.commit", "job.note.commit").odd(Odd::NewerJob),
         once("K1", "K1"),
         once("K2", "K2"),
         once("prepare", "prepare"),
@@ -322,6 +323,12 @@ fn calls() -> Vec<Point> {
         call("remote.intent.commit", at("remote.intent.commit"), 1).only(BLIND),
         call("run.end.commit", at("run.end.commit"), 1),
         call("remote.done.commit", at("remote.done.commit"), 1).from(Start::CallAndGoOn),
+        call("calls.before", at("calls.before"), 0).from(Start::CallTogether),
+        call("calls.after", at("calls.after"), 2).from(Start::CallTogether),
+        call("calls.intent.commit", at("calls.intent.commit"), 2)
+            .only(BLIND)
+            .from(Start::CallTogether),
+        call("calls.done.commit", at("calls.done.commit"), 2).from(Start::CallTogether),
         // The loop and its ways are begun; later they are closed.
         call("run.local.commit loop", at("run.local.commit"), 1).from(Start::CallAndGoOn),
         call("run.local.commit loop 2nd", at("run.local.commit:2"), 1).from(Start::CallAndGoOn),
