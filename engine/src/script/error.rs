@@ -9,6 +9,7 @@ use rhai::{EvalAltResult, LexError, ParseError, ParseErrorType, Position};
 use serde::Serialize;
 
 use super::catalogue;
+use super::library::link;
 use super::state::Stop;
 
 /// Longest message kept: Rhai quotes script text in messages, and a hostile text is long.
@@ -173,28 +174,51 @@ impl ScriptError {
 
     /// The error of a script that started and did not finish.
     pub(super) fn from_eval(error: &EvalAltResult) -> Self {
-        let (inner, outer_position) = innermost(error);
+        let (inner, outer_position, library) = innermost(error);
         let position = match inner.position() {
             Position::NONE => outer_position,
             known => known,
         };
-        explain(inner).at(position)
+        let mut told = explain(inner);
+        told.message = link::unlinked(&told.message);
+        let Some(within) = library else {
+            return told.at(position);
+        };
+        // The author's own text shows where it was called; where it failed is a line of the module.
+        let line = position
+            .line()
+            .map_or_else(String::new, |line| format!(", line {line}"));
+        told.message = format!(
+            "{}, in `{}`{line}",
+            told.message,
+            link::unlinked(within.name)
+        );
+        told.at(within.called)
     }
 }
 
+/// A function of the library that an error came out of, and where the script called it.
+struct Within<'a> {
+    name: &'a str,
+    called: Position,
+}
+
 /// Rhai wraps an error once per call level; the author wants the cause.
-fn innermost(error: &EvalAltResult) -> (&EvalAltResult, Position) {
+fn innermost(error: &EvalAltResult) -> (&EvalAltResult, Position, Option<Within<'_>>) {
     let mut current = error;
     let mut position = error.position();
-    while let EvalAltResult::ErrorInFunctionCall(_, _, inner, at)
-    | EvalAltResult::ErrorInModule(_, inner, at) = current
-    {
+    let mut library: Option<Within<'_>> = None;
+    while let EvalAltResult::ErrorInFunctionCall(name, _, inner, at) = current {
         if !at.is_none() {
             position = *at;
         }
+        if link::split_name(name).is_some() {
+            let called = library.map_or(*at, |within| within.called);
+            library = Some(Within { name, called });
+        }
         current = inner;
     }
-    (current, position)
+    (current, position, library)
 }
 
 fn explain(error: &EvalAltResult) -> ScriptError {

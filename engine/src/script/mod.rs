@@ -10,6 +10,7 @@ mod catalogue;
 mod context;
 mod error;
 mod functions;
+mod library;
 mod rewrites;
 mod sandbox;
 mod shape;
@@ -27,6 +28,10 @@ pub use api::{Function, completions, definitions, functions, markdown};
 pub use catalogue::{ROOT_NAMES, SCRIPT_FUNCTIONS};
 pub use context::{EvalContext, PreparedContext, ScopeCache};
 pub use error::{ScriptError, ScriptErrorKind};
+pub use library::{
+    Library, LibraryFunction, MODULE_NAME_MAX, MODULES_MAX, ModuleError, Use, check_name,
+    mentioned, mentioned_in,
+};
 pub use sandbox::{CompiledScript, CountFn, ScriptEngine, ScriptLimits, ScriptOutcome};
 pub use shape::Shape;
 pub use stepping::{MAX_STOPS, Stepped, Stop, step_through};

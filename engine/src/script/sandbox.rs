@@ -16,13 +16,16 @@ use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
     BasicMathPackage, BasicStringPackage, LogicPackage, MoreStringPackage, Package,
 };
-use rhai::{AST, Dynamic, Engine, LexError, OptimizationLevel, Scope, Token};
+use rhai::{
+    AST, Caches, Dynamic, Engine, EvalAltResult, LexError, OptimizationLevel, Scope, Token,
+};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::catalogue::ROOT_NAMES;
 use super::context::{Budget, PreparedContext, to_json};
 use super::error::{ScriptError, ScriptErrorKind, TOO_LARGE_MARK};
+use super::library::{Library, Module, Use, link};
 use super::state::{self, Guard, RunState, Stop};
 use super::{functions, stepping, vet};
 
@@ -94,6 +97,8 @@ pub struct CompiledScript {
     source: Arc<str>,
     hash: [u8; 32],
     captured: Arc<BTreeSet<String>>,
+    uses: Arc<[Use]>,
+    library: Option<Arc<Library>>,
     flat: bool,
 }
 
@@ -115,6 +120,11 @@ impl CompiledScript {
     pub(super) fn known_as(mut self, other: &Self) -> Self {
         self.hash = other.hash;
         self
+    }
+
+    /// What it names of the library.
+    pub fn uses(&self) -> &[Use] {
+        &self.uses
     }
 
     /// The text it was compiled from.
@@ -140,22 +150,23 @@ pub struct ScriptOutcome {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Dialect {
+pub(super) enum Dialect {
     Expression,
     Script,
 }
 
-struct Inner {
-    engine: Engine,
+pub(super) struct Inner {
+    pub engine: Engine,
     names: Scope<'static>,
-    limits: ScriptLimits,
+    pub limits: ScriptLimits,
     counter: Option<CountFn>,
     cache: Mutex<LruCache<[u8; 32], CompiledScript>>,
+    pub modules: Mutex<LruCache<[u8; 32], Arc<Module>>>,
 }
 
 /// Compiles and runs scripts. Cheap to clone; one per process is enough.
 #[derive(Clone)]
-pub struct ScriptEngine(Arc<Inner>);
+pub struct ScriptEngine(pub(super) Arc<Inner>, pub(super) Option<Arc<Library>>);
 
 impl ScriptEngine {
     /// Builds the sandbox.
@@ -175,7 +186,9 @@ impl ScriptEngine {
             cache_entries: 1,
             ..own.clone()
         };
-        Self::build(limits, self.0.counter.clone(), true)
+        let mut made = Self::build(limits, self.0.counter.clone(), true);
+        made.1 = self.1.clone();
+        made
     }
 
     /// Rhai's engine, for what it registers.
@@ -188,7 +201,9 @@ impl ScriptEngine {
         self,
         counter: impl Fn(&str, &str) -> Option<usize> + Send + Sync + 'static,
     ) -> Self {
-        Self::build(self.0.limits.clone(), Some(Arc::new(counter)), false)
+        let mut made = Self::build(self.0.limits.clone(), Some(Arc::new(counter)), false);
+        made.1 = self.1;
+        made
     }
 
     fn build(limits: ScriptLimits, counter: Option<CountFn>, has_marks: bool) -> Self {
@@ -199,13 +214,15 @@ impl ScriptEngine {
             names.push_dynamic(name, Dynamic::UNIT);
         }
         let entries = NonZeroUsize::new(limits.cache_entries).unwrap_or(NonZeroUsize::MIN);
-        Self(Arc::new(Inner {
+        let inner = Inner {
             engine: build_engine(&limits, has_marks),
             names,
             counter,
             cache: Mutex::new(LruCache::new(entries)),
+            modules: Mutex::new(LruCache::new(entries)),
             limits,
-        }))
+        };
+        Self(Arc::new(inner), None)
     }
 
     /// Compiles a condition or template piece: one expression, no loops, no statements.
@@ -223,30 +240,62 @@ impl ScriptEngine {
         self.0.limits.deadline
     }
 
-    fn compile(&self, source: &str, dialect: Dialect) -> Result<CompiledScript, ScriptError> {
+    pub(super) fn check_size(&self, source: &str) -> Result<(), ScriptError> {
         let limit = self.0.limits.max_source_bytes;
-        if source.len() > limit {
-            return Err(ScriptError::new(
-                ScriptErrorKind::TooLarge,
-                format!(
-                    "{TOO_LARGE_MARK}{} bytes, at most {limit} are read",
-                    source.len()
-                ),
-            ));
+        if source.len() <= limit {
+            return Ok(());
         }
+        Err(ScriptError::new(
+            ScriptErrorKind::TooLarge,
+            format!(
+                "{TOO_LARGE_MARK}{} bytes, at most {limit} are read",
+                source.len()
+            ),
+        ))
+    }
+
+    fn compile(&self, source: &str, dialect: Dialect) -> Result<CompiledScript, ScriptError> {
+        self.check_size(source)?;
         let hash = source_hash(source, dialect);
         let cached = {
             let mut cache = self.0.cache.lock().unwrap_or_else(PoisonError::into_inner);
             cache.get(&hash).cloned()
         };
         if let Some(found) = cached {
-            return Ok(found);
+            return self.with_uses(found);
         }
         // The tree may be deep until it is vetted, and is dropped on that stack if refused.
         let compiled = on_deep_stack(|| self.parse(source, dialect, hash))??;
-        let mut cache = self.0.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.put(hash, compiled.clone());
-        Ok(compiled)
+        {
+            let mut cache = self.0.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            cache.put(hash, compiled.clone());
+        }
+        self.with_uses(compiled)
+    }
+
+    /// What is cached is the same for every library; which one it calls is settled here.
+    fn with_uses(&self, mut script: CompiledScript) -> Result<CompiledScript, ScriptError> {
+        if !script.uses.is_empty() {
+            script.library = Some(self.library_for(&script.uses)?);
+        }
+        Ok(script)
+    }
+
+    /// The syntax tree of a text in which these names are known.
+    pub(super) fn tree(
+        &self,
+        text: &str,
+        dialect: Dialect,
+        names: &Scope<'static>,
+    ) -> Result<AST, ScriptError> {
+        let engine = &self.0.engine;
+        state::reset_tokens();
+        catch_unwind(AssertUnwindSafe(|| match dialect {
+            Dialect::Expression => engine.compile_expression_with_scope(names, text),
+            Dialect::Script => engine.compile_with_scope(names, text),
+        }))
+        .map_err(|_| panicked())?
+        .map_err(|error| ScriptError::from_parse(&error))
     }
 
     fn parse(
@@ -256,21 +305,31 @@ impl ScriptEngine {
         hash: [u8; 32],
     ) -> Result<CompiledScript, ScriptError> {
         let inner = &*self.0;
-        state::reset_tokens();
-        let parsed = catch_unwind(AssertUnwindSafe(|| match dialect {
-            Dialect::Expression => inner
-                .engine
-                .compile_expression_with_scope(&inner.names, source),
-            Dialect::Script => inner.engine.compile_with_scope(&inner.names, source),
-        }))
-        .map_err(|_| panicked())?;
-        let ast = parsed.map_err(|error| ScriptError::from_parse(&error))?;
-        let vetted = vet::vet(&ast, &inner.limits)?;
+        let (ast, vetted) = if source.contains("::") {
+            let (first, words) = link::listening(|| self.tree(source, dialect, &inner.names));
+            // What is wrong is told of the author's text; what runs has one name for each name of the library.
+            first?;
+            let linked = words.linked(source, None)?;
+            let mut names = inner.names.clone();
+            for constant in &linked.constants {
+                names.push_dynamic(constant.as_str(), Dynamic::UNIT);
+            }
+            let ast = link::trusting(|| self.tree(&linked.text, dialect, &names));
+            let ast = ast.map_err(|error| linked.told(error))?;
+            let vetted = vet::vet(&ast, &inner.limits).map_err(|error| linked.told(error))?;
+            (ast, vetted)
+        } else {
+            let ast = self.tree(source, dialect, &inner.names)?;
+            let vetted = vet::vet(&ast, &inner.limits)?;
+            (ast, vetted)
+        };
         Ok(CompiledScript {
             ast: Arc::new(ast),
             source: source.into(),
             hash,
             captured: Arc::new(vetted.captured),
+            uses: vetted.uses.into(),
+            library: None,
             flat: vetted.flat,
         })
     }
@@ -341,12 +400,16 @@ impl ScriptEngine {
         );
         run.counter = inner.counter.clone();
         run.captured = Arc::clone(&script.captured);
+        run.library.clone_from(&script.library);
         let guard = Guard::install(run);
         let result = catch_unwind(AssertUnwindSafe(|| {
-            let value = inner
-                .engine
-                .eval_ast_with_scope::<Dynamic>(&mut scope, &script.ast)
-                .map_err(|error| ScriptError::from_eval(&error))?;
+            let value = match &script.library {
+                None => inner
+                    .engine
+                    .eval_ast_with_scope::<Dynamic>(&mut scope, &script.ast),
+                Some(library) => inner.evaluate_linked(&mut scope, script, library),
+            };
+            let value = value.map_err(|error| ScriptError::from_eval(&error))?;
             to_json(&value, 0, &mut Budget::new())
         }));
         let finished = guard.finish();
@@ -370,6 +433,25 @@ impl ScriptEngine {
     }
 }
 
+impl Inner {
+    /// Rhai marks this "deprecated" to say that it is volatile; the version is pinned.
+    #[allow(deprecated)]
+    fn evaluate_linked(
+        &self,
+        scope: &mut Scope<'static>,
+        script: &CompiledScript,
+        library: &Library,
+    ) -> Result<Dynamic, Box<EvalAltResult>> {
+        let mut global = self.engine.new_global_runtime_state();
+        global.lib.extend(library.stack(&script.uses));
+        global.lib.push(Arc::clone(script.ast.shared_lib()));
+        let caches = &mut Caches::new();
+        let statements = script.ast.statements();
+        self.engine
+            .eval_statements_raw(&mut global, caches, scope, statements)
+    }
+}
+
 /// The engine with exactly the packages and limits the sandbox allows.
 fn build_engine(limits: &ScriptLimits, has_marks: bool) -> Engine {
     let mut engine = Engine::new_raw();
@@ -385,6 +467,8 @@ fn build_engine(limits: &ScriptLimits, has_marks: bool) -> Engine {
     functions::register(&mut engine);
 
     engine.set_module_resolver(DummyModuleResolver::new());
+    // An empty module, so that the parser lets names of the library pass; they are one name when they run.
+    engine.register_static_module(link::ROOT, rhai::Module::new().into());
     engine.disable_symbol("eval");
     engine.set_optimization_level(OptimizationLevel::None);
     // A mark is a variable that only the resolver below knows.
@@ -421,7 +505,7 @@ fn build_engine(limits: &ScriptLimits, has_marks: bool) -> Engine {
 /// Rhai marks these hooks "deprecated" to say that they are volatile; the version is pinned.
 #[allow(deprecated)]
 fn hook_parser(engine: &mut Engine, max_tokens: usize, has_marks: bool) {
-    engine.on_parse_token(move |token, _, _| {
+    engine.on_parse_token(move |token, at, _| {
         if state::count_token() > max_tokens {
             let text = format!("{TOO_LARGE_MARK}more than {max_tokens} words and signs");
             return Token::LexError(Box::new(LexError::Runtime(text)));
@@ -432,7 +516,7 @@ fn hook_parser(engine: &mut Engine, max_tokens: usize, has_marks: bool) {
                 let text = "scripts cannot import or export modules".to_owned();
                 Token::LexError(Box::new(LexError::Runtime(text)))
             }
-            other => unreserve(other),
+            other => link::hear(unreserve(other), at),
         }
     });
     engine.on_var(move |name, _, mut context| {
@@ -441,8 +525,17 @@ fn hook_parser(engine: &mut Engine, max_tokens: usize, has_marks: bool) {
         {
             return Ok(Some(value));
         }
+        if let Some(value) = state::library_constant(name) {
+            return value.map(Some).map_err(Into::into);
+        }
         let in_function = context.call_level() > 0;
-        state::outer_value(name, in_function, context.scope_mut()).map_err(Into::into)
+        // A function of the library runs with its module as the source.
+        let module = context
+            .source()
+            .and_then(link::module_of)
+            .map(str::to_owned);
+        state::outer_value(name, in_function, module.as_deref(), context.scope_mut())
+            .map_err(Into::into)
     });
 }
 

@@ -13,6 +13,7 @@ use regex::Regex;
 use rhai::{Dynamic, Scope};
 
 use super::context::{PreparedContext, weigh};
+use super::library::{Library, link};
 use super::sandbox::CountFn;
 
 /// Operations between two looks at the clock: one operation may copy a value of full size.
@@ -37,6 +38,7 @@ pub(super) struct RunState {
     pub rng: u64,
     pub counter: Option<CountFn>,
     pub captured: Arc<BTreeSet<String>>,
+    pub library: Option<Arc<Library>>,
     pub context: PreparedContext,
     pub printed: Vec<String>,
     pub operations: u64,
@@ -60,6 +62,7 @@ impl RunState {
             rng: seed,
             counter: None,
             captured: Arc::default(),
+            library: None,
             context: context.clone(),
             printed: Vec::new(),
             operations: 0,
@@ -91,6 +94,19 @@ impl RunState {
     pub fn charge_copy(&mut self, bytes: usize) -> bool {
         self.copied = self.copied.saturating_add(bytes);
         self.copied <= MAX_COPIED_BYTES
+    }
+
+    /// Whether an anonymous function uses such a variable from outside: one of the running text, and one of any.
+    fn captures(&self, module: Option<&str>, name: &str) -> (bool, bool) {
+        let own = self.captured.contains(name);
+        let Some(library) = &self.library else {
+            return (own, own);
+        };
+        let here = match module {
+            Some(_) => library.captures(module, name),
+            None => own,
+        };
+        (here, own || library.captures(None, name))
     }
 
     /// A compiled pattern, built once per evaluation.
@@ -192,22 +208,35 @@ pub(super) fn count_token() -> usize {
 pub(super) fn outer_value(
     name: &str,
     in_function: bool,
+    module: Option<&str>,
     scope: &mut Scope<'_>,
 ) -> Result<Option<Dynamic>, String> {
-    let captured = with(|state| state.captured.contains(name)).unwrap_or(false);
+    let (captured, anywhere) = with(|state| state.captures(module, name)).unwrap_or_default();
     if captured && !in_function && dissolve_cell(name, scope)? {
         return Ok(None);
     }
     let value = match scope.get(name) {
-        Some(value) if captured => value.clone(),
-        None if in_function => match with(|state| state.context.root(name)).flatten() {
-            Some(value) => value,
-            None => return Ok(None),
-        },
+        Some(value) if captured || (anywhere && value.is_shared()) => value.clone(),
+        // A function of the library sees its parameters only.
+        None if in_function && module.is_none() => {
+            match with(|state| state.context.root(name)).flatten() {
+                Some(value) => value,
+                None => return Ok(None),
+            }
+        }
         _ => return Ok(None),
     };
     charge(name, &value)?;
     Ok(Some(value))
+}
+
+/// The value of a constant of the library; none for every other name.
+pub(super) fn library_constant(name: &str) -> Option<Result<Dynamic, String>> {
+    if !name.starts_with(link::LINKED) {
+        return None;
+    }
+    let found = with(|state| state.library.as_ref()?.constant(name)).flatten()?;
+    Some(charge(name, &found).map(|()| found))
 }
 
 /// True when the variable is the script's own: then it needs no copy here.

@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use rhai::{AST, ASTNode, Dynamic, Expr, FnCallExpr, Position, Stmt};
 
 use super::catalogue::ROOT_NAMES;
+use super::catalogue::is_function;
 use super::error::{ScriptError, ScriptErrorKind};
+use super::library::{Use, link};
 use super::sandbox::ScriptLimits;
 
 /// Arguments of one call and parameters of one function: each may hold a value of full size.
@@ -19,6 +21,8 @@ const MAX_ARGUMENTS: usize = 16;
 pub(super) struct Vetted {
     /// Names that anonymous functions use from outside.
     pub captured: BTreeSet<String>,
+    /// What it names of the library.
+    pub uses: Vec<Use>,
     /// True when nothing in the script can repeat, so values cannot nest deeper than the source.
     pub flat: bool,
 }
@@ -26,6 +30,7 @@ pub(super) struct Vetted {
 struct Vetter<'a> {
     limits: &'a ScriptLimits,
     captured: BTreeSet<String>,
+    uses: Vec<Use>,
     repeats: bool,
     refusal: Option<ScriptError>,
 }
@@ -35,6 +40,7 @@ pub(super) fn vet(ast: &AST, limits: &ScriptLimits) -> Result<Vetted, ScriptErro
     let mut vetter = Vetter {
         limits,
         captured: BTreeSet::new(),
+        uses: Vec::new(),
         repeats: false,
         refusal: None,
     };
@@ -49,10 +55,25 @@ pub(super) fn vet(ast: &AST, limits: &ScriptLimits) -> Result<Vetted, ScriptErro
         }
     }
     ast.walk(&mut |path: &[ASTNode]| vetter.visit(path, 0));
+    if !vetter.uses.is_empty() {
+        // A function of the library would call it instead of the one it means.
+        for function in ast.iter_fn_def().filter(|known| is_function(&known.name)) {
+            let message = format!(
+                "`{:.40}` is a function of every script already; one that calls the library cannot define it anew",
+                function.name
+            );
+            vetter.refuse(
+                ScriptErrorKind::Parse,
+                message,
+                function.body.start_position(),
+            );
+        }
+    }
     match vetter.refusal {
         Some(refusal) => Err(refusal),
         None => Ok(Vetted {
             captured: vetter.captured,
+            uses: vetter.uses,
             flat: !vetter.repeats,
         }),
     }
@@ -152,6 +173,10 @@ impl Vetter<'_> {
                 "modules are not available in scripts",
                 *at,
             ),
+            Expr::Variable(parts, _, at) => {
+                self.note_use(&parts.1, None, *at);
+                true
+            }
             _ => true,
         }
     }
@@ -171,6 +196,16 @@ impl Vetter<'_> {
             );
             return self.refuse(ScriptErrorKind::TooLarge, message, at);
         }
+        if link::split_name(&call.name).is_some() {
+            // What it calls may repeat.
+            self.repeats = true;
+            if method {
+                let name = link::unlinked(&call.name);
+                let message = format!("a function of the library is called as `{name:.80}(…)`");
+                return self.refuse(ScriptErrorKind::Parse, message, at);
+            }
+            self.note_use(&call.name, Some(call.args.len()), at);
+        }
         match call.name.as_str() {
             "eval" | "Fn" => {
                 let message = format!("`{}` is not available in scripts", call.name);
@@ -184,6 +219,22 @@ impl Vetter<'_> {
             ),
             _ => true,
         }
+    }
+}
+
+impl Vetter<'_> {
+    fn note_use(&mut self, name: &str, arguments: Option<usize>, at: Position) {
+        let Some((module, name)) = link::split_name(name) else {
+            return;
+        };
+        let number = |value: Option<usize>| value.and_then(|value| u32::try_from(value).ok());
+        self.uses.push(Use {
+            module: module.to_owned(),
+            name: name.to_owned(),
+            arguments,
+            line: number(at.line()),
+            column: number(at.position()),
+        });
     }
 }
 

@@ -15,6 +15,7 @@ mod logic;
 
 use self::chain::{Chain, Step, is_chain_head, is_continuation};
 use super::catalogue::{self, BUILT_IN_PROPERTIES, ROOT_NAMES};
+use super::library::link;
 use super::sandbox::CompiledScript;
 use super::shape::Shape;
 
@@ -305,6 +306,8 @@ impl Analysis<'_> {
             || !is_name
             || name == "curry"
             || catalogue::is_function(name)
+            // What is named of the library was found when the script was compiled.
+            || link::split_name(name).is_some()
             || self.own_functions.contains(name)
         {
             return;

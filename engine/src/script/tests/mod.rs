@@ -4,6 +4,7 @@
 mod analysing;
 mod behaving;
 mod hostile;
+mod library;
 mod templating;
 
 use serde_json::{Value, json};
