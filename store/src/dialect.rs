@@ -101,6 +101,8 @@ locked! {
     lock_rule "SELECT id FROM rules WHERE id = $1";
     /// Locks a workspace, so that its owners leave in turn.
     lock_workspace "SELECT id FROM workspaces WHERE id = $1";
+    /// Reads the revision of a library, so that it and the rules that call it are saved in turn.
+    lock_library "SELECT revision FROM script_libraries WHERE workspace_id = $1";
     /// Reads an account that is about to be changed.
     lock_account "SELECT doc FROM accounts WHERE workspace_id = $1 AND id = $2";
     /// Reads a post that is about to be changed.

@@ -26,6 +26,7 @@ pub mod rule_keys;
 pub mod rules;
 pub mod runs;
 pub mod sandbox;
+pub mod script_library;
 pub mod secrets;
 pub mod sessions;
 pub mod sign_ins;

@@ -124,11 +124,13 @@ pub async fn insert_version(
     workspace: WorkspaceId,
     version: &RuleVersion,
 ) -> Result<()> {
+    let document = to_json(&version.document)?;
+    super::script_library::pin(tx, workspace, version.rule, version.version, &document).await?;
     tx.run(
         "INSERT INTO rule_versions (workspace_id, rule_id, version, doc, source, author, created_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
         args![
-            workspace, version.rule, version.version, to_json(&version.document)?,
+            workspace, version.rule, version.version, document,
             &version.source, version.author, version.created_at
         ],
     )

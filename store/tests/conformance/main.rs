@@ -9,6 +9,7 @@
 mod cases;
 mod engine;
 mod history;
+mod library;
 mod lists;
 mod postgres;
 mod publishing;
