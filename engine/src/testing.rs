@@ -443,6 +443,7 @@ impl World {
             document: document.clone(),
             source: yaml.into(),
             author: None,
+            reason: String::new(),
             created_at: now,
         };
         let mut tx = self.engine.store.begin().await.unwrap();

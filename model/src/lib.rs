@@ -10,6 +10,7 @@ pub mod account;
 pub mod api;
 pub mod case;
 pub mod content;
+pub mod difference;
 pub mod effect;
 pub mod event;
 pub mod id;

@@ -289,6 +289,7 @@ impl World {
             document,
             source: yaml.into(),
             author: None,
+            reason: String::new(),
             created_at: now,
         };
         let mut tx = self.engine.store.begin().await.unwrap();

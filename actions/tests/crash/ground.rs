@@ -162,6 +162,7 @@ impl Ground {
             document,
             source: PUBLISH.into(),
             author: None,
+            reason: String::new(),
             created_at: now,
         };
         rules::insert(tx, &rule, &version).await.unwrap();

@@ -85,6 +85,7 @@ pub async fn put_rule(tx: &mut Tx, engine: &Engine, workspace: WorkspaceId, docu
         document,
         source: String::new(),
         author: None,
+        reason: String::new(),
         created_at: now,
     };
     rules::insert(tx, &rule, &version).await.unwrap();

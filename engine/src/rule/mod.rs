@@ -8,6 +8,7 @@ pub mod analysis;
 pub mod catalogue;
 mod check;
 mod conditions;
+pub mod difference;
 mod fields;
 mod json;
 pub mod lossless;

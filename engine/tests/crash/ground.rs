@@ -219,6 +219,7 @@ async fn put_rule(
         document,
         source: source.into(),
         author: None,
+        reason: String::new(),
         created_at: now,
     };
     rules::insert(tx, &rule, &version).await

@@ -189,6 +189,7 @@ async fn set_up(store: &Store, due_in: i64) -> Result<(WorkspaceId, PostId), so_
         document,
         source: RULE.into(),
         author: None,
+        reason: String::new(),
         created_at: now,
     };
     rules::insert(&mut tx, &rule, &version).await?;

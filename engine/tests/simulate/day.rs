@@ -105,6 +105,7 @@ pub async fn set_up(world: &mut World) {
             document: document.clone(),
             source: spec.yaml.into(),
             author: None,
+            reason: String::new(),
             created_at: now,
         };
         rules::insert(&mut tx, &row, &version).await.unwrap();

@@ -23,4 +23,5 @@ pub mod queue;
 pub mod rule;
 pub mod run;
 pub mod sandbox;
+pub mod version;
 pub mod workspace;

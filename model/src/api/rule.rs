@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::version::VersionState;
 use crate::{
     case::Coverage,
     id::{EventId, RuleId, RunId, UserId},
@@ -84,6 +85,9 @@ pub struct PutRule {
     /// Cases beside the rule, as YAML; those of the version before stay without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cases: Option<String>,
+    /// Why; kept with the version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Why an owner publishes it although cases fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub override_reason: Option<String>,
@@ -195,8 +199,13 @@ pub struct RuleVersionView {
     pub version: i64,
     /// Name of the rule in this version.
     pub name: String,
+    /// What it is to the rule.
+    pub state: VersionState,
     /// Who saved it; none if the product did.
     pub author: Option<UserId>,
+    /// Why; empty if nobody said.
+    #[serde(default)]
+    pub reason: String,
     /// When.
     pub created_at: Timestamp,
     /// Why it was published although cases failed.
@@ -229,6 +238,9 @@ pub struct RuleVersionDetail {
 pub struct RestoreRule {
     /// The live version as it was seen; refused when there is a newer one.
     pub expected_version: i64,
+    /// Why; kept with the version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Why an owner publishes it although cases fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub override_reason: Option<String>,
@@ -241,6 +253,9 @@ pub struct TestRule {
     /// A version; the live one without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,
+    /// Tries the stored draft, with the cases beside it.
+    #[serde(default)]
+    pub draft: bool,
     /// A draft as text; its own cases are tried as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<RuleText>,

@@ -189,6 +189,7 @@ async fn settle_in(
             document: own,
             source: String::new(),
             author: None,
+            reason: String::new(),
             created_at: now,
         };
         rules::insert(&mut tx, &rule, &version).await.unwrap();

@@ -12,6 +12,7 @@ mod remote;
 mod run;
 mod simulate;
 mod sync;
+mod versions;
 
 use std::{
     fmt::Write as _,
@@ -56,6 +57,14 @@ pub(super) enum FolderCommand {
     Simulate(simulate::Simulated),
     /// Presses the button of a rule on the server.
     Run(run::Pressing),
+    /// Lists the versions of a rule with their reasons and differences.
+    Versions(versions::Named),
+    /// Keeps a file as the draft of a rule beside the live version, or tells the draft.
+    Draft(versions::Drafting),
+    /// Makes the draft of a rule its live version.
+    Publish(versions::Publishing),
+    /// Makes an old version of a rule live again, as a new version.
+    Restore(versions::Restoring),
     /// Makes rules from blueprints.
     Blueprint {
         #[command(subcommand)]
@@ -81,6 +90,16 @@ pub(super) fn folder_command(command: &FolderCommand) -> ExitCode {
         }
         FolderCommand::Simulate(asked) => {
             waited(&|runtime| runtime.block_on(simulate::simulate(asked)))
+        }
+        FolderCommand::Versions(asked) => {
+            waited(&|runtime| runtime.block_on(versions::versions(asked)))
+        }
+        FolderCommand::Draft(asked) => waited(&|runtime| runtime.block_on(versions::draft(asked))),
+        FolderCommand::Publish(asked) => {
+            waited(&|runtime| runtime.block_on(versions::publish(asked)))
+        }
+        FolderCommand::Restore(asked) => {
+            waited(&|runtime| runtime.block_on(versions::restore(asked)))
         }
         FolderCommand::Run(asked) => waited(&|runtime| runtime.block_on(run::press(asked))),
     })

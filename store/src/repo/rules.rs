@@ -46,6 +46,8 @@ pub struct RuleVersion {
     pub source: String,
     /// Who saved it.
     pub author: Option<UserId>,
+    /// Why; empty if nobody said.
+    pub reason: String,
     /// When.
     pub created_at: Timestamp,
 }
@@ -72,7 +74,8 @@ fn read_version(row: &Row) -> Result<RuleVersion> {
         document: row.json(2)?,
         source: row.text(3)?,
         author: row.opt_id(4)?,
-        created_at: row.at(5)?,
+        reason: row.text(5)?,
+        created_at: row.at(6)?,
     })
 }
 
@@ -118,20 +121,38 @@ async fn note_switch(
     Ok(())
 }
 
-/// Stores a version.
+/// Stores a version that is live from the moment it is made.
 pub async fn insert_version(
     tx: &mut Tx,
     workspace: WorkspaceId,
     version: &RuleVersion,
 ) -> Result<()> {
+    insert_version_live_at(tx, workspace, version, Some(version.created_at)).await
+}
+
+/// Stores a version that is not the live one, at least not yet.
+pub async fn insert_candidate(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    version: &RuleVersion,
+) -> Result<()> {
+    insert_version_live_at(tx, workspace, version, None).await
+}
+
+async fn insert_version_live_at(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    version: &RuleVersion,
+    live_at: Option<Timestamp>,
+) -> Result<()> {
     let document = to_json(&version.document)?;
     super::script_library::pin(tx, workspace, version.rule, version.version, &document).await?;
     tx.run(
-        "INSERT INTO rule_versions (workspace_id, rule_id, version, doc, source, author, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO rule_versions (workspace_id, rule_id, version, doc, source, author, reason, created_at, live_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         args![
             workspace, version.rule, version.version, document,
-            &version.source, version.author, version.created_at
+            &version.source, version.author, &version.reason, version.created_at, live_at
         ],
     )
     .await?;
@@ -266,7 +287,7 @@ pub async fn find_version(
 ) -> Result<Option<RuleVersion>> {
     let row = sql
         .one(
-            "SELECT rule_id, version, doc, source, author, created_at FROM rule_versions \
+            "SELECT rule_id, version, doc, source, author, reason, created_at FROM rule_versions \
              WHERE workspace_id = $1 AND rule_id = $2 AND version = $3",
             args![workspace, rule, version],
         )
@@ -282,7 +303,7 @@ pub async fn list_versions(
     limit: i64,
 ) -> Result<Vec<RuleVersion>> {
     sql.all(
-        "SELECT rule_id, version, doc, source, author, created_at FROM rule_versions \
+        "SELECT rule_id, version, doc, source, author, reason, created_at FROM rule_versions \
          WHERE workspace_id = $1 AND rule_id = $2 ORDER BY version DESC LIMIT $3",
         args![workspace, rule, limit],
     )
@@ -366,9 +387,10 @@ pub async fn version_at(
 ) -> Result<Option<i64>> {
     let row = sql
         .one(
-            "SELECT MAX(version) FROM rule_versions WHERE workspace_id = $1 AND rule_id = $2 AND created_at <= $3",
+            "SELECT version FROM rule_versions WHERE workspace_id = $1 AND rule_id = $2 AND live_at <= $3 \
+             ORDER BY live_at DESC, version DESC LIMIT 1",
             args![workspace, rule, at],
         )
         .await?;
-    row.map_or(Ok(None), |row| row.opt_int(0))
+    row.map(|row| row.int(0)).transpose()
 }

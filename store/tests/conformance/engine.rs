@@ -356,6 +356,7 @@ pub fn rule(workspace: WorkspaceId, name: &str) -> (rules::RuleRow, rules::RuleV
         document: serde_json::from_value(document).unwrap(),
         source: String::new(),
         author: None,
+        reason: String::new(),
         created_at: NOW,
     };
     (row, version)

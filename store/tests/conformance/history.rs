@@ -199,6 +199,7 @@ async fn every_version_of_a_rule_stays_readable(db: Db) {
         document: serde_json::from_value(document).unwrap(),
         source: "name: a".into(),
         author: Some(id()),
+        reason: String::new(),
         created_at: NOW,
     };
     let mut tx = db.begin().await;

@@ -27,6 +27,7 @@ use so_store::{
 
 use super::{
     document::refusal,
+    drafts::{current, text_of_draft},
     read::{find, find_version},
 };
 use crate::app::{
@@ -140,7 +141,7 @@ pub(super) async fn beside(
 }
 
 /// Cases in a rule's own text and beside it.
-fn gathered(source: &str, beside: &str) -> Result<Vec<Case>, Vec<FieldError>> {
+pub(super) fn gathered(source: &str, beside: &str) -> Result<Vec<Case>, Vec<FieldError>> {
     if beside.len() > CASES_BYTES_MAX {
         let error = FieldError::new("/cases", "are too long");
         return Err(vec![
@@ -190,7 +191,13 @@ pub async fn test(app: &App, actor: Actor, id: RuleId, request: TestRule) -> Out
     let row = find(&mut reader, actor.workspace, id).await?;
     let number = request.version.unwrap_or(row.version);
     let version = find_version(&mut reader, actor.workspace, id, number).await?;
-    let (document, source) = match request.text {
+    let mut asked = request;
+    if asked.draft {
+        let draft = current(app, actor.workspace, id).await?;
+        asked.text = Some(text_of_draft(&draft));
+        asked.cases = asked.cases.or(draft.cases);
+    }
+    let (document, source) = match asked.text {
         None => (version.document, version.source),
         Some(text) => {
             let source = text.text.clone();
@@ -204,7 +211,7 @@ pub async fn test(app: &App, actor: Actor, id: RuleId, request: TestRule) -> Out
             (document, source)
         }
     };
-    let beside = match request.cases {
+    let beside = match asked.cases {
         Some(cases) => cases,
         None => beside(app, actor.workspace, id, number).await?,
     };

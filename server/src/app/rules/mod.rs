@@ -7,7 +7,9 @@
 mod around;
 mod cases;
 mod catalogue;
+mod difference;
 mod document;
+pub mod drafts;
 mod mask;
 mod press;
 mod read;
@@ -20,9 +22,12 @@ mod analysis_tests;
 mod cases_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod version_tests;
 
 pub use cases::{blueprints, coverage, fill, of_run, test};
 pub use catalogue::catalogue;
+pub use difference::compare;
 pub use document::check;
 pub use press::{decisions, press};
 pub use read::{get, get_version, list, list_versions};

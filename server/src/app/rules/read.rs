@@ -1,9 +1,12 @@
 //! Rules as people see them.
 
 use so_model::{
-    api::rule::{
-        LastRun, RuleDetail, RuleList, RuleQuery, RuleVersionDetail, RuleVersionList,
-        RuleVersionView, RuleView,
+    api::{
+        rule::{
+            LastRun, RuleDetail, RuleList, RuleQuery, RuleVersionDetail, RuleVersionList,
+            RuleVersionView, RuleView,
+        },
+        version::VersionState,
     },
     id::{RuleId, WorkspaceId, kind},
     rule::RuleDocument,
@@ -70,12 +73,12 @@ pub async fn list_versions(
     id: RuleId,
 ) -> Outcome<RuleVersionList> {
     let mut reader = app.reader();
-    find(&mut reader, workspace, id).await?;
+    let row = find(&mut reader, workspace, id).await?;
     let found = rules::list_versions(&mut reader, workspace, id, VERSIONS_MAX).await?;
     let overridden = rule_cases::list_overridden(&mut reader, workspace, id, VERSIONS_MAX).await?;
     let view = |version: &RuleVersion| {
         let beside = overridden.iter().find(|one| one.version == version.version);
-        version_view(version, beside.cloned())
+        version_view(version, row.version, beside.cloned())
     };
     Ok(RuleVersionList {
         items: found.iter().map(view).collect(),
@@ -101,7 +104,7 @@ pub async fn get_version(
     hide(actor.role, &mut document, &mut yaml)?;
     let beside = rule_cases::find(&mut reader, workspace, id, version).await?;
     Ok(RuleVersionDetail {
-        version: version_view(&found, Some(beside)),
+        version: version_view(&found, row.version, Some(beside)),
         document,
         yaml,
     })
@@ -184,11 +187,17 @@ async fn view(sql: &mut dyn Sql, row: RuleRow) -> Result<RuleView, StoreError> {
     })
 }
 
-fn version_view(version: &RuleVersion, beside: Option<VersionCases>) -> RuleVersionView {
+fn version_view(version: &RuleVersion, live: i64, beside: Option<VersionCases>) -> RuleVersionView {
     RuleVersionView {
         version: version.version,
         name: version.document.name.clone(),
+        state: if version.version == live {
+            VersionState::Live
+        } else {
+            VersionState::Former
+        },
         author: version.author,
+        reason: version.reason.clone(),
         created_at: version.created_at,
         override_reason: beside.and_then(|beside| beside.override_reason),
     }

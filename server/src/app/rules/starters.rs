@@ -49,6 +49,7 @@ pub async fn install_starters(
                     document,
                     source: starter.yaml.to_string(),
                     author: None,
+                    reason: String::new(),
                     created_at: now,
                 };
                 rules::insert(tx, &row, &version).await?;

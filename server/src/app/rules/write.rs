@@ -10,7 +10,7 @@ use so_model::{
     rule::RuleDocument,
 };
 use so_store::{
-    StoreError, Tx, rules,
+    StoreError, Tx, rule_drafts, rules,
     rules::{RuleRow, RuleVersion},
     timers, workspaces,
 };
@@ -29,6 +29,8 @@ use crate::app::{
 
 /// Rules of one workspace: each costs memory in every process.
 const RULES_MAX: i64 = 1000;
+/// Longest reason of a version.
+const REASON_MAX: usize = 1_000;
 
 /// Makes a rule.
 pub async fn create(app: &App, actor: Actor, request: CreateRule) -> Outcome<RuleDetail> {
@@ -69,7 +71,7 @@ pub async fn create(app: &App, actor: Actor, request: CreateRule) -> Outcome<Rul
         created_at: change.now,
         updated_at: change.now,
     };
-    let version = version_of(&row, ready, actor, change.now);
+    let version = version_of(&row, ready, actor, String::new(), change.now);
     rules::insert(&mut change.tx, &row, &version).await?;
     trial
         .keep(&mut change.tx, actor, row.id, 1, override_reason)
@@ -81,6 +83,18 @@ pub async fn create(app: &App, actor: Actor, request: CreateRule) -> Outcome<Rul
 ///
 /// A document that does not say whether it is on leaves that as it is.
 pub async fn put(app: &App, actor: Actor, id: RuleId, request: PutRule) -> Outcome<RuleDetail> {
+    publish(app, actor, id, request, None).await
+}
+
+/// Makes a new version; `draft` is the generation of the draft that becomes it.
+pub(super) async fn publish(
+    app: &App,
+    actor: Actor,
+    id: RuleId,
+    request: PutRule,
+    draft: Option<i64>,
+) -> Outcome<RuleDetail> {
+    let reason = told_reason(request.reason)?;
     let is_document = request.document.is_some();
     let mut ready = ready(
         app,
@@ -109,14 +123,31 @@ pub async fn put(app: &App, actor: Actor, id: RuleId, request: PutRule) -> Outco
     let published = Published {
         ready,
         trial,
-        reason: request.override_reason,
+        reason,
+        override_reason: request.override_reason,
         expected: request.expected_version,
+        draft,
     };
     save(app, change, actor, id, published).await
 }
 
+/// A reason as it is kept.
+pub(super) fn told_reason(reason: Option<String>) -> Outcome<String> {
+    let reason = reason.unwrap_or_default().trim().to_owned();
+    if reason.chars().count() > REASON_MAX {
+        let expected = format!("at most {REASON_MAX} characters");
+        return Err(Failure::field("/reason", "is too long", expected));
+    }
+    Ok(reason)
+}
+
 /// The author's text with the document's changes, read and written apart from the threads that answer requests.
-async fn carried(app: &App, id: RuleId, source: String, document: RuleDocument) -> Outcome<String> {
+pub(super) async fn carried(
+    app: &App,
+    id: RuleId,
+    source: String,
+    document: RuleDocument,
+) -> Outcome<String> {
     let work = move || so_engine::rule::lossless::carry(&source, &document);
     Ok(app.bench.work(work).await?.unwrap_or_else(|error| {
         tracing::warn!(rule.id = %id, %error, "a rule is shown as the product writes it");
@@ -132,6 +163,7 @@ pub async fn restore(
     version: i64,
     request: RestoreRule,
 ) -> Outcome<RuleDetail> {
+    let reason = told_reason(request.reason)?;
     let mut reader = app.reader();
     find(&mut reader, actor.workspace, id).await?;
     let old = find_version(&mut reader, actor.workspace, id, version).await?;
@@ -150,8 +182,10 @@ pub async fn restore(
     let published = Published {
         ready,
         trial,
-        reason: request.override_reason,
+        reason,
+        override_reason: request.override_reason,
         expected: request.expected_version,
+        draft: None,
     };
     save(app, change, actor, id, published).await
 }
@@ -160,8 +194,11 @@ pub async fn restore(
 struct Published {
     ready: Ready,
     trial: Trial,
-    reason: Option<String>,
+    reason: String,
+    override_reason: Option<String>,
     expected: i64,
+    /// Generation of the draft that it is made of, and that ends with it.
+    draft: Option<i64>,
 }
 
 async fn save(
@@ -175,7 +212,9 @@ async fn save(
         ready,
         trial,
         reason,
+        override_reason,
         expected,
+        draft,
     } = published;
     let mut row = hold(&mut change.tx, actor.workspace, id).await?;
     if row.version != expected {
@@ -191,14 +230,17 @@ async fn save(
     }
     row.name = ready.document.name.clone();
     row.is_enabled = ready.says_enabled.unwrap_or(row.is_enabled);
-    let override_reason = trial.publish(actor, row.is_enabled, reason.as_deref())?;
+    let override_reason = trial.publish(actor, row.is_enabled, override_reason.as_deref())?;
     row.version += 1;
     row.generation += 1;
     row.problem = None;
     row.updated_at = change.now;
-    let version = version_of(&row, ready, actor, change.now);
+    let version = version_of(&row, ready, actor, reason, change.now);
     rules::update(&mut change.tx, &row).await?;
     rules::insert_version(&mut change.tx, actor.workspace, &version).await?;
+    if draft.is_some() && !rule_drafts::delete(&mut change.tx, actor.workspace, id, draft).await? {
+        return Err(StoreError::Stale { what: "rule draft" }.into());
+    }
     trial
         .keep(&mut change.tx, actor, row.id, row.version, override_reason)
         .await?;
@@ -259,6 +301,7 @@ pub async fn delete(app: &App, workspace: WorkspaceId, id: RuleId) -> Outcome<()
     for kind in [TIMER_RULE, TIMER_SILENCE] {
         timers::delete_for(&mut change.tx, kind, &id.to_string()).await?;
     }
+    rule_drafts::delete(&mut change.tx, workspace, id, None).await?;
     change.touch("rule", id);
     change.commit().await?;
     reload(app).await;
@@ -286,7 +329,7 @@ pub async fn resync_timers(
 }
 
 // Locked, so that two who save at once take turns.
-async fn hold(tx: &mut Tx, workspace: WorkspaceId, id: RuleId) -> Outcome<RuleRow> {
+pub(super) async fn hold(tx: &mut Tx, workspace: WorkspaceId, id: RuleId) -> Outcome<RuleRow> {
     rules::lock(tx, id).await?;
     find(tx, workspace, id).await
 }
@@ -328,13 +371,20 @@ pub async fn reload(app: &App) {
     }
 }
 
-fn version_of(row: &RuleRow, ready: Ready, actor: Actor, now: Timestamp) -> RuleVersion {
+fn version_of(
+    row: &RuleRow,
+    ready: Ready,
+    actor: Actor,
+    reason: String,
+    now: Timestamp,
+) -> RuleVersion {
     RuleVersion {
         rule: row.id,
         version: row.version,
         document: ready.document,
         source: ready.source,
         author: Some(actor.user),
+        reason,
         created_at: now,
     }
 }

@@ -26,7 +26,7 @@ use super::{
     remote::{Place, Remote},
 };
 use lock::{Lock, Locked};
-use page::{Difference, Page, difference, name_of, says_enabled, to_compare};
+use page::{Difference, Page, difference, in_words, name_of, says_enabled, to_compare};
 pub(super) use pull::pull;
 
 /// What these commands are asked.
@@ -46,6 +46,9 @@ pub struct Synced {
     /// `push`: the reason for which an owner publishes a rule whose cases fail.
     #[arg(long, value_name = "REASON")]
     despite: Option<String>,
+    /// `push`: why the rules change; kept with each new version.
+    #[arg(long, value_name = "REASON")]
+    because: Option<String>,
     /// Tells as JSON.
     #[arg(long)]
     json: bool,
@@ -64,6 +67,8 @@ enum Change {
         name: String,
         id: RuleId,
         version: i64,
+        /// In words, where both can be read.
+        told: Vec<String>,
         diff: Vec<String>,
     },
     Switch {
@@ -92,15 +97,17 @@ impl Change {
                 file,
                 name,
                 version,
+                told,
                 diff,
                 ..
             } => {
+                let words: String = told.iter().map(|one| format!("    {one}\n")).collect();
                 let lines: String = diff
                     .iter()
                     .filter(|line| !line.starts_with(' '))
                     .map(|line| format!("      {line}\n"))
                     .collect();
-                format!("~ update  {file}: {name} (version {version})\n{lines}")
+                format!("~ update  {file}: {name} (version {version})\n{words}{lines}")
             }
             Self::Switch {
                 file,
@@ -258,6 +265,7 @@ impl Both {
                     name,
                     id,
                     version: there.rule.version,
+                    told: in_words(local, there),
                     diff,
                 }
             }
@@ -387,6 +395,9 @@ async fn make(both: &mut Both, change: &Change, asked: &Synced) -> Result<(), Tr
         } => {
             let mut body = body(file, both);
             body["expected_version"] = (*version).into();
+            if let Some(reason) = &asked.because {
+                body["reason"] = reason.as_str().into();
+            }
             let path = format!("rules/{id}");
             let made: RuleDetail = both.remote.send(Method::PUT, &path, Some(&body)).await?;
             both.note_pushed(file, &made);

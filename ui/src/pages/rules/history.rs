@@ -128,6 +128,7 @@ fn version(
         let body = RestoreRule {
             expected_version: live.get_untracked().unwrap_or(0),
             override_reason: None,
+            reason: None,
         };
         let call = async move {
             let path = format!("/rules/{id}/versions/{number}/restore");

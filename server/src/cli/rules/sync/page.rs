@@ -113,6 +113,30 @@ pub(super) fn to_compare(mine: &RuleFile, theirs: &RuleDetail) -> (String, Strin
     (page.text, mine.text.clone())
 }
 
+/// What is different, in sentences; none where the file cannot be read.
+pub(super) fn in_words(mine: &RuleFile, theirs: &RuleDetail) -> Vec<String> {
+    let Some(document) = document_of(mine) else {
+        return Vec::new();
+    };
+    // A file that says nothing about the switch leaves it as it is.
+    let document = RuleDocument {
+        enabled: says_enabled(mine).unwrap_or(theirs.rule.is_enabled),
+        ..document
+    };
+    let own_cases = |value: Option<Value>, beside: &str| {
+        let own = value.and_then(|mut value| cases::split(&mut value));
+        let mut all = own.map_or_else(Vec::new, |own| cases::of_list(own).unwrap_or_default());
+        all.extend(cases::read(beside).unwrap_or_default().cases);
+        all
+    };
+    let mut changes = rule::difference::difference(&theirs.document, &document);
+    changes.extend(rule::difference::cases_difference(
+        &own_cases(read(&theirs.yaml, Format::Yaml), &theirs.cases),
+        &own_cases(value_of(mine), &mine.cases),
+    ));
+    changes.into_iter().map(|change| change.sentence).collect()
+}
+
 /// The rule's name, as far as the file can be read.
 pub(super) fn name_of(file: &RuleFile) -> Option<String> {
     Some(value_of(file)?["name"].as_str()?.to_owned())

@@ -68,6 +68,7 @@ pub(in crate::http::v1) async fn publish_when_due(test: &TestApp, person: &Perso
         document,
         source: String::new(),
         author: None,
+        reason: String::new(),
         created_at: now,
     };
     let mut tx = test.app.store.begin().await.unwrap();

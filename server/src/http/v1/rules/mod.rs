@@ -5,6 +5,8 @@ mod coverage;
 mod create;
 mod decisions;
 mod delete;
+mod difference;
+mod draft;
 mod fill;
 mod get;
 mod get_version;
@@ -36,9 +38,13 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         list_versions::endpoint(),
         get_version::endpoint(),
         restore::endpoint(),
+        difference::endpoint(),
         test::endpoint(),
         coverage::endpoint(),
         blueprints::endpoint(),
         fill::endpoint(),
     ]
+    .into_iter()
+    .chain(draft::endpoints())
+    .collect()
 }

@@ -21,6 +21,7 @@ pub(super) fn endpoint() -> Endpoint {
         handle,
     )
     .says("Makes an old version the newest one")
+    .explains("A new version with the old document; no version is changed, and runs keep the version they began with.")
     .for_members(Role::Admin)
     .takes::<RestoreRule>()
     .answers::<RuleDetail>(200)

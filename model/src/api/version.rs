@@ -1,0 +1,122 @@
+//! Versions of rules: drafts, reasons and differences.
+//!
+//! Owns the shapes of `/rules/{rule}/draft` and `/rules/{rule}/difference`. Invariant: a draft is told with what it
+//! would change, so that nobody publishes what they did not see.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::rule::{RuleCheck, RuleText};
+use crate::{
+    difference::RuleChange,
+    id::{RuleId, UserId},
+    time::Timestamp,
+};
+
+/// Keeps what is being written of a rule, beside the live version.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PutDraft {
+    /// The document as `/api/v1/rule-schema.json` describes it; exactly one of document and text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<Value>,
+    /// The document as text; it is kept with its mistakes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<RuleText>,
+    /// Cases beside the rule, as YAML; without it those of the live version stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cases: Option<String>,
+    /// The version it was made from; that of the draft before, or the live one, without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_version: Option<i64>,
+    /// The generation of the draft that was edited, 0 if there was none; refused when there is a newer one.
+    pub expected_generation: i64,
+    /// Why; the one that was said before stays without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A draft of a rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RuleDraftView {
+    /// The rule.
+    pub rule: RuleId,
+    /// The text as it was written.
+    pub text: RuleText,
+    /// Cases beside it, as YAML; none leaves those of the live version.
+    pub cases: Option<String>,
+    /// The version it was made from.
+    pub base_version: i64,
+    /// The version that is live now.
+    pub live_version: i64,
+    /// Somebody published another version since; the draft cannot be published before it is saved on top of that.
+    pub is_outdated: bool,
+    /// What the live version changed since the draft was begun.
+    pub missed: Vec<RuleChange>,
+    /// What the draft would change in the live version; empty while it has mistakes.
+    pub changes: Vec<RuleChange>,
+    /// Mistakes, warnings and notes.
+    pub check: RuleCheck,
+    /// Who wrote it last.
+    pub author: UserId,
+    /// Why, as far as that was said.
+    pub reason: String,
+    /// Grows with each change.
+    pub generation: i64,
+    /// When it was begun.
+    pub created_at: Timestamp,
+    /// When it was written last.
+    pub updated_at: Timestamp,
+}
+
+/// Makes a draft the live version.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PublishDraft {
+    /// The generation of the draft as it was seen.
+    pub expected_generation: i64,
+    /// Why; that of the draft without it. One of the two must be there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Why an owner publishes it although cases fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_reason: Option<String>,
+}
+
+/// Which two of a rule's versions are compared: a number, `live` or `draft`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DifferenceQuery {
+    /// The earlier one; without it the one before `to`, or the live one if `to` is the draft.
+    pub from: Option<String>,
+    /// The later one; the live one without it.
+    pub to: Option<String>,
+}
+
+/// How two versions of a rule differ.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RuleDifference {
+    /// The earlier one: a number, or `draft`.
+    pub from: String,
+    /// The later one.
+    pub to: String,
+    /// In sentences, in the order of the document.
+    pub changes: Vec<RuleChange>,
+    /// The texts: lines that begin with a space, `-` or `+`.
+    pub lines: Vec<String>,
+}
+
+/// What a version is to its rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum VersionState {
+    /// It decides.
+    Live,
+    /// It was live.
+    Former,
+    /// It decides events about the chosen accounts.
+    Canary,
+    /// It was tried on some accounts and never became live.
+    Withdrawn,
+}
