@@ -14,7 +14,6 @@ mod lists;
 mod postgres;
 mod publishing;
 mod schema;
-mod snapshot;
 mod support;
 mod surroundings;
 mod tenancy;
