@@ -51,6 +51,15 @@ pub use port::ConnectorPort;
 pub use starters::{BLUEPRINTS, Starter, check_starters, starters};
 pub use tokens::{TOKEN_SECRET, put_token};
 
+/// Every action as a forecast has them: publishing tells `outbound` and calls nobody, and calls are only described.
+pub fn for_forecast(deps: &ActionDeps, outbound: so_engine::forecast::Outbound) -> Vec<Action> {
+    let publish = post_publish::PublishAtOnce::new(deps, outbound);
+    let mut actions = all(deps);
+    actions.retain(|action| action.spec().kind != "post.publish");
+    actions.push(Action::local(publish));
+    actions
+}
+
 /// Every action, one line each.
 pub fn all(deps: &ActionDeps) -> Vec<Action> {
     vec![

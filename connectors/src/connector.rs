@@ -215,6 +215,11 @@ pub trait Connector: Send + Sync {
         callback: &BTreeMap<String, String>,
     ) -> Result<ConnectedAccount, ConnectorError>;
 
+    /// Tokens of this network are renewed without their person, as long as the network goes along.
+    fn renews_tokens(&self) -> bool {
+        false
+    }
+
     /// Renews a token. Callers go through [`crate::oauth::Refresher`], which lets one renewal run at a time.
     async fn refresh(
         &self,

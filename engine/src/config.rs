@@ -56,6 +56,8 @@ pub struct EngineConfig {
     pub is_alone: bool,
     /// Keeps why candidates started nothing; only benchmarks do without.
     pub keeps_refusals: bool,
+    /// Takes refusals instead of the database; only forecasts have one.
+    pub refusals: Option<crate::forecast::Refusals>,
 }
 
 impl EngineConfig {
@@ -79,6 +81,7 @@ impl EngineConfig {
             spill_file: None,
             is_alone: true,
             keeps_refusals: true,
+            refusals: None,
         }
     }
 }

@@ -25,6 +25,7 @@ pub mod decide;
 pub mod engine;
 pub mod facts;
 pub mod failpoint;
+pub mod forecast;
 mod handover;
 mod lanes;
 pub mod loops;

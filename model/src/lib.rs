@@ -13,6 +13,7 @@ pub mod content;
 pub mod difference;
 pub mod effect;
 pub mod event;
+pub mod forecast;
 pub mod id;
 pub mod network;
 pub mod post;

@@ -151,6 +151,37 @@ impl Store {
         Self::open_sqlite(&path, SqliteSynchronous::Off, Seam::with(interposed)).await
     }
 
+    /// An empty database in memory, which is gone with the last of its connections.
+    ///
+    /// Nothing is synced, and foreign keys are not kept, so that a part of another database can be copied into it.
+    pub async fn in_memory() -> Result<Self> {
+        // A name of its own, by which its connections find each other.
+        let options: SqliteConnectOptions = "sqlite::memory:".parse()?;
+        let options = options
+            .journal_mode(SqliteJournalMode::Memory)
+            .synchronous(SqliteSynchronous::Off)
+            .foreign_keys(false)
+            // Whoever reads beside the one unit of work sees what it has written, and does not wait for its end.
+            .pragma("read_uncommitted", "true")
+            .pragma("temp_store", "memory")
+            .statement_cache_capacity(300);
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        migrate!(SQLITE_MIGRATIONS, &mut connection);
+        let readers = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options)
+            .await?;
+        let path = PathBuf::new();
+        Ok(Self::Sqlite {
+            writer: Writer::new(connection, Seam::default(), &path, BUSY_TIMEOUT),
+            readers,
+            path,
+        })
+    }
+
     async fn open_sqlite(path: &str, synchronous: SqliteSynchronous, seam: Seam) -> Result<Self> {
         let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
         let options = SqliteConnectOptions::new()

@@ -6,7 +6,12 @@ use std::fmt;
 
 use serde::Serialize;
 use so_connectors::Registry;
-use so_model::{account::AccountState, id::AccountId, post::Post, problem::FieldError};
+use so_model::{
+    account::{Account, AccountState},
+    id::AccountId,
+    post::{Post, Variant},
+    problem::FieldError,
+};
 use so_store::{Sql, StoreError, accounts};
 
 use crate::access::media_facts;
@@ -48,34 +53,41 @@ pub async fn problems(
     let mut found = Vec::new();
     for variant in &post.variants {
         let account = accounts::find(sql, post.workspace, variant.account).await?;
-        let account = account.filter(|account| account.state != AccountState::Removed);
-        let Some(account) = account else {
-            found.push(PostProblem {
-                account: variant.account,
-                name: variant.account.to_string(),
-                network: "gone".into(),
-                error: FieldError::new("", "the account was removed")
-                    .expected("an account that is connected"),
-            });
-            continue;
-        };
-        let told = |error| PostProblem {
-            account: account.id,
-            name: account.name.clone(),
-            network: account.network.clone(),
-            error,
-        };
-        let Some(connector) = connectors.find(&account.network) else {
-            found.push(told(FieldError::new(
-                "",
-                "this server does not have this network",
-            )));
-            continue;
-        };
-        let content = post.content_for(variant);
-        let media = media_facts(sql, post.workspace, content).await?;
-        let errors = connector.problems(&connector.manifest_for(&account), content, &media);
-        found.extend(errors.into_iter().map(told));
+        found.extend(problems_at(sql, connectors, post, variant, account).await?);
     }
     Ok(found)
+}
+
+/// What one of them would refuse, given its account.
+pub(super) async fn problems_at(
+    sql: &mut dyn Sql,
+    connectors: &Registry,
+    post: &Post,
+    variant: &Variant,
+    account: Option<Account>,
+) -> Result<Vec<PostProblem>, StoreError> {
+    let account = account.filter(|account| account.state != AccountState::Removed);
+    let Some(account) = account else {
+        return Ok(vec![PostProblem {
+            account: variant.account,
+            name: variant.account.to_string(),
+            network: "gone".into(),
+            error: FieldError::new("", "the account was removed")
+                .expected("an account that is connected"),
+        }]);
+    };
+    let told = |error| PostProblem {
+        account: account.id,
+        name: account.name.clone(),
+        network: account.network.clone(),
+        error,
+    };
+    let Some(connector) = connectors.find(&account.network) else {
+        let error = FieldError::new("", "this server does not have this network");
+        return Ok(vec![told(error)]);
+    };
+    let content = post.content_for(variant);
+    let media = media_facts(sql, post.workspace, content).await?;
+    let errors = connector.problems(&connector.manifest_for(&account), content, &media);
+    Ok(errors.into_iter().map(told).collect())
 }

@@ -4,6 +4,7 @@
 //! network. Invariant: a post that needs an approval and has none stays here.
 
 mod check;
+mod forecast;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -25,6 +26,7 @@ use so_model::{
 use so_store::{accounts, posts as store, publications};
 
 pub use check::{PostProblem, problems};
+pub use forecast::PublishAtOnce;
 
 use crate::{ActionDeps, describe, params, posts};
 

@@ -91,6 +91,10 @@ impl Connector for Bluesky {
         ))
     }
 
+    fn renews_tokens(&self) -> bool {
+        true
+    }
+
     async fn refresh(
         &self,
         cx: &Cx,

@@ -96,6 +96,10 @@ impl Connector for Mastodon {
         sign_in::finish(cx, &self.apps, pending, callback).await
     }
 
+    fn renews_tokens(&self) -> bool {
+        true
+    }
+
     async fn refresh(
         &self,
         cx: &Cx,

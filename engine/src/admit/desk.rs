@@ -79,7 +79,10 @@ impl<'t> Desk<'t> {
         if !self.jobs.is_empty() {
             let until = self.now.plus(engine.config.lease);
             let jobs = std::mem::take(&mut self.jobs);
-            jobs::insert_claimed(self.tx, &jobs, &engine.config.owner, self.now, until).await?;
+            // A forecast carries runs on at once, and nobody else could.
+            if engine.config.refusals.is_none() {
+                jobs::insert_claimed(self.tx, &jobs, &engine.config.owner, self.now, until).await?;
+            }
         }
         if !self.decisions.is_empty() {
             let decisions = std::mem::take(&mut self.decisions);

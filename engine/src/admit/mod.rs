@@ -258,7 +258,9 @@ impl Engine {
                 }
                 Err(refusal) => {
                     self.counters.refused.fetch_add(1, Ordering::Relaxed);
-                    if self.config.keeps_refusals {
+                    if let Some(told) = &self.config.refusals {
+                        told.note(event, &rule, refusal.verdict, refusal.reason);
+                    } else if self.config.keeps_refusals {
                         desk.note(event, &rule, trigger, refusal);
                     }
                 }

@@ -129,7 +129,7 @@ impl Engine {
         Ok(due.len())
     }
 
-    async fn fire(
+    pub(crate) async fn fire(
         &self,
         tx: &mut Tx,
         timer: &Timer,

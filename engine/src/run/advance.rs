@@ -181,7 +181,7 @@ impl Engine {
         Ok(goes_on)
     }
 
-    async fn local_steps(
+    pub(super) async fn local_steps(
         &self,
         tx: &mut Tx,
         cx: &mut RunContext,

@@ -5,6 +5,7 @@
 //! walk is a pure function of the document and the memos.
 
 mod advance;
+mod aside;
 mod ends;
 mod flow;
 mod local;
@@ -23,6 +24,7 @@ mod waiting;
 mod walk;
 
 pub(crate) use advance::STEPS;
+pub(crate) use aside::{Assumed, Carried};
 pub use ends::Ends;
 pub(crate) use flow::list_of;
 pub(crate) use over::wake_callers;

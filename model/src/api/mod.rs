@@ -11,6 +11,7 @@ pub mod dry_run;
 pub mod endpoint;
 pub mod event;
 pub mod feed;
+pub mod forecast;
 pub mod hook;
 pub mod instance;
 pub mod label;

@@ -31,7 +31,7 @@ use so_model::{
 use so_net::{Outbound, OutboundConfig};
 use so_store::vault::{MasterKey, SecretText, Vault};
 
-use super::AppSetup;
+use super::{App, AppSetup};
 use crate::config::{Config, SmtpTls};
 
 /// The engine and what it shares with the use cases.
@@ -65,6 +65,18 @@ pub fn offline_catalogue() -> (Plugins, ScriptEngine) {
 
 fn plugins(deps: &ActionDeps) -> Plugins {
     Plugins::new(so_triggers::all(), so_actions::all(deps), facts::specs())
+}
+
+/// Everything that rules may name, as a forecast has it: it publishes into `outbound`, and calls nobody.
+pub(super) fn for_forecast(app: &App, outbound: so_engine::forecast::Outbound) -> Plugins {
+    let deps = ActionDeps {
+        access: app.access.clone(),
+        scripts: app.engine.scripts.clone(),
+        mailer: mailer(&app.config),
+        allow_http: app.config.outbound.allow_http,
+    };
+    let actions = so_actions::for_forecast(&deps, outbound);
+    Plugins::new(so_triggers::all(), actions, facts::specs())
 }
 
 /// There is no database, and so no upload.

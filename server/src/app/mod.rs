@@ -12,6 +12,7 @@ pub mod endpoints;
 pub mod events;
 pub mod failure;
 pub mod feeds;
+pub mod forecast;
 pub mod hooks;
 pub mod labels;
 pub mod live;
@@ -112,6 +113,8 @@ pub struct Parts {
     pub poller: feeds::Poller,
     /// Where scripts and rules are tried, a few at a time.
     pub bench: previews::Bench,
+    /// Where forecasts are made, fewer at a time.
+    pub forecasts: forecast::Places,
     handed: Mutex<Option<HandedReceiver>>,
 }
 
@@ -191,6 +194,7 @@ impl App {
             doors: webhooks::Doors::default(),
             poller: feeds::Poller::default(),
             bench: previews::Bench::default(),
+            forecasts: forecast::Places::default(),
             handed: Mutex::new(Some(built.receiver)),
         })))
     }

@@ -6,6 +6,7 @@
 
 mod blueprints;
 mod folder;
+mod forecast;
 mod offline;
 mod outcome;
 mod remote;
@@ -55,6 +56,8 @@ pub(super) enum FolderCommand {
     Diff(sync::Synced),
     /// Decides recorded events anew by the rules of a folder, and tells what would come out otherwise.
     Simulate(simulate::Simulated),
+    /// Tells what would go out in the weeks to come, by the server's rules or with files in their place.
+    Forecast(forecast::Looking),
     /// Presses the button of a rule on the server.
     Run(run::Pressing),
     /// Lists the versions of a rule with their reasons and differences.
@@ -101,6 +104,7 @@ pub(super) fn folder_command(command: &FolderCommand) -> ExitCode {
         FolderCommand::Restore(asked) => {
             waited(&|runtime| runtime.block_on(versions::restore(asked)))
         }
+        FolderCommand::Forecast(asked) => waited(&|runtime| runtime.block_on(forecast::ask(asked))),
         FolderCommand::Run(asked) => waited(&|runtime| runtime.block_on(run::press(asked))),
     })
 }

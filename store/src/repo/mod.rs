@@ -31,6 +31,7 @@ pub mod script_library;
 pub mod secrets;
 pub mod sessions;
 pub mod sign_ins;
+pub mod snapshot;
 pub mod timers;
 pub mod users;
 pub mod waits;

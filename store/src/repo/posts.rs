@@ -113,6 +113,14 @@ pub async fn find_for_update(
 ///
 /// Stale when the stored revision is not `expected`, or the post is gone.
 pub async fn update(tx: &mut Tx, post: &Post, expected: i64) -> Result<Post> {
+    let post = update_alike(tx, post, expected).await?;
+    unlink(tx, post.workspace, post.id).await?;
+    link(tx, &post).await?;
+    Ok(post)
+}
+
+/// Stores a changed post with the labels and accounts that it had, as `update` does.
+pub async fn update_alike(tx: &mut Tx, post: &Post, expected: i64) -> Result<Post> {
     let mut post = post.clone();
     post.revision = expected + 1;
     let changed = tx
@@ -126,8 +134,6 @@ pub async fn update(tx: &mut Tx, post: &Post, expected: i64) -> Result<Post> {
         )
         .await?;
     expect_one(changed, "post")?;
-    unlink(tx, post.workspace, post.id).await?;
-    link(tx, &post).await?;
     Ok(post)
 }
 
@@ -154,7 +160,7 @@ pub async fn set_state(
         post.published_at = Some(now);
     }
     let revision = post.revision;
-    update(tx, &post, revision).await
+    update_alike(tx, &post, revision).await
 }
 
 /// Which posts to list; nothing is any.

@@ -14,6 +14,7 @@ mod lists;
 mod postgres;
 mod publishing;
 mod schema;
+mod snapshot;
 mod support;
 mod surroundings;
 mod tenancy;

@@ -9,6 +9,7 @@ mod dry_runs;
 mod endpoints;
 mod events;
 mod feeds;
+mod forecast;
 mod hooks;
 mod instance;
 mod labels;
@@ -48,6 +49,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         sandbox::endpoints(),
         rules::endpoints(),
         dry_runs::endpoints(),
+        forecast::endpoints(),
         runs::endpoints(),
         events::endpoints(),
         catalogue::endpoints(),

@@ -1,0 +1,249 @@
+//! Carries runs on aside of the real database: within one transaction of the caller's, who has the database to himself.
+//!
+//! Owns what is assumed of calls. Must not call anybody: remote actions are asked for a describer, which has no way out.
+//! Invariant: steps on our own database are those of every other run, and so is the walk; what is left out is leases,
+//! commits and the calls.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use so_model::{
+    IdSource as _, Timestamp,
+    event::{Cause, NewEvent, kind},
+    id::{RuleId, RunId},
+    rule::{Step, StepBody},
+    run::{RunState, StepOutcome},
+};
+use so_store::{StoreError, Tx, events, jobs, runs, waits};
+
+use super::{
+    advance::{CANCELLED, Outbox, STEPS},
+    over::{is_awaited, start_next_queued, wake_caller},
+    rest::{Rest, Waits, is_ready},
+    state::RunContext,
+    walk::{Memos, Place, position},
+};
+use crate::{
+    admit::{Admission, JOB_RUN},
+    config::RUN_STEPS_MAX,
+    engine::{Engine, Handed},
+    plugin::{Action, DescribeContext, LocalError, RemoteAction},
+};
+
+/// Something outside that a run took for granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Assumed {
+    /// The answer of a call: the action's name.
+    Answer(String),
+    /// That no such event came.
+    NoEvent(String),
+}
+
+/// What came of carrying a run on.
+#[derive(Default)]
+pub(crate) struct Carried {
+    /// The run and its rule; none if it is gone or over.
+    pub(crate) run: Option<(RunId, RuleId)>,
+    /// What it assumed.
+    pub(crate) assumed: Vec<Assumed>,
+    /// Events that it made.
+    pub(crate) admissions: Vec<Admission>,
+}
+
+impl Engine {
+    /// Carries a run on until it ends or waits.
+    pub(crate) async fn advance_aside(
+        &self,
+        tx: &mut Tx,
+        handed: Handed,
+    ) -> Result<Carried, StoreError> {
+        let mut carried = Carried::default();
+        let is_fresh = handed.fresh.is_some();
+        let Some(mut cx) = self.load_aside(tx, handed).await? else {
+            return Ok(carried);
+        };
+        carried.run = Some((cx.run.id, cx.run.rule));
+        let mut outbox = Outbox::default();
+        let mut waits = Waits::default();
+        let rule = cx.rule.clone();
+        // A run has no more steps than this; each turn does one at the least.
+        for turn in 0..RUN_STEPS_MAX {
+            let now = self.now();
+            // Nobody cancels a run that was made in this very moment.
+            let is_active =
+                (is_fresh && turn == 0) || runs::is_active(tx, cx.run.workspace, cx.run.id).await?;
+            let rest = match is_active {
+                true => {
+                    self.local_steps(tx, &mut cx, &mut waits, now, &mut outbox)
+                        .await?
+                }
+                false => Rest::End(RunState::Cancelled, Some(CANCELLED.into())),
+            };
+            if matches!(rest, Rest::Go) {
+                let ready: Vec<Place<'_>> = position(&rule.document.steps, &cx.memos)
+                    .open
+                    .into_iter()
+                    .filter(|place| is_ready(&cx.memos, place, now) && !waits.has(&place.path))
+                    .collect();
+                for place in &ready {
+                    if let Some((kind, action)) = self.remote_of(place.step) {
+                        self.describe_call(tx, &mut cx, place, action.as_ref(), now)
+                            .await?;
+                        carried.assumed.push(Assumed::Answer(kind));
+                    }
+                }
+                continue;
+            }
+            self.settle_aside(tx, &cx, rest, now, &mut outbox).await?;
+            break;
+        }
+        carried.assumed.extend(timed_out(&cx));
+        carried.admissions = outbox.admissions;
+        Ok(carried)
+    }
+
+    async fn load_aside(
+        &self,
+        tx: &mut Tx,
+        handed: Handed,
+    ) -> Result<Option<RunContext>, StoreError> {
+        let Handed { job, fresh } = handed;
+        let (run, event, memos) = match fresh {
+            Some(fresh) => (fresh.0, fresh.1, Vec::new()),
+            None => {
+                let Ok(id) = job.subject.parse::<RunId>() else {
+                    return Ok(None);
+                };
+                let Some(run) = runs::find(tx, job.workspace, id).await? else {
+                    return Ok(None);
+                };
+                let Some(event) = events::find(tx, job.workspace, run.event).await? else {
+                    return Ok(None);
+                };
+                let memos = runs::list_memos(tx, job.workspace, id).await?;
+                (run, Arc::new(event), memos)
+            }
+        };
+        if run.state.is_over() {
+            return Ok(None);
+        }
+        let workspace = self.workspace(run.workspace).await?;
+        let rule = self
+            .rule_version(run.workspace, run.rule, run.version)
+            .await?;
+        Ok(rule.ok().map(|rule| RunContext {
+            run,
+            event,
+            rule,
+            workspace,
+            memos: Memos::new(memos),
+        }))
+    }
+
+    fn remote_of(&self, step: &Step) -> Option<(String, Arc<dyn RemoteAction>)> {
+        let StepBody::Action(body) = &step.body else {
+            return None;
+        };
+        match self.plugins.action(&body.action) {
+            Some(Action::Remote(action)) => Some((body.action.clone(), action.clone())),
+            _ => None,
+        }
+    }
+
+    /// Does as if the call had succeeded, with the answer that its describer tells.
+    async fn describe_call(
+        &self,
+        tx: &mut Tx,
+        cx: &mut RunContext,
+        place: &Place<'_>,
+        action: &dyn RemoteAction,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (path, step) = (place.path.as_str(), place.step);
+        let params = match cx.render(&format!("{path}/with"), now) {
+            Ok(params) => params,
+            Err(reason) => {
+                self.fail_step(tx, cx, path, step, reason, now).await?;
+                return Ok(());
+            }
+        };
+        let mut seen = DescribeContext {
+            tx: &mut *tx,
+            workspace: cx.run.workspace,
+            run: &cx.run,
+            event: &cx.event,
+            now,
+        };
+        match action.describer().describe(&mut seen, params.clone()).await {
+            Ok(described) => {
+                let output = described
+                    .output
+                    .unwrap_or_else(|| action.spec().sample_output);
+                self.put_done(tx, cx, path, step, params, output, now).await
+            }
+            // A mistake that is known before the call is one of every try.
+            Err(LocalError::Action(error)) => {
+                self.fail_step(tx, cx, path, step, error.message, now)
+                    .await?;
+                Ok(())
+            }
+            Err(LocalError::Store(error)) => Err(error),
+        }
+    }
+
+    async fn settle_aside(
+        &self,
+        tx: &mut Tx,
+        cx: &RunContext,
+        rest: Rest,
+        now: Timestamp,
+        outbox: &mut Outbox,
+    ) -> Result<(), StoreError> {
+        let (workspace, id) = (cx.run.workspace, cx.run.id);
+        match rest {
+            Rest::Go => Ok(()),
+            Rest::Until(at, reason) => {
+                runs::set_state(tx, workspace, id, RunState::Waiting, Some(&reason), now).await?;
+                let job = self.ids.new_id();
+                jobs::wake(tx, job, workspace, JOB_RUN, &id.to_string(), at).await
+            }
+            Rest::Sleep(reason) => {
+                runs::set_state(tx, workspace, id, RunState::Waiting, Some(&reason), now).await?;
+                Ok(())
+            }
+            Rest::End(state, reason) => {
+                if !runs::set_state(tx, workspace, id, state, reason.as_deref(), now).await? {
+                    return Ok(());
+                }
+                let is_waiting = |memo: &so_model::run::Memo| memo.outcome == StepOutcome::Waiting;
+                if cx.memos.iter().any(is_waiting) {
+                    waits::delete_below(tx, id, STEPS).await?;
+                }
+                start_next_queued(self, tx, &cx.run, now).await?;
+                if is_awaited(&cx.event) {
+                    wake_caller(self, tx, &cx.event, now).await?;
+                }
+                if state == RunState::Failed {
+                    let data = json!({"run": {"id": cx.run.id, "rule": cx.run.rule,
+                        "rule_name": cx.rule.document.name, "reason": reason, "event": cx.run.event}});
+                    let event = NewEvent::new(workspace, kind::RUN_FAILED, data)
+                        .about(id)
+                        .because(Cause::of(&cx.event, id, cx.run.rule));
+                    outbox.admissions.push(self.admit(tx, event).await?);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Waits that ended because their event did not come.
+fn timed_out(cx: &RunContext) -> Vec<Assumed> {
+    let timed_out = cx
+        .memos
+        .iter()
+        .filter(|memo| memo.output["timed_out"] == Value::Bool(true));
+    timed_out
+        .map(|memo| Assumed::NoEvent(memo.step.clone()))
+        .collect()
+}

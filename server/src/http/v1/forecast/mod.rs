@@ -1,0 +1,12 @@
+//! `/api/v1/workspaces/{ws}/forecast`
+
+mod ask;
+mod look;
+#[cfg(test)]
+mod tests;
+
+use crate::http::Endpoint;
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![look::endpoint(), ask::endpoint()]
+}
