@@ -75,7 +75,7 @@ pub fn all(deps: &ActionDeps) -> Vec<Action> {
         Action::local(label_remove::LabelRemove),
         Action::local(notify::Notify),
         Action::local(rule_call::RuleCall),
-        Action::local(script_run::ScriptRun::new(deps)),
+        Action::local(script_run::ScriptRun),
         Action::remote(email_send::EmailSend::new(deps)),
         Action::remote(webhook_send::WebhookSend::new(deps)),
         Action::remote(http_request::HttpRequest::new(deps)),

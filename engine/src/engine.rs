@@ -95,6 +95,7 @@ pub struct Inner {
     index_read_at: std::sync::atomic::AtomicI64,
     versions: Mutex<LruCache<(RuleId, i64), Arc<CompiledRule>>>,
     workspaces: Mutex<LruCache<WorkspaceId, Arc<WorkspaceFacts>>>,
+    pub(crate) libraries: Mutex<LruCache<(WorkspaceId, i64), Arc<crate::script::Library>>>,
     rates: Mutex<std::collections::HashMap<RuleId, (i64, i64)>>,
     pub(crate) handed: HandOver,
     pub(crate) intake: Intake,
@@ -159,6 +160,7 @@ impl Engine {
             index_read_at: std::sync::atomic::AtomicI64::new(NEVER),
             versions: Mutex::new(LruCache::new(nonzero(VERSIONS_CACHED))),
             workspaces: Mutex::new(LruCache::new(nonzero(WORKSPACES_CACHED))),
+            libraries: Mutex::new(LruCache::new(nonzero(crate::library::LIBRARIES_CACHED))),
             rates: Mutex::default(),
             handed,
             intake: Intake::new(lines, is_simulated),
@@ -210,7 +212,10 @@ impl Engine {
         }
         let mut compiled = Vec::new();
         for (row, document) in rules::list_live(&mut reader).await? {
-            match self.compiled(row.workspace, row.id, row.version, document) {
+            let made = self
+                .compiled(row.workspace, row.id, row.version, document)
+                .await?;
+            match made {
                 Ok(rule) => compiled.push(rule),
                 // Saved by an older server; its owner sees the problem in the list of rules.
                 Err(reason) => {
@@ -239,32 +244,35 @@ impl Engine {
         newest_change.plus(CLOCKS_APART_MAX) >= read_at
     }
 
-    fn compiled(
+    async fn compiled(
         &self,
         workspace: WorkspaceId,
         rule: RuleId,
         version: i64,
         document: so_model::rule::RuleDocument,
-    ) -> Result<Arc<CompiledRule>, String> {
+    ) -> Result<Result<Arc<CompiledRule>, String>, StoreError> {
         if let Some(found) = lock(&self.versions).get(&(rule, version)) {
-            return Ok(found.clone());
+            return Ok(Ok(found.clone()));
         }
+        let scripts = self.scripts_of(workspace, rule, version, &document).await?;
         let compiled = CompiledRule::compile(
             rule,
             workspace,
             version,
             Arc::new(document),
             self.plugins.catalogue(),
-            &self.scripts,
-        )
-        .map_err(|errors| {
-            errors.first().map_or_else(String::new, |error| {
-                format!("{}: {}", error.pointer, error.reason)
-            })
-        })?;
-        let compiled = Arc::new(compiled);
+            &scripts,
+        );
+        let compiled = match compiled {
+            Ok(compiled) => Arc::new(compiled),
+            Err(errors) => {
+                return Ok(Err(errors.first().map_or_else(String::new, |error| {
+                    format!("{}: {}", error.pointer, error.reason)
+                })));
+            }
+        };
         lock(&self.versions).put((rule, version), compiled.clone());
-        Ok(compiled)
+        Ok(Ok(compiled))
     }
 
     /// The compiled rule of a version, from memory or the database.
@@ -281,7 +289,8 @@ impl Engine {
         let Some(stored) = rules::find_version(&mut reader, workspace, rule, version).await? else {
             return Ok(Err("the version of the rule is gone".into()));
         };
-        Ok(self.compiled(workspace, rule, version, stored.document))
+        self.compiled(workspace, rule, version, stored.document)
+            .await
     }
 
     /// What the engine knows of a workspace.

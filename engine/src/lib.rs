@@ -28,6 +28,7 @@ pub mod failpoint;
 pub mod forecast;
 mod handover;
 mod lanes;
+mod library;
 pub mod loops;
 pub mod plugin;
 pub mod publish;

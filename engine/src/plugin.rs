@@ -22,6 +22,7 @@ use crate::{
     clock::Ids,
     rule::catalogue::{ActionSpec, Catalogue, FactSpec, TriggerSpec},
     schedule::Schedule,
+    script::ScriptEngine,
 };
 
 /// A kind of trigger.
@@ -143,6 +144,8 @@ pub struct LocalContext<'a> {
     pub now: Timestamp,
     /// Makes new ids.
     pub ids: &'a Ids,
+    /// The sandbox, with the library that this version of the rule calls.
+    pub scripts: &'a ScriptEngine,
     /// Events that the step causes; stored with it.
     pub events: Vec<NewEvent>,
 }

@@ -9,11 +9,11 @@ use serde_json::{Map, Value, json};
 use so_engine::{
     plugin::{ActionError, Described, LocalAction, LocalContext, LocalEnd, LocalError},
     rule::ActionSpec,
-    script::{EvalContext, PreparedContext, ScriptEngine, ScriptError, ScriptOutcome},
+    script::{EvalContext, PreparedContext, ScriptError, ScriptOutcome},
 };
 use so_model::effect::EffectKind;
 
-use crate::{ActionDeps, describe, params};
+use crate::{describe, params};
 
 /// Parameters.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -27,19 +27,8 @@ pub struct Params {
     input: Value,
 }
 
-/// Computes a value with a script.
-pub struct ScriptRun {
-    scripts: ScriptEngine,
-}
-
-impl ScriptRun {
-    /// In the server's sandbox.
-    pub fn new(deps: &ActionDeps) -> Self {
-        Self {
-            scripts: deps.scripts.clone(),
-        }
-    }
-}
+/// Computes a value with a script, in the sandbox of the rule that has the step.
+pub struct ScriptRun;
 
 fn context(cx: &LocalContext<'_>, input: Value) -> EvalContext {
     let event = cx.event;
@@ -90,7 +79,7 @@ impl LocalAction for ScriptRun {
     ) -> Result<LocalEnd, LocalError> {
         let params: Params = params::read(params)?;
         let context = context(cx, params.input);
-        let scripts = self.scripts.clone();
+        let scripts = cx.scripts.clone();
         // A script may compute up to its deadline, which is too long for a thread that serves others.
         let ran = tokio::task::spawn_blocking(move || -> Result<ScriptOutcome, ScriptError> {
             let script = scripts.compile_script(&params.source)?;

@@ -45,6 +45,7 @@ pub struct CompiledRule {
     conditions: HashMap<String, Condition>,
     params: HashMap<String, Params>,
     keys: Keys,
+    scripts: ScriptEngine,
 }
 
 /// Parameters of a step: templates, and scripts left as they are written.
@@ -130,7 +131,13 @@ impl CompiledRule {
             params: compiler.params,
             keys,
             document,
+            scripts: scripts.clone(),
         })
+    }
+
+    /// The sandbox of its scripts, with the library that they call.
+    pub fn scripts(&self) -> &ScriptEngine {
+        &self.scripts
     }
 
     /// The condition of the rule itself.

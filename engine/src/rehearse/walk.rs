@@ -458,6 +458,7 @@ impl<'a> Walk<'a> {
             path,
             now: self.now,
             ids: &self.engine.ids,
+            scripts: self.rule.scripts(),
             events: Vec::new(),
         };
         let end = action.perform(&mut cx, params.clone()).await?;

@@ -55,6 +55,7 @@ impl Engine {
             path,
             now,
             ids: &self.ids,
+            scripts: cx.rule.scripts(),
             events: Vec::new(),
         };
         let result = match waited {

@@ -238,3 +238,17 @@ pub async fn pinned(
         .await?;
     row.map(|row| row.int(0)).transpose()
 }
+
+/// Live versions of rules that call the library, by the age of the rule.
+pub async fn callers(sql: &mut dyn Sql, workspace: WorkspaceId) -> Result<Vec<(RuleId, i64)>> {
+    sql.all(
+        "SELECT rules.id, rules.version FROM rules \
+         JOIN rule_libraries ON rule_libraries.rule_id = rules.id AND rule_libraries.version = rules.version \
+         WHERE rules.workspace_id = $1 AND rules.deleted_at IS NULL ORDER BY rules.id",
+        args![workspace],
+    )
+    .await?
+    .iter()
+    .map(|row| Ok((row.id(0)?, row.int(1)?)))
+    .collect()
+}

@@ -151,7 +151,12 @@ async fn a_version_of_a_rule_holds_on_to_the_library_it_was_saved_with(db: Db) {
         pins.push(found.unwrap());
     }
     assert_eq!(pins, [Some(1), Some(2), None]);
+    let called = script_library::callers(&mut read, workspace).await.unwrap();
+    // The rule's row still names its first version.
+    assert_eq!(called, [(row.id, 1)]);
     let stranger = db.workspace().await;
+    let theirs = script_library::callers(&mut read, stranger).await;
+    assert!(theirs.unwrap().is_empty());
     let hidden = script_library::pinned(&mut read, stranger, row.id, 1).await;
     assert_eq!(hidden.unwrap(), None);
 }
