@@ -50,6 +50,8 @@ pub struct EngineConfig {
     pub publish_tries: i64,
     /// Runs and events are kept so long.
     pub retention: i64,
+    /// Ordinary runs are kept so long; not shorter than all others if this is not less than `retention`.
+    pub dull_retention: i64,
     /// Where outcomes are kept that the database could not take.
     pub spill_file: Option<PathBuf>,
     /// This process alone uses the database, so that leases of a former life are void.
@@ -66,6 +68,11 @@ impl EngineConfig {
         (self.workers - self.workers / 4).max(1)
     }
 
+    /// How long ordinary runs are kept, if that is shorter than for all others.
+    pub fn dull_span(&self) -> Option<i64> {
+        (self.dull_retention < self.retention).then_some(self.dull_retention)
+    }
+
     /// The values that a server starts with.
     pub fn new(owner: impl Into<String>) -> Self {
         Self {
@@ -78,6 +85,7 @@ impl EngineConfig {
             reconcile_window: 6 * HOUR,
             publish_tries: 8,
             retention: 90 * DAY,
+            dull_retention: 45 * DAY,
             spill_file: None,
             is_alone: true,
             keeps_refusals: true,

@@ -8,7 +8,7 @@ use so_model::{
     id::{AccountId, QueueId, RuleId, WorkspaceId},
     time::{HOUR, Timestamp},
 };
-use so_store::{Result, Sql, publications, queue_slots, runs};
+use so_store::{Result, Sql, publications, queue_slots, run_ways, runs};
 
 use crate::rule::catalogue::{FactSpec, FactType};
 
@@ -48,7 +48,7 @@ pub fn specs() -> Vec<FactSpec> {
 }
 
 /// Hours looked back when a condition names none.
-const HOURS_DEFAULT: i64 = 24;
+pub(crate) const HOURS_DEFAULT: i64 = 24;
 
 /// Waiting posts counted at the most.
 const QUEUE_COUNTED_MAX: i64 = 10_000;
@@ -82,6 +82,10 @@ pub async fn fetch(
                     .await?
                     .len()
             )
+        }
+        // Ordinary runs are kept for a day at the least.
+        ("rule_runs", _, _) if hours > HOURS_DEFAULT => {
+            json!(run_ways::count_starts_since(sql, workspace, rule, since).await?)
         }
         ("rule_runs", _, _) => json!(runs::count_since(sql, rule, since).await?),
         _ => Value::Null,

@@ -26,6 +26,7 @@ pub mod text;
 pub mod time;
 pub mod why;
 pub mod workspace;
+pub mod way;
 
 pub use id::{Id, IdSource};
 pub use problem::Problem;

@@ -83,6 +83,16 @@ pub(crate) fn claim_feeds(backend: Backend) -> &'static str {
     }
 }
 
+/// How far the walk over finished runs came; nothing while another process walks.
+pub(crate) fn claim_thinned(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Sqlite => "SELECT finished_at, run_id FROM thinned WHERE one = 1",
+        Backend::Postgres => {
+            "SELECT finished_at, run_id FROM thinned WHERE one = 1 FOR UPDATE SKIP LOCKED"
+        }
+    }
+}
+
 // On SQLite there is one writer, so whoever holds a transaction holds every row.
 macro_rules! locked {
     ($($(#[$doc:meta])* $name:ident $sql:literal;)*) => {

@@ -8,12 +8,15 @@ mod astray;
 mod claim;
 mod pulse;
 mod silence;
+mod thin;
 mod timers;
 mod upkeep;
 mod work;
 
 #[cfg(test)]
 mod silence_tests;
+#[cfg(test)]
+mod thin_tests;
 
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -21,6 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use pulse::{Counters, LoopName, Pulse};
 pub use silence::{TIMER_SILENCE, silent_after};
 pub use timers::{TIMER_POST, TIMER_QUEUE, TIMER_RECURRENCE, TIMER_RULE, sync_rule_timers};
+pub use upkeep::Pruned;
 
 use crate::engine::{Engine, Handed, HandedReceiver};
 

@@ -10,7 +10,7 @@ use so_model::{
     rule::{RuleDocument, SILENT_AFTER_LEARNED},
     time::{DAY, HOUR},
 };
-use so_store::{StoreError, Tx, rules, runs, timers, timers::Timer};
+use so_store::{StoreError, Tx, rules, run_ways, timers, timers::Timer};
 
 use super::timers::rule_of;
 use crate::{admit::Admission, engine::Engine, schedule::parse_duration};
@@ -92,8 +92,7 @@ impl Engine {
             timers::delete(tx, timer.id).await?;
             return Ok(Vec::new());
         };
-        let most = i64::try_from(SPANS + 1).unwrap_or(i64::MAX);
-        let starts = runs::latest_starts(tx, rule.workspace, rule.id, most).await?;
+        let starts = run_ways::latest_starts(tx, rule.workspace, rule.id, SPANS + 1).await?;
         let last = starts.first().copied();
         // Old runs are deleted; what was known of them stays in the timer.
         let known = timer.doc[SINCE].as_i64().map(Timestamp::from_micros);

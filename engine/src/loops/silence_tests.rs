@@ -150,3 +150,26 @@ async fn a_learned_silence_needs_starts_to_learn_from() {
     later(&mut world, 2 * HOUR).await;
     assert_eq!(alarms(&world).await.len(), 1);
 }
+
+#[tokio::test]
+async fn what_is_learned_does_not_change_when_ordinary_runs_are_let_go() {
+    let mut world = world("learned").await;
+    // Twelve starts in a week, of which three are kept.
+    for _ in 0..12 {
+        world.event("test.happened", json!({})).await;
+        later(&mut world, 12 * HOUR).await;
+    }
+    later(&mut world, 60 * DAY).await;
+    let told = alarms(&world).await.len();
+    assert!(told > 0);
+    assert!(world.engine.prune().await.unwrap().let_go > 0);
+    let rules = world.engine.index().of_workspace(world.workspace);
+    let watched = rules.iter().find(|rule| rule.document.name == "Watched");
+    let id = watched.unwrap().id;
+    let mut reader = world.engine.store.clone();
+    let starts = so_store::run_ways::latest_starts(&mut reader, world.workspace, id, 21).await;
+    assert_eq!(
+        silent_after(&document("learned"), &starts.unwrap()),
+        Some(36 * HOUR)
+    );
+}

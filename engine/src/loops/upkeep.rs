@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use so_model::time::SECOND;
-use so_store::{StoreError, events, jobs, rule_keys, runs};
+use so_store::{StoreError, events, jobs, rule_keys, run_ways, runs};
 use tokio_util::sync::CancellationToken;
 
-use super::{LoopName, astray::Astray};
+use super::{LoopName, astray::Astray, thin};
 use crate::engine::Engine;
 
 /// Leases are renewed and rules are looked at this often.
@@ -23,6 +23,19 @@ const UNDECIDED_BATCH: i64 = 100;
 const RENEW_BATCH: usize = 200;
 /// Rows removed in one transaction, so that nobody waits long for the writer.
 const PRUNE_BATCH: i64 = 500;
+
+/// What was removed with its time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Ordinary runs, before all others.
+    pub let_go: u64,
+    /// Runs beyond the retention.
+    pub runs: u64,
+    /// Events beyond the retention.
+    pub events: u64,
+    /// Keys of rules that ended.
+    pub keys: u64,
+}
 
 pub(super) async fn run(engine: Engine, stop: CancellationToken) {
     let mut ticks: u64 = 0;
@@ -128,19 +141,26 @@ impl Engine {
         Ok(decided)
     }
 
-    /// Removes what is older than the retention, a batch at a time.
-    pub async fn prune(&self) -> Result<u64, StoreError> {
+    /// Lets ordinary runs go, then removes what is older than the retention, a batch at a time.
+    pub async fn prune(&self) -> Result<Pruned, StoreError> {
         let now = self.now();
         let before = now.plus(-self.config.retention);
-        let mut removed = 0;
+        let mut removed = Pruned {
+            let_go: self.thin().await?,
+            ..Pruned::default()
+        };
         loop {
             let mut tx = self.store.begin().await?;
             let runs = runs::prune(&mut tx, before, PRUNE_BATCH).await?;
             let events = events::prune(&mut tx, before, PRUNE_BATCH).await?;
             let keys = rule_keys::prune(&mut tx, now).await?;
+            let counted = thin::COUNTED.max(self.config.retention);
+            run_ways::prune(&mut tx, now.plus(-counted), PRUNE_BATCH).await?;
             crate::failpoint::hit("prune.commit");
             tx.commit().await?;
-            removed += runs + events + keys;
+            removed.runs += runs;
+            removed.events += events;
+            removed.keys += keys;
             if runs + events < PRUNE_BATCH as u64 {
                 return Ok(removed);
             }

@@ -23,6 +23,7 @@ mod together_tests;
 mod waiting;
 mod walk;
 
+mod way;
 pub(crate) use advance::STEPS;
 pub(crate) use aside::{Assumed, Carried};
 pub use ends::Ends;
@@ -36,6 +37,7 @@ pub use walk::{Memos, Place, Position, Standing, position};
 pub(crate) use walk::{ends_of, pointer_of};
 
 #[cfg(test)]
+pub(crate) use way::{number_of, oddity_of, steps_of};
 mod flow_tests;
 #[cfg(test)]
 mod random_tests;

@@ -18,7 +18,7 @@ use so_model::{
 use crate::schedule::parse_duration;
 
 /// Code of a memo that opens a failed step again.
-const REDRIVEN: &str = "run.redriven";
+pub(super) const REDRIVEN: &str = "run.redriven";
 
 /// Memos by path; of several tries the latest.
 #[derive(Debug, Clone, Default)]

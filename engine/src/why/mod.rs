@@ -16,6 +16,7 @@ use so_model::{
     event::Event,
     id::{EventId, PostId, RuleId, WorkspaceId},
     run::{Run, Verdict},
+    way::StartLetGo,
     why::{Clause, ClauseKind, Recorded, Why, WhyOutcome, WhyPost},
 };
 use so_store::{
@@ -23,6 +24,7 @@ use so_store::{
     decisions::{self, StoredDecision},
     events,
     rules::{self, RuleHistory},
+    run_ways,
     runs::{self, RunFilter},
 };
 
@@ -36,6 +38,9 @@ pub use span::{SPAN_MAX, SpanError};
 
 /// Events about one post that are looked at.
 const POST_EVENTS_MAX: i64 = 50;
+/// What is said of a start whose run is gone.
+const LET_GO: &str = "It started. The run was an ordinary one and was let go, so what its condition saw is not known \
+                      any more; the ways of the rule tell how it went.";
 /// Runs of one event and rule: a rule starts once on an event.
 const RUNS_MAX: i64 = 1;
 
@@ -59,6 +64,8 @@ pub(super) struct Asked {
 /// What was kept about an event and a rule.
 enum Kept {
     Run(Box<Run>),
+    /// The run was ordinary and was let go.
+    LetGo(Box<StartLetGo>),
     Decision(Box<StoredDecision>),
     Nothing,
 }
@@ -145,6 +152,7 @@ impl Engine {
         let kept = kept(reader, event, row.id).await?;
         let (at, version) = match &kept {
             Kept::Run(run) => (run.created_at, Some(run.version)),
+            Kept::LetGo(start) => (start.at, Some(start.version)),
             Kept::Decision(stored) => (stored.at, Some(stored.decision.version)),
             Kept::Nothing => {
                 let version = rules::version_at(reader, event.workspace, row.id, stored_at).await?;
@@ -185,6 +193,16 @@ impl Engine {
                     self.explain_run(&mut why, asked, &rule, event, &run);
                 }
                 why.text = format!("It started: {}.", run.decision.text);
+            }
+            (Kept::LetGo(start), compiled) => {
+                why.outcome = WhyOutcome::Started;
+                why.verdict = Some(Verdict::Started);
+                if let Some(rule) = compiled {
+                    let trigger = trigger_of(&rule, &start.trigger);
+                    why.clauses.push(gates::one_trigger(&rule, trigger, event));
+                }
+                why.trigger = Some(start.trigger);
+                why.text = LET_GO.into();
             }
             (Kept::Decision(stored), compiled) => {
                 why.outcome = WhyOutcome::Refused;
@@ -269,6 +287,10 @@ async fn kept(reader: &mut Store, event: &Event, rule: RuleId) -> Result<Kept, S
     let run = runs::list(reader, event.workspace, &filter, RUNS_MAX).await?;
     if let Some(run) = run.into_iter().next() {
         return Ok(Kept::Run(Box::new(run)));
+    }
+    let gone = run_ways::starts_on(reader, event.workspace, &[event.id]).await?;
+    if let Some(start) = gone.into_iter().find(|start| start.rule == rule) {
+        return Ok(Kept::LetGo(Box::new(start)));
     }
     let decided = decisions::list_for_event(reader, event.workspace, event.id).await?;
     let own = decided

@@ -4,7 +4,7 @@
 //! bounded, and an answer says so when there was more.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -15,7 +15,7 @@ use so_model::{
     time::DAY,
     why::{WhyCount, WhyLine, WhyOutcome, WhySchedule, WhySpan, WhySwitch},
 };
-use so_store::{Store, StoreError, decisions, events, rules, runs};
+use so_store::{Store, StoreError, decisions, events, rules, run_ways, runs};
 
 use super::{Asked, Missing, gates, moment_words, times};
 use crate::{
@@ -32,6 +32,8 @@ const MOMENTS_MAX: usize = 20;
 const MOMENTS_WALKED_MAX: usize = 3_000;
 /// Spans before the begin in which the last moment is looked for, the nearest first.
 const BEFORE: [i64; 4] = [DAY / 24, DAY, 35 * DAY, 400 * DAY];
+/// What is said of a start whose run is gone.
+const LET_GO: &str = "it started; the run was ordinary and was let go";
 /// Versions of the rule that were live within the span; an author saves rarely more often.
 const VERSIONS_MAX: i64 = 50;
 
@@ -166,6 +168,13 @@ impl Engine {
                 .into_iter()
                 .map(|stored| (stored.event, stored.decision.reason))
                 .collect();
+        let ids: Vec<EventId> = found.iter().map(|event| event.id).collect();
+        let gone: HashSet<EventId> = run_ways::starts_on(reader, row.workspace, &ids)
+            .await?
+            .into_iter()
+            .filter(|start| start.rule == row.id)
+            .map(|start| start.event)
+            .collect();
         let mut lines = Vec::with_capacity(found.len());
         for event in found {
             let stored = events::stored_at(reader, event.workspace, event.id).await?;
@@ -173,6 +182,7 @@ impl Engine {
             let run = started.get(&event.id).copied();
             let (outcome, text) = match (run, refused.get(&event.id)) {
                 (Some(_), _) => (WhyOutcome::Started, "it started".to_owned()),
+                (None, _) if gone.contains(&event.id) => (WhyOutcome::Started, LET_GO.to_owned()),
                 (None, Some(reason)) => (WhyOutcome::Refused, reason.clone()),
                 (None, None) => not_tried(asked, versions, &event, at, stored),
             };

@@ -301,6 +301,10 @@ fn around() -> Vec<Point> {
             prunes: true,
             ..once("prune.commit")
         },
+        Point {
+            prunes: true,
+            ..once("thin.commit")
+        },
         once("job.put_back.commit").odd(Odd::BrokenRun),
         once("run.gone.commit").odd(Odd::LostRun),
         once("run.unreadable.commit").odd(Odd::UnreadableRun),

@@ -214,6 +214,7 @@ fn engine_config(config: &Config, ids: &Ids) -> EngineConfig {
         reconcile_window: micros(publish.reconcile_hours, HOUR),
         publish_tries: i64::try_from(publish.tries).unwrap_or(i64::MAX),
         retention: micros(config.retention.runs_days, DAY),
+        dull_retention: micros(config.retention.dull_days, DAY),
         spill_file: Some(config.server.data_dir.join("outcomes.spill")),
         is_alone: config.database.is_sqlite(),
         ..EngineConfig::new(owner)

@@ -174,6 +174,11 @@ pub const KEYS: &[Key] = &[
         "Days that events, runs and traces are kept.",
     ),
     key(
+        "retention.dull_days",
+        Number,
+        "Days that ordinary runs are kept; not shorter than others if this is not below retention.runs_days.",
+    ),
+    key(
         "retention.sessions_days",
         Number,
         "Days that ended sessions are kept.",

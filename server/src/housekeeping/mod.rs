@@ -169,7 +169,12 @@ fn prune(app: App) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
             () = app.stopping.cancelled() => return Ok(()),
             removed = app.engine.prune() => removed.map_err(|error| chain(&error))?,
         };
-        tracing::info!(removed, "events and runs beyond the retention were removed");
+        tracing::info!(
+            let_go = removed.let_go,
+            runs = removed.runs,
+            events = removed.events,
+            "ordinary runs were let go, events and runs beyond the retention were removed"
+        );
         Ok(())
     })
 }

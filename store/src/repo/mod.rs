@@ -27,6 +27,7 @@ pub mod rule_keys;
 pub mod rules;
 pub mod runs;
 pub mod sandbox;
+pub mod run_ways;
 pub mod script_library;
 pub mod secrets;
 pub mod sessions;

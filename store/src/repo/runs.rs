@@ -413,6 +413,41 @@ pub async fn list_memos(
     .collect()
 }
 
+const MEMO_COUNTS: Shape = Shape {
+    before: "SELECT run_id, COUNT(*) FROM memos WHERE run_id IN (",
+    columns: 1,
+    after: ") GROUP BY run_id",
+    fixed: 0,
+};
+
+/// How many memos runs have; one without any is not told.
+pub async fn count_memos(sql: &mut dyn Sql, ids: &[RunId]) -> Result<Vec<(RunId, i64)>> {
+    let rows = ids.iter().map(|id| args![*id]).collect();
+    let rows = MEMO_COUNTS.all(sql, &args![], rows).await?;
+    rows.iter()
+        .map(|row| Ok((row.id(0)?, row.int(1)?)))
+        .collect()
+}
+
+const MEMOS_OF: Shape = Shape {
+    before: "SELECT path, attempt, step, outcome, doc, finished_at, run_id FROM memos WHERE run_id IN (",
+    columns: 1,
+    after: ")",
+    fixed: 0,
+};
+
+/// Memos of several runs, in no order, none for one that cannot be read; housekeeping goes over all workspaces.
+pub async fn list_memos_of(
+    sql: &mut dyn Sql,
+    ids: &[RunId],
+) -> Result<Vec<(RunId, Option<Memo>)>> {
+    let rows = ids.iter().map(|id| args![*id]).collect();
+    let rows = MEMOS_OF.all(sql, &args![], rows).await?;
+    rows.iter()
+        .map(|row| Ok((row.id(6)?, read_memo(row).ok())))
+        .collect()
+}
+
 const PUT_MEMO: Shape = Shape {
     before: "INSERT INTO memos (workspace_id, run_id, path, attempt, step, outcome, doc, started_at, finished_at) VALUES ",
     columns: 9,
@@ -459,4 +494,17 @@ pub async fn prune(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64> {
         args![before, limit],
     )
     .await
+}
+
+const DELETE_FINISHED: Shape = Shape {
+    before: "DELETE FROM runs WHERE state = 'finished' AND id IN (",
+    columns: 1,
+    after: ")",
+    fixed: 0,
+};
+
+/// Deletes finished runs with their memos; answers how many there were.
+pub(super) async fn delete_finished(tx: &mut Tx, ids: &[RunId]) -> Result<u64> {
+    let rows = ids.iter().map(|id| args![*id]).collect();
+    DELETE_FINISHED.run(tx, &args![], rows).await
 }

@@ -23,4 +23,5 @@ mod units;
 mod vault;
 mod versions;
 mod waits;
+mod ways;
 mod why;
