@@ -17,6 +17,7 @@ pub mod frame;
 pub mod held;
 pub mod live;
 pub mod loaded;
+pub mod may;
 pub mod paged;
 pub mod pages;
 pub mod prefs;

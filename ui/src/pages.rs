@@ -35,6 +35,8 @@ pub fn view(route: Route) -> View {
         Route::Queue(id) => view! { queues::One(id=id) },
         Route::Rules => view! { rules::List {} },
         Route::NewRule => view! { rules::New {} },
+        Route::Blueprints => view! { rules::Blueprints {} },
+        Route::Blueprint(name) => view! { rules::Blueprint(name=name) },
         Route::Rule(id) => view! { rules::One(id=id) },
         Route::Runs(filter) => view! { runs::List(filter=filter) },
         Route::Run(id) => view! { runs::One(id=id) },

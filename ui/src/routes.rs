@@ -30,6 +30,10 @@ pub enum Route {
     Rules,
     /// Write a rule.
     NewRule,
+    /// Blueprints, from which rules are made.
+    Blueprints,
+    /// One blueprint with what it asks, by its name.
+    Blueprint(String),
     /// One rule.
     Rule(RuleId),
     /// Runs, all or some.
@@ -118,6 +122,8 @@ impl Route {
             ["queues", id] => id.parse().map_or_else(|_| unknown(), Route::Queue),
             ["rules"] => Route::Rules,
             ["rules", "new"] => Route::NewRule,
+            ["rules", "blueprints"] => Route::Blueprints,
+            ["rules", "blueprints", name] => Route::Blueprint(decode(name)),
             ["rules", id] => id.parse().map_or_else(|_| unknown(), Route::Rule),
             ["runs"] => Route::Runs(RunFilter {
                 rule: parameter(query, "rule").and_then(|rule| rule.parse().ok()),
@@ -162,6 +168,8 @@ impl Route {
             Route::Queue(id) => format!("/queues/{id}"),
             Route::Rules => "/rules".into(),
             Route::NewRule => "/rules/new".into(),
+            Route::Blueprints => "/rules/blueprints".into(),
+            Route::Blueprint(name) => format!("/rules/blueprints/{}", encode(name)),
             Route::Rule(id) => format!("/rules/{id}"),
             Route::Runs(filter) => with_query(
                 "/runs",
@@ -195,7 +203,11 @@ impl Route {
             Route::Posts(_) | Route::NewPost | Route::Post(_) | Route::EditPost(_) => {
                 Route::posts()
             }
-            Route::Rules | Route::NewRule | Route::Rule(_) => Route::Rules,
+            Route::Rules
+            | Route::NewRule
+            | Route::Blueprints
+            | Route::Blueprint(_)
+            | Route::Rule(_) => Route::Rules,
             Route::Runs(_) | Route::Run(_) | Route::Event(_) => Route::runs(),
             Route::Queues | Route::Queue(_) => Route::Queues,
             Route::Feeds | Route::Hooks => Route::Feeds,
@@ -294,6 +306,8 @@ mod tests {
             Route::Queue(Id::derived(&["q"])),
             Route::Rules,
             Route::NewRule,
+            Route::Blueprints,
+            Route::Blueprint("blog-to-queue".into()),
             Route::Rule(Id::derived(&["a"])),
             Route::runs(),
             Route::Runs(RunFilter {

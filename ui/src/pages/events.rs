@@ -6,7 +6,7 @@ use so_model::api::event::EventDetail;
 use so_model::id::EventId;
 use sycamore::prelude::*;
 
-use super::rules::{AskEvent, AskRule, rules_to_ask};
+use super::rules::{About, Ask, AskEvent};
 use crate::app::App;
 use crate::components::{Badge, Facts, Moment, run_face, verdict_face};
 use crate::frame::Page;
@@ -28,12 +28,11 @@ pub fn One(id: EventId) -> View {
             .value()
             .map_or_else(|| "Event".to_owned(), |one| one.event.kind)
     };
-    let ask = rules_to_ask().view(move |rules| view! { AskRule(event=id, rules=rules) });
     view! {
         Page(title=title, back=Route::runs()) {
             div(class="content-pad columns") {
                 div(class="stack") { (detail.view(|one| body(&one))) }
-                div(class="stack") { (ask) }
+                div(class="stack") { Ask(about=About::Event(id)) }
             }
         }
     }

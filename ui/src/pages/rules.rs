@@ -2,15 +2,26 @@
 //!
 //! Owns the room. Invariant: a rule runs as the server saved it; what is in the editor is a wish until then.
 
+mod ask;
+mod blueprints;
+mod cases;
+mod desk;
+mod despite;
+mod diff;
 mod editor;
 mod history;
+mod join;
 mod list;
 mod marks;
 mod one;
 mod sentence;
+mod upgrade;
 mod why;
 
+pub use self::blueprints::{Blueprint, Blueprints};
+pub use self::desk::New;
+pub use self::join::with_case;
 pub use self::list::List;
-pub use self::one::{New, One};
+pub use self::one::One;
 pub use self::sentence::{condition_words, sentence, step_title, trigger_words};
-pub use self::why::{AskEvent, AskPost, AskRule, plan_view, rules_to_ask};
+pub use self::why::{About, Ask, AskEvent, plan_view};

@@ -25,7 +25,7 @@ use crate::components::{
 };
 use crate::frame::{Page, page_title};
 use crate::loaded::Loaded;
-use crate::pages::rules::AskPost;
+use crate::pages::rules::{About, Ask};
 use crate::pages::{accounts, labels};
 use crate::routes::Route;
 
@@ -83,7 +83,7 @@ fn body(detail: PostDetail, accounts: Accounts) -> View {
     let (facts, runs) = (facts(&detail.post), runs(detail.runs));
     view! {
         div(class="stack") { (publications) (contents) }
-        div(class="stack") { (facts) (runs) AskPost(post=id) }
+        div(class="stack") { (facts) (runs) Ask(about=About::Post(id)) }
     }
 }
 

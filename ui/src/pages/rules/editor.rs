@@ -105,7 +105,7 @@ fn format_of(text: &str) -> RuleFormat {
 
 /// The editor with the sentence above and the findings below.
 #[component(inline_props)]
-pub fn Editor(draft: Draft) -> View {
+pub fn Editor(draft: Draft, #[prop(default)] read_only: bool) -> View {
     let said = move || match draft.checked.get_clone() {
         None => view! { p(class="sentence muted") { "Checking" } },
         Some(checked) => match checked.sentence {
@@ -123,25 +123,29 @@ pub fn Editor(draft: Draft) -> View {
             })
             .collect()
     };
+    let hint = match read_only {
+        true => "",
+        false => "YAML or JSON. It is checked while you write.",
+    };
     let extra = move || {
         let checked = draft.checked.get_clone().unwrap_or_default();
         let rows: Vec<View> = checked
             .findings
             .into_iter()
-            .filter(|one| one.is_warning || one.fix.is_some())
-            .map(|one| extra(draft, one))
+            .filter(|one| one.is_warning || one.fix.is_some() && !read_only)
+            .map(|one| extra(draft, one, read_only))
             .collect();
         View::from(rows)
     };
     view! {
         (said)
-        CodeEditor(label="The rule", value=draft.text, marks=marks, hint="YAML or JSON. It is checked while you write.")
+        CodeEditor(label="The rule", value=draft.text, marks=marks, read_only=read_only, hint=hint)
         ul(class="findings") { (extra) }
     }
 }
 
 /// A warning, or a mistake that one press puts right.
-fn extra(draft: Draft, one: Finding) -> View {
+fn extra(draft: Draft, one: Finding, read_only: bool) -> View {
     let place = match one.line {
         Some(line) => format!("Line {line}"),
         None => "The whole rule".into(),
@@ -155,6 +159,7 @@ fn extra(draft: Draft, one: Finding) -> View {
     let fix: View = one
         .fix
         .zip(one.line)
+        .filter(|_| !read_only)
         .map(|(fix, line)| fix_button(draft, fix, line))
         .into();
     view! { li { span(class="muted") { (place) } code { (pointer) } (words) (fix) } }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use so_model::api::rule::{RuleDetail, RuleList, RuleQuery, RuleView, SwitchRule};
 use so_model::id::RuleId;
+use so_model::workspace::Role;
 use sycamore::futures::spawn_local_scoped;
 use sycamore::prelude::*;
 
@@ -16,6 +17,7 @@ use crate::components::{
     Ago, Badge, EmptyState, Face, Glyph, Kind, LinkButton, Switch, Tone, run_face,
 };
 use crate::frame::Page;
+use crate::may::may;
 use crate::paged::{Paged, address};
 use crate::routes::{Route, RunFilter};
 
@@ -52,7 +54,15 @@ pub fn List() -> View {
         });
         spawn_local_scoped(read_sentences(app, wanted, sentences));
     });
-    let primary = view! { LinkButton(href=Route::NewRule.path(), label="New rule", kind=Kind::Primary, glyph=Glyph::Plus) };
+    let primary = match may(Role::Admin) {
+        true => view! {
+            LinkButton(href=Route::Blueprints.path(), label="Blueprints", glyph=Glyph::Copy)
+            LinkButton(href=Route::NewRule.path(), label="New rule", kind=Kind::Primary, glyph=Glyph::Plus)
+        },
+        false => {
+            view! { LinkButton(href=Route::Blueprints.path(), label="Blueprints", glyph=Glyph::Copy) }
+        }
+    };
     view! {
         Page(title="Rules", primary=primary) { (list.view(empty, move |rule| row(app, rule, list, sentences))) }
     }
@@ -78,6 +88,13 @@ async fn read_sentences(app: App, wanted: Vec<(RuleId, i64)>, sentences: Signal<
 }
 
 fn empty() -> View {
+    if !may(Role::Admin) {
+        return view! {
+            EmptyState(glyph=Glyph::Workflow, title="No rules yet",
+                text="A rule says when something happens, whether it matters, and what to do then. An admin of the workspace can write one.",
+                link=(Route::runs().path(), "See what rules did".to_owned()))
+        };
+    }
     view! {
         EmptyState(glyph=Glyph::Workflow, title="No rules yet",
             text="A rule says when something happens, whether it matters, and what to do then. Every feature here is one.",
@@ -129,6 +146,15 @@ fn row(app: App, rule: RuleView, list: Paged<RuleView>, sentences: Signal<Senten
         None => view! { span(class="muted") { "Never ran" } },
     };
     let (href, heard) = (Route::Rule(id).path(), format!("{} is on", rule.name));
+    let switch = match may(Role::Admin) {
+        true => {
+            view! { Switch(label=heard, label_hidden=true, on=rule.is_enabled, busy=act.busy, on_change=switch) }
+        }
+        false => {
+            let face = on_face(rule.is_enabled);
+            view! { Badge(face=face) }
+        }
+    };
     view! {
         li {
             div(class="row") {
@@ -141,10 +167,26 @@ fn row(app: App, rule: RuleView, list: Paged<RuleView>, sentences: Signal<Senten
                 span(class="row-end") {
                     (starter)
                     (last)
-                    Switch(label=heard, label_hidden=true, on=rule.is_enabled, busy=act.busy, on_change=switch)
+                    (switch)
                 }
             }
         }
+    }
+}
+
+/// On or off, for those who may not switch it.
+pub fn on_face(is_on: bool) -> Face {
+    match is_on {
+        true => Face {
+            tone: Tone::Published,
+            glyph: Glyph::Play,
+            word: "On",
+        },
+        false => Face {
+            tone: Tone::Neutral,
+            glyph: Glyph::Pause,
+            word: "Off",
+        },
     }
 }
 

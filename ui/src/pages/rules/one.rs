@@ -1,18 +1,16 @@
-//! One rule: its text, switch, button, versions, runs, and why it did not start.
+//! One rule: its desk, switch, button, versions, runs, and why it did not start.
 //!
-//! Invariant: saving names the version that was edited, so that nobody overwrites what they have not seen.
+//! Invariant: the switch shows what the server said, and a refused switch says why.
 
-use so_model::api::rule::{
-    PressRule, Pressed, PutRule, RuleCheck, RuleDetail, RuleInput, SwitchRule,
-};
+use so_model::api::rule::{PressRule, Pressed, RuleDetail, SwitchRule};
 use so_model::id::RuleId;
-use so_model::problem::Problem;
+use so_model::workspace::Role;
 use sycamore::prelude::*;
-use sycamore::reactive::on_cleanup;
 
-use super::editor::{Draft, Editor};
+use super::desk::Desk;
+use super::despite::Despite;
 use super::history::{Decisions, Versions};
-use super::list::runs_of;
+use super::list::{on_face, runs_of};
 use super::why::{AskSpan, TryOut};
 use crate::act::Act;
 use crate::app::App;
@@ -21,57 +19,8 @@ use crate::components::{
 };
 use crate::frame::{Page, page_title};
 use crate::loaded::Loaded;
+use crate::may::may;
 use crate::routes::Route;
-
-/// A rule to begin with: switched off, and harmless.
-const FIRST_TEXT: &str = "version: 1
-name: A new rule
-enabled: false
-triggers:
-  - id: button
-    kind: manual
-steps:
-  - id: tell
-    action: notify
-    with:
-      title: The button was pressed
-";
-
-/// A rule that is not there yet.
-#[component]
-pub fn New() -> View {
-    let app = App::here();
-    let (draft, act) = (Draft::new(app, FIRST_TEXT.into()), Act::new());
-    guard(app, draft, FIRST_TEXT.into());
-    let save = move || {
-        let body = RuleInput {
-            document: None,
-            text: Some(draft.input()),
-            rule: None,
-        };
-        let call = async move {
-            told(
-                draft,
-                app.client
-                    .post::<RuleDetail>(&app.scoped("/rules"), &body)
-                    .await,
-            )
-        };
-        act.run(call, move |detail| {
-            app.toasts.done(format!("{} is saved", detail.rule.name));
-            app.router.replace(Route::Rule(detail.rule.id));
-        });
-    };
-    let primary = view! { Button(label="Save", kind=Kind::Primary, glyph=Glyph::Save, busy=act.busy, on_press=save) };
-    view! {
-        Page(title="New rule", back=Route::Rules, primary=primary) {
-            div(class="content-pad stack rule-page") {
-                (notice(act))
-                section(class="panel") { Editor(draft=draft) }
-            }
-        }
-    }
-}
 
 /// A rule with its history.
 #[component(inline_props)]
@@ -91,12 +40,9 @@ pub fn One(id: RuleId) -> View {
     // Drawn anew only for another version: the text under the cursor is never replaced by a switch or a run.
     let version = create_selector(move || detail.value().map(|one| one.rule.version));
     let desk = move || match version.get() {
-        Some(_) => {
-            let text = untrack(|| detail.value())
-                .map(|one| one.yaml)
-                .unwrap_or_default();
-            view! { Desk(id=id, text=text, detail=detail) }
-        }
+        Some(_) => untrack(|| detail.value())
+            .map(|one| view! { Desk(id=id, start=one, detail=detail) })
+            .into(),
         None => detail.view(|_| View::new()),
     };
     let problem = move || match detail.value().and_then(|one| one.rule.problem) {
@@ -105,32 +51,44 @@ pub fn One(id: RuleId) -> View {
         }
         None => View::new(),
     };
+    let insist = move |reason: String| switch(app, id, true, Some(reason), detail, act);
+    let remove = match may(Role::Admin) {
+        true => view! { Remove(id=id) },
+        false => View::new(),
+    };
     view! {
         Page(title=title, back=Route::Rules, primary=view! { (primary) }) {
             div(class="content-pad columns rule-page") {
-                div(class="stack") { (act.notice(&[])) (problem) (desk) }
-                div(class="stack") { TryOut(rule=id) AskSpan(rule=id) Decisions(id=id) Versions(id=id, detail=detail) Remove(id=id) }
+                div(class="stack") { (act.notice(&[])) Despite(act=act, on_publish=insist) (problem) (desk) }
+                div(class="stack") { TryOut(rule=id) AskSpan(rule=id) Decisions(id=id) Versions(id=id, detail=detail) (remove) }
             }
         }
     }
 }
 
+/// Switches the rule; `override_reason` is an owner's word although a case fails.
+fn switch(
+    app: App,
+    id: RuleId,
+    enabled: bool,
+    override_reason: Option<String>,
+    detail: Loaded<RuleDetail>,
+    act: Act,
+) {
+    let body = SwitchRule {
+        enabled,
+        override_reason,
+    };
+    let call = async move {
+        app.client
+            .patch::<RuleDetail>(&app.scoped(&format!("/rules/{id}")), &body)
+            .await
+    };
+    act.run(call, move |answer| detail.set(answer));
+}
+
 fn controls(app: App, one: &RuleDetail, detail: Loaded<RuleDetail>, act: Act) -> View {
     let (id, is_on) = (one.rule.id, one.rule.is_enabled);
-    let path = format!("/rules/{id}");
-    let switch = move |wish: bool| {
-        let body = SwitchRule {
-            enabled: wish,
-            override_reason: None,
-        };
-        let path = path.clone();
-        let call = async move {
-            app.client
-                .patch::<RuleDetail>(&app.scoped(&path), &body)
-                .await
-        };
-        act.run(call, move |answer| detail.set(answer));
-    };
     let run = move || {
         let body = PressRule::default();
         let call = async move {
@@ -151,15 +109,24 @@ fn controls(app: App, one: &RuleDetail, detail: Loaded<RuleDetail>, act: Act) ->
         .triggers
         .iter()
         .any(|trigger| trigger.kind.starts_with("manual"));
-    let button = if has_button {
+    let button = if has_button && may(Role::Editor) {
         view! { Button(label="Run", glyph=Glyph::Play, busy=act.busy, on_press=run) }
     } else {
         View::new()
     };
+    let on = match may(Role::Admin) {
+        true => {
+            view! { Switch(label="On", on=is_on, busy=act.busy, on_change=move |wish| switch(app, id, wish, None, detail, act)) }
+        }
+        false => {
+            let face = on_face(is_on);
+            view! { Badge(face=face) }
+        }
+    };
     view! {
         (starter)
         span(class="muted num") { (version) }
-        Switch(label="On", on=is_on, busy=act.busy, on_change=switch)
+        (on)
         LinkButton(href=runs_of(id), label="Runs", glyph=Glyph::Activity)
         (button)
     }
@@ -177,92 +144,6 @@ fn went(app: App, pressed: &Pressed) {
         .map(|one| one.decision.reason.clone());
     app.toasts
         .failed(why.unwrap_or_else(|| "Nothing was started".into()));
-}
-
-#[component(inline_props)]
-fn Desk(id: RuleId, text: String, detail: Loaded<RuleDetail>) -> View {
-    let app = App::here();
-    let act = Act::new();
-    let draft = Draft::new(app, text.clone());
-    guard(app, draft, text.clone());
-    let own = text.clone();
-    let is_changed = create_selector(move || draft.text.with(|now| *now != own));
-    let save = move || {
-        let expected_version = untrack(|| detail.value()).map_or(0, |one| one.rule.version);
-        let body = PutRule {
-            document: None,
-            text: Some(draft.input()),
-            expected_version,
-            ..PutRule::default()
-        };
-        let call = async move {
-            let path = app.scoped(&format!("/rules/{id}"));
-            told(draft, app.client.put::<RuleDetail>(&path, &body).await)
-        };
-        act.run(call, move |answer| {
-            app.router.hold(None);
-            app.toasts
-                .done(format!("Saved as version {}", answer.rule.version));
-            detail.set(answer);
-        });
-    };
-    let undo = move || draft.text.set(text.clone());
-    let unchanged = move || !is_changed.get();
-    let buttons = view! {
-        Button(label="Save a new version", kind=Kind::Primary, glyph=Glyph::Save, busy=act.busy, off=unchanged, on_press=save)
-        Button(label="Undo the changes", kind=Kind::Quiet, off=unchanged, on_press=undo)
-    };
-    let state = move || {
-        if is_changed.get() {
-            "Changed, not saved"
-        } else {
-            "As saved"
-        }
-    };
-    view! {
-        (notice(act))
-        section(class="panel") {
-            Editor(draft=draft)
-            div(class="form-actions") { (buttons) span(class="muted") { (state()) } }
-        }
-    }
-}
-
-/// Puts a refused save's errors at their lines.
-fn told(draft: Draft, answer: Result<RuleDetail, Problem>) -> Result<RuleDetail, Problem> {
-    if let Err(problem) = &answer
-        && !problem.errors.is_empty()
-    {
-        draft.show(&RuleCheck {
-            is_valid: false,
-            errors: problem.errors.clone(),
-            warnings: Vec::new(),
-            notes: Vec::new(),
-            document: None,
-            yaml: None,
-        });
-    }
-    answer
-}
-
-/// The refusal without the list of errors, which stand at their lines.
-fn notice(act: Act) -> View {
-    View::from_dynamic(move || match act.problem.get_clone() {
-        Some(mut problem) => {
-            problem.errors.clear();
-            view! { crate::components::ErrorNotice(problem=problem) }
-        }
-        None => View::new(),
-    })
-}
-
-fn guard(app: App, draft: Draft, saved: String) {
-    let is_changed = create_selector(move || draft.text.with(|now| *now != saved));
-    create_effect(move || {
-        let question = "The rule has changes that are not saved. Leave it?".to_owned();
-        app.router.hold(is_changed.get().then_some(question));
-    });
-    on_cleanup(move || app.router.hold(None));
 }
 
 #[component(inline_props)]

@@ -3,7 +3,7 @@
 //! Pure. Invariant: the sentence says no more than the document does; a kind nobody has words for is told by its name.
 
 use serde_json::{Map, Value};
-use so_model::rule::{Condition, Op, RuleDocument, Step, StepBody, Trigger};
+use so_model::rule::{Condition, Op, RuleDocument, SILENT_AFTER_LEARNED, Step, StepBody, Trigger};
 
 /// "When a feed has a new item, if title contains launch: write a post, add it to a queue."
 pub fn sentence(document: &RuleDocument) -> String {
@@ -14,11 +14,24 @@ pub fn sentence(document: &RuleDocument) -> String {
         .as_ref()
         .map(|condition| format!(", if {}", condition_words(condition)))
         .unwrap_or_default();
+    let silence = document
+        .silent_after
+        .as_deref()
+        .map(|after| format!(" {}", silence_words(after)))
+        .unwrap_or_default();
     format!(
-        "When {}{condition}: {}.",
+        "When {}{condition}: {}.{silence}",
         triggers.join(" or "),
         steps.join(", then ")
     )
+}
+
+/// The alarm of a rule that does not start for long.
+fn silence_words(after: &str) -> String {
+    if after == SILENT_AFTER_LEARNED {
+        return "It gives an alarm when it starts more rarely than it is used to.".into();
+    }
+    format!("It gives an alarm when it did not start for {after}.")
 }
 
 /// "a feed has a new item".
@@ -223,6 +236,21 @@ mod tests {
             sentence(&document),
             "When a feed has a new item, if item.title contains launch and not (item.link is empty): write a post, then add it to a queue."
         );
+    }
+
+    #[test]
+    fn the_alarm_of_silence_is_part_of_the_sentence() {
+        let said = |after: &str| {
+            sentence(&document(json!({
+                "version": 1, "name": "n", "triggers": [{"id": "t", "kind": "manual"}],
+                "steps": [{"id": "a", "action": "notify"}], "silent_after": after
+            })))
+        };
+        assert_eq!(
+            said("2d"),
+            "When somebody presses the button: tell the workspace. It gives an alarm when it did not start for 2d."
+        );
+        assert!(said("learned").ends_with("more rarely than it is used to."));
     }
 
     #[test]

@@ -8,12 +8,14 @@ use so_model::api::event::{EventList, EventQuery};
 use so_model::api::rule::{RuleList, RuleQuery, RuleView};
 use so_model::id::{EventId, PostId, RuleId};
 use so_model::why::{Clause, Why, WhyPost, WhySpan};
+use so_model::workspace::Role;
 use sycamore::prelude::*;
 
 use crate::act::Act;
 use crate::app::App;
 use crate::components::{Ago, Button, Choice, Glyph, Icon, Kind, Moment, SelectField};
 use crate::loaded::Loaded;
+use crate::may::gate;
 use crate::paged::address;
 
 /// Events that a dry run offers.
@@ -124,10 +126,22 @@ fn span_view(span: &WhySpan) -> View {
     view! { p { strong { (text) } } (schedules) ul(class="rows") { (lines) } }
 }
 
-/// The rules that somebody may ask about.
-pub fn rules_to_ask() -> Loaded<Vec<RuleView>> {
+/// What a rule is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// What it made of a post.
+    Post(PostId),
+    /// What it made of an event; any rule, also one that was no candidate.
+    Event(EventId),
+}
+
+/// Asks what a rule that one chooses made of a post or an event.
+#[component(inline_props)]
+pub fn Ask(about: About) -> View {
     let app = App::here();
-    Loaded::new(move || async move {
+    let (act, answer) = (Act::new(), create_signal(None::<(String, Vec<Why>)>));
+    let chosen = create_signal(String::new());
+    let rules = Loaded::new(move || async move {
         let query = RuleQuery {
             limit: Some(RULES_SHOWN),
             ..RuleQuery::default()
@@ -137,24 +151,22 @@ pub fn rules_to_ask() -> Loaded<Vec<RuleView>> {
             .get(&app.scoped(&address("/rules", &query)))
             .await?;
         Ok(list.items)
-    })
-}
-
-/// Asks what a rule made of a post.
-#[component(inline_props)]
-pub fn AskPost(post: PostId) -> View {
-    let app = App::here();
-    let (act, answer) = (Act::new(), create_signal(None::<WhyPost>));
-    let chosen = create_signal(String::new());
-    let rules = rules_to_ask();
+    });
     let ask = move || {
-        let rule = chosen.get_clone();
-        if rule.is_empty() {
-            return;
-        }
+        let rule = chosen.get_clone_untracked();
         let call = async move {
-            let path = format!("/posts/{post}/why?rule={rule}");
-            app.client.get::<WhyPost>(&app.scoped(&path)).await
+            match about {
+                About::Post(post) => {
+                    let path = app.scoped(&format!("/posts/{post}/why?rule={rule}"));
+                    let why = app.client.get::<WhyPost>(&path).await?;
+                    Ok((why.text, why.events))
+                }
+                About::Event(event) => {
+                    let path = app.scoped(&format!("/events/{event}/why?rule={rule}"));
+                    let why = app.client.get::<Why>(&path).await?;
+                    Ok((String::new(), vec![why]))
+                }
+            }
         };
         act.run(call, move |why| answer.set(Some(why)));
     };
@@ -164,49 +176,23 @@ pub fn AskPost(post: PostId) -> View {
     });
     let shown = move || {
         answer.with(|answer| {
-            answer.as_ref().map_or_else(View::new, |why| {
-                let text = why.text.clone();
-                let each: Vec<View> = why.events.iter().map(why_view).collect();
+            answer.as_ref().map_or_else(View::new, |(text, list)| {
+                let (text, each) = (text.clone(), list.iter().map(why_view).collect::<Vec<_>>());
                 view! { p { strong { (text) } } (each) }
             })
         })
     };
+    let title = match about {
+        About::Post(_) => "Why did a rule act, or not?",
+        About::Event(_) => "Why did a rule start, or not?",
+    };
+    let is_unchosen = move || chosen.with(String::is_empty);
     view! {
         section(class="panel") {
-            h2 { "Why did a rule act, or not?" }
+            h2 { (title) }
             (field)
             (act.notice(&[]))
-            Button(label="Why?", busy=act.busy, on_press=ask)
-            (shown)
-        }
-    }
-}
-
-/// Asks about any rule on an event, also one that was no candidate.
-#[component(inline_props)]
-pub fn AskRule(event: EventId, rules: Vec<RuleView>) -> View {
-    let app = App::here();
-    let (act, answer) = (Act::new(), create_signal(None::<Why>));
-    let chosen = create_signal(String::new());
-    let ask = move || {
-        let rule = chosen.get_clone();
-        if rule.is_empty() {
-            return;
-        }
-        let call = async move {
-            let path = format!("/events/{event}/why?rule={rule}");
-            app.client.get::<Why>(&app.scoped(&path)).await
-        };
-        act.run(call, move |why| answer.set(Some(why)));
-    };
-    let choices = rule_choices(&rules);
-    let shown = move || answer.with(|answer| answer.as_ref().map_or_else(View::new, why_view));
-    view! {
-        section(class="panel") {
-            h2 { "Why did a rule start, or not?" }
-            SelectField(label="Rule", value=chosen, choices=choices)
-            (act.notice(&[]))
-            Button(label="Why?", busy=act.busy, on_press=ask)
+            Button(label="Why?", busy=act.busy, off=is_unchosen, on_press=ask)
             (shown)
         }
     }
@@ -262,14 +248,19 @@ pub fn TryOut(rule: RuleId) -> View {
         view! { SelectField(label="Event", value=chosen, choices=choices) }
     });
     let shown = move || answer.with(|answer| answer.as_ref().map_or_else(View::new, plan_view));
-    view! {
-        section(class="panel") {
-            h2 { "Dry run" }
-            p(class="muted") { "Tells what the saved rule would do. Nothing is done, and nobody is called." }
+    let form = gate(Role::Editor, "A dry run", || {
+        view! {
             (field)
             (act.notice(&[]))
             Button(label="Dry run", glyph=Glyph::Play, busy=act.busy, on_press=press)
             (shown)
+        }
+    });
+    view! {
+        section(class="panel") {
+            h2 { "Dry run" }
+            p(class="muted") { "Tells what the saved rule would do. Nothing is done, and nobody is called." }
+            (form)
         }
     }
 }

@@ -7,12 +7,14 @@ use so_model::api::dry_run::DryRun;
 use so_model::api::run::{RunDetail, RunList, RunQuery, RunView};
 use so_model::id::RunId;
 use so_model::run::RunState;
+use so_model::workspace::Role;
 use sycamore::prelude::*;
 
 use crate::act::Act;
 use crate::app::App;
 use crate::components::{Button, Glyph};
 use crate::loaded::Loaded;
+use crate::may::gate;
 use crate::paged::address;
 use crate::pages::rules::plan_view;
 
@@ -26,15 +28,24 @@ pub fn Again(run: RunDetail, page: Loaded<RunDetail>) -> View {
     let (id, rule) = (own.id, own.rule);
     let is_broken = matches!(own.state, RunState::Failed | RunState::Cancelled);
     let go_on = if is_broken {
-        view! { GoOn(id=id, page=page) }
+        gate(
+            Role::Editor,
+            "A re-drive",
+            || view! { GoOn(id=id, page=page) },
+        )
     } else {
         View::new()
     };
+    let tried = gate(
+        Role::Editor,
+        "A re-run or a what-if",
+        || view! { Tried(id=id) },
+    );
     view! {
         section(class="panel") {
             h2 { "Once more" }
             (go_on)
-            Tried(id=id)
+            (tried)
             Compared(id=id, rule=rule)
         }
     }

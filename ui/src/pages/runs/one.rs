@@ -6,6 +6,7 @@ use so_model::api::run::{RunDetail, RunView};
 use so_model::event::Event;
 use so_model::id::RunId;
 use so_model::run::{Memo, RunState};
+use so_model::workspace::Role;
 use sycamore::prelude::*;
 
 use super::again::Again;
@@ -20,6 +21,7 @@ use crate::components::{
 };
 use crate::frame::{Page, page_title};
 use crate::loaded::Loaded;
+use crate::may::may;
 use crate::pages::rules::{sentence, trigger_words};
 use crate::routes::Route;
 use crate::when;
@@ -79,7 +81,9 @@ fn controls(app: App, one: &RunDetail, run: Loaded<RunDetail>, act: Act) -> View
         });
     };
     let rule = Route::Rule(one.run.run.rule).path();
-    let button = if one.run.run.state.is_over() {
+    let button = if !may(Role::Editor) {
+        View::new()
+    } else if one.run.run.state.is_over() {
         view! { Button(label="Re-run", glyph=Glyph::Refresh, busy=act.busy, on_press=again) }
     } else if one.run.run.state == RunState::Cancelling {
         View::new()
@@ -102,7 +106,9 @@ fn body(run: &RunDetail, page: Loaded<RunDetail>) -> View {
     let again = view! { Again(run=run.clone(), page=page) };
     // A case says how a run ends.
     let case = match run.run.run.state {
-        RunState::Finished | RunState::Failed => view! { AsCase(id=run.run.run.id) },
+        RunState::Finished | RunState::Failed if may(Role::Editor) => {
+            view! { AsCase(id=run.run.run.id, rule=run.run.run.rule) }
+        }
         _ => View::new(),
     };
     view! {
