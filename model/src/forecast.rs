@@ -171,7 +171,7 @@ pub enum WarningKind {
         rule: RuleId,
         /// Its name.
         name: String,
-        /// Which bound: `throttled`, `over_budget`, `mode_refused`, `loop_guard`, `duplicate`.
+        /// Which bound: `throttled`, `over_budget`, `mode_refused`, `loop_guard`.
         limit: Verdict,
         /// How often.
         times: u64,

@@ -14,7 +14,7 @@ use so_model::{
 };
 use so_store::{StoreError, Tx, accounts, queue_slots, queues};
 
-use super::snapshot::Copied;
+use super::{Ask, snapshot::Copied};
 use crate::{decide::CompiledRule, rule::ANY_EVENT_KIND, schedule::Schedule};
 
 /// Kinds of events that follow from time, posts and rules alone.
@@ -69,8 +69,9 @@ pub(super) fn listens(rules: &[std::sync::Arc<CompiledRule>], kind: &str) -> boo
 pub(super) fn unknowns(
     rules: &[std::sync::Arc<CompiledRule>],
     copied: &Copied,
-    now: Timestamp,
+    ask: &Ask,
 ) -> Vec<Unknown> {
+    let now = ask.from;
     let unknown = |what: String, why: &str, rule| Unknown {
         what,
         since: now,
@@ -89,6 +90,14 @@ pub(super) fn unknowns(
             None,
         ),
     ];
+    if ask.tokens_renewed > 0 {
+        let what = format!(
+            "whether the tokens of {} accounts are renewed",
+            ask.tokens_renewed
+        );
+        let why = "they end within the span, and it is for their networks to give new ones";
+        found.push(unknown(what, why, None));
+    }
     for rule in rules {
         let name = &rule.document.name;
         let outside: HashSet<&str> = rule
@@ -258,4 +267,34 @@ fn slots_of(schedule: &serde_json::Value, now: Timestamp, until: Timestamp) -> V
         found.push(after);
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use so_model::{IdSource as _, time::DAY};
+
+    use super::*;
+    use crate::clock::{Ids, ManualClock};
+
+    /// 2027-03-25T12:00:00Z, a Thursday before the change to summer time.
+    const NOW: Timestamp = Timestamp::from_micros(1_805_976_000_000_000);
+
+    #[test]
+    fn slots_are_those_of_the_span_and_gaps_are_the_ones_nobody_took() {
+        let schedule = json!({"kind": "slots", "zone": "Europe/Berlin", "slots": [
+            {"weekday": "sunday", "time": "02:30"}, {"weekday": "monday", "time": "09:00"}]});
+        let slots = slots_of(&schedule, NOW, NOW.plus(7 * DAY));
+        let told: Vec<String> = slots
+            .iter()
+            .map(|at| Timestamp::from_micros(*at).to_string())
+            .collect();
+        // Half past two is skipped on that Sunday, and nine is an hour earlier in UTC from then on.
+        assert_eq!(told, ["2027-03-28T01:00:00Z", "2027-03-29T07:00:00Z"]);
+        let queue = Ids::new(std::sync::Arc::new(ManualClock::at(NOW)), 1).new_id();
+        let taken = [slots[1]].into_iter().collect();
+        let found = gaps(&slots, &taken, queue, "Main");
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].at, Timestamp::from_micros(slots[0]));
+    }
 }

@@ -75,6 +75,8 @@ pub struct Ask {
     pub without: Vec<RuleId>,
     /// When tokens end that nobody renews.
     pub token_ends: Vec<(AccountId, Timestamp)>,
+    /// How many tokens end that the server renews.
+    pub tokens_renewed: usize,
 }
 
 /// What a forecast is played with.
@@ -151,7 +153,7 @@ pub async fn forecast(source: &Store, parts: Parts, ask: &Ask) -> Result<Forecas
     parts.out.count(copied.is_counted);
     let watch = watch(&rules, &copied, &house.time_zone);
     let mut play = Play::new(engine, clock, tx, watch, refusals, parts.out, until);
-    let incomplete = play.to_the_end().await?;
+    let incomplete = play.play_on().await?;
     let (tx, watch) = play.into_parts();
     let forecast = told(
         tx,
@@ -274,7 +276,7 @@ async fn told(
     warnings.extend(around::token_ends(&ask.token_ends, &names, &mut entries));
     warnings.extend(around::queue_warnings(&mut tx, ask.workspace, copied, ask.from, until).await?);
     warnings.sort_by(|a, b| (a.at, &a.text).cmp(&(b.at, &b.text)));
-    let mut unknowns: Vec<_> = around::unknowns(rules, copied, ask.from);
+    let mut unknowns: Vec<_> = around::unknowns(rules, copied, ask);
     unknowns.extend(watch.unknowns);
     let left_out = copied.left_out.iter().map(|(_, since)| *since);
     tx.rollback().await?;

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use so_model::Timestamp;
 use so_store::{StoreError, Tx, jobs, timers};
+use tokio::sync::watch;
 
 use super::{
     ENTRIES_MAX,
@@ -37,6 +38,10 @@ pub(super) struct Play {
     until: Timestamp,
     work: VecDeque<Handed>,
     carried: usize,
+    /// Rings when a run is woken, so that their rows are looked at only then.
+    bell: watch::Receiver<()>,
+    /// When the next run is woken.
+    run_at: Option<Timestamp>,
 }
 
 impl Play {
@@ -49,7 +54,12 @@ impl Play {
         outbound: Outbound,
         until: Timestamp,
     ) -> Self {
+        let mut bell = engine.jobs_changed.listen();
+        // What was copied has rung for nobody.
+        bell.mark_changed();
         Self {
+            bell,
+            run_at: None,
             engine,
             clock,
             tx,
@@ -68,7 +78,7 @@ impl Play {
     }
 
     /// Plays to the end of the span; answers from when on it gave up, if it did.
-    pub(super) async fn to_the_end(&mut self) -> Result<Option<Timestamp>, StoreError> {
+    pub(super) async fn play_on(&mut self) -> Result<Option<Timestamp>, StoreError> {
         // The end itself belongs to the next span.
         let last = self.until.plus(-1);
         loop {
@@ -79,8 +89,11 @@ impl Play {
             }
             let due = timers::claim_due(&mut self.tx, last, TIMERS_AT_ONCE).await?;
             let timer_at = due.first().map(|timer| timer.due_at);
-            let run_at = jobs::next_due(&mut self.tx, JOB_RUN).await?;
-            let Some(next) = timer_at.into_iter().chain(run_at).min() else {
+            if self.bell.has_changed().unwrap_or(true) {
+                self.bell.mark_unchanged();
+                self.run_at = jobs::next_due(&mut self.tx, JOB_RUN).await?;
+            }
+            let Some(next) = timer_at.into_iter().chain(self.run_at).min() else {
                 return Ok(None);
             };
             if next > last {
@@ -120,6 +133,7 @@ impl Play {
             jobs::finish(tx, &job).await?;
             self.work.push_back(Handed { job, fresh: None });
         }
+        self.bell.mark_changed();
         Ok(())
     }
 

@@ -24,6 +24,8 @@ const TIMERS_MAX: i64 = 20_000;
 const SLOTS_MAX: i64 = 50_000;
 /// Runs that are under way and looked at.
 const RUNS_MAX: usize = 5_000;
+/// Kind of the keys of events that wait for their quiet spell.
+const DEBOUNCE: &str = "debounce";
 /// Posts and files that others refer to.
 const MENTIONED_MAX: usize = 20_000;
 /// What should have gone out already and is still there is looked at for this long.
@@ -240,7 +242,15 @@ async fn history(
             copy::past_runs(from, to, workspace, &id, now.plus(-run_hours * HOUR)).await?;
         }
         if document.throttle.is_some() || document.dedupe.is_some() || document.debounce.is_some() {
-            copy::rule_keys(from, to, workspace, &id, now).await?;
+            let keys = copy::rule_keys(from, to, workspace, &id, now).await?;
+            // The event that waits for its quiet spell is taken up when that is over.
+            let waiting = keys
+                .iter()
+                .filter(|key| key.text(2).is_ok_and(|kind| kind == DEBOUNCE));
+            let events = waiting
+                .map(|key| key.text(4))
+                .collect::<Result<Vec<_>, _>>()?;
+            copy::events(from, to, workspace, &events).await?;
         }
     }
     Ok(())
@@ -325,4 +335,31 @@ fn first(mut ids: Vec<String>) -> Vec<String> {
 
 fn texts(rows: &[Row], column: usize) -> Result<Vec<String>, StoreError> {
     rows.iter().map(|row| row.text(column)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_found_wherever_a_text_names_them() {
+        let id = format!("post_{}", "0a".repeat(16));
+        let text =
+            format!("{{\"a\": \"{id}\", \"b\": \"post_short\", \"é\": \"see {id}é\"}} post_");
+        let mut found = BTreeSet::new();
+        find_ids(&text, "post", &mut found);
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), [id]);
+    }
+
+    #[test]
+    fn the_longest_look_back_of_all_conditions_counts() {
+        let mut asked = Asked::default();
+        asked.read(&json!({"if": {"all": [
+            {"fact": "posts_published", "of": {"account": "a", "hours": 72}, "op": "lt", "value": 1},
+            {"not": {"fact": "posts_published", "of": {"account": "a"}, "op": "gt", "value": 1}}]},
+            "steps": [{"if": {"fact": "rule_runs", "of": {"hours": 99_999}, "op": "lt", "value": 1}}]}));
+        assert_eq!((asked.published_hours, asked.run_hours), (72, 8_760));
+    }
 }

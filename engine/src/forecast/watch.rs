@@ -26,12 +26,11 @@ const WARNINGS_MAX: usize = 1_000;
 /// Characters of a post's text that are shown.
 const TEXT_SHOWN: usize = 120;
 /// Bounds of rules that keep them from starting.
-const CAPS: [Verdict; 5] = [
+const CAPS: [Verdict; 4] = [
     Verdict::Throttled,
     Verdict::OverBudget,
     Verdict::ModeRefused,
     Verdict::LoopGuard,
-    Verdict::Duplicate,
 ];
 
 type Reasons = BTreeSet<String>;

@@ -4,7 +4,7 @@
 //! Invariant: steps on our own database are those of every other run, and so is the walk; what is left out is leases,
 //! commits and the calls.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use serde_json::{Value, json};
 use so_model::{
@@ -63,6 +63,8 @@ impl Engine {
             return Ok(carried);
         };
         carried.run = Some((cx.run.id, cx.run.rule));
+        // What is finished is never written again.
+        let written: HashSet<(String, i64)> = finished(&cx.memos);
         let mut outbox = Outbox::default();
         let mut waits = Waits::default();
         let rule = cx.rule.clone();
@@ -93,6 +95,9 @@ impl Engine {
                     }
                 }
                 continue;
+            }
+            if matches!(rest, Rest::Until(..) | Rest::Sleep(_)) {
+                write_memos(tx, &cx, &written).await?;
             }
             self.settle_aside(tx, &cx, rest, now, &mut outbox).await?;
             break;
@@ -205,7 +210,9 @@ impl Engine {
             Rest::Until(at, reason) => {
                 runs::set_state(tx, workspace, id, RunState::Waiting, Some(&reason), now).await?;
                 let job = self.ids.new_id();
-                jobs::wake(tx, job, workspace, JOB_RUN, &id.to_string(), at).await
+                jobs::wake(tx, job, workspace, JOB_RUN, &id.to_string(), at).await?;
+                self.jobs_changed.ring();
+                Ok(())
             }
             Rest::Sleep(reason) => {
                 runs::set_state(tx, workspace, id, RunState::Waiting, Some(&reason), now).await?;
@@ -234,6 +241,32 @@ impl Engine {
                 Ok(())
             }
         }
+    }
+}
+
+fn finished(memos: &Memos) -> HashSet<(String, i64)> {
+    memos
+        .iter()
+        .filter(|memo| memo.finished_at.is_some())
+        .map(|memo| (memo.path.clone(), memo.attempt))
+        .collect()
+}
+
+/// Writes what a run that waits will need when it is carried on.
+async fn write_memos(
+    tx: &mut Tx,
+    cx: &RunContext,
+    written: &HashSet<(String, i64)>,
+) -> Result<(), StoreError> {
+    let rows: Vec<_> = cx
+        .memos
+        .iter()
+        .filter(|memo| !written.contains(&(memo.path.clone(), memo.attempt)))
+        .map(|memo| (cx.run.workspace, cx.run.id, memo))
+        .collect();
+    match rows.is_empty() {
+        true => Ok(()),
+        false => runs::put_memos(tx, &rows).await,
     }
 }
 

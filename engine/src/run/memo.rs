@@ -64,7 +64,10 @@ impl Engine {
         cx: &mut RunContext,
         memo: Memo,
     ) -> Result<(), StoreError> {
-        runs::put_memo(tx, cx.run.workspace, cx.run.id, &memo).await?;
+        // A forecast writes those of runs that wait, all at once.
+        if self.config.refusals.is_none() {
+            runs::put_memo(tx, cx.run.workspace, cx.run.id, &memo).await?;
+        }
         cx.memos.put(memo);
         Ok(())
     }

@@ -85,7 +85,7 @@ async fn a_workspace_is_copied_as_it_is_and_no_other_one(db: Db) {
     let copied = accounts::list(&mut to, mine, "", ALL).await.unwrap();
     assert_eq!(copied, [ann]);
     let copied = queues::list(&mut to, mine, "", ALL).await.unwrap();
-    assert_eq!(copied, [queue.clone()]);
+    assert_eq!(copied, std::slice::from_ref(&queue));
     let copied = queue_slots::list(&mut to, mine, queue.id, NOW, ALL).await;
     assert_eq!(copied.unwrap(), [(at(10), due.id)]);
     assert_eq!(posts::find(&mut to, mine, due.id).await.unwrap(), Some(due));

@@ -207,6 +207,20 @@ async fn busy(test: &TestApp, ada: &Person) -> (String, String) {
                 {"id": "when", "action": "post.schedule", "with": {"post": "{{ steps.make.output.post.id }}", "after": "90m"}}]}),
     )
     .await;
+    // Waits for a post of Bob's to go out, as long as that takes, and thanks for it.
+    rule(
+        test,
+        ada,
+        json!({"version": 1, "name": "Thanks", "triggers": [{"id": "planned", "kind": "post.scheduled", "with": {"account": bob}}],
+            "mode": {"kind": "queued", "key": "{{ event.data.post.id }}"},
+            "steps": [
+                {"id": "heard", "wait_for": {"event": "post.published", "subject": "{{ event.data.post.id }}", "timeout": "60d"}},
+                {"id": "pause", "delay": {"for": "3h"}},
+                {"id": "make", "action": "post.create", "with": {"text": "Thanks for {{ steps.heard.output.event.data.post.content.text }}",
+                    "accounts": [ann], "state": "approved"}},
+                {"id": "go", "action": "post.publish", "with": {"post": "{{ steps.make.output.post.id }}"}}]}),
+    )
+    .await;
     for (text, account, at) in [
         ("one", &ann, "2027-01-18T10:00"),
         ("two", &bob, "2027-02-03T10:30"),
