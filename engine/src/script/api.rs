@@ -11,6 +11,7 @@ use rhai::{Array, Dynamic, FnPtr, ImmutableString, Map};
 use serde_json::{Value, json};
 
 use super::catalogue::ROOT_NAMES;
+use super::library::Library;
 use super::sandbox::ScriptEngine;
 
 /// A function that scripts may call.
@@ -317,7 +318,62 @@ pub fn definitions(engine: &ScriptEngine) -> String {
             takes.join(", ")
         ));
     }
+    if let Some(library) = engine.library() {
+        out.push_str(&library_definitions(library));
+    }
     out
+}
+
+/// The modules of a library within a module `lib`, as a rule names them.
+fn library_definitions(library: &Library) -> String {
+    let mut out = String::from("\nmodule lib {\n");
+    for module in library.names() {
+        out.push_str(&format!("    module {module} {{\n"));
+        for name in library.constants(module) {
+            out.push_str(&format!("        const {name};\n"));
+        }
+        for one in library
+            .functions(module)
+            .iter()
+            .filter(|one| !one.is_private)
+        {
+            for line in one.says.lines() {
+                out.push_str(&format!("        /// {line}\n"));
+            }
+            let takes: Vec<String> = one.takes.iter().map(|name| format!("{name}: ?")).collect();
+            out.push_str(&format!(
+                "        fn {}({}) -> ?;\n",
+                one.name,
+                takes.join(", ")
+            ));
+        }
+        out.push_str("    }\n");
+    }
+    out.push_str("}\n");
+    out
+}
+
+/// Functions and constants of a library, told as those of the sandbox are.
+fn library_completions(library: &Library) -> Vec<Value> {
+    let mut found = Vec::new();
+    for module in library.names() {
+        for one in library
+            .functions(module)
+            .iter()
+            .filter(|one| !one.is_private)
+        {
+            let takes = one
+                .takes
+                .iter()
+                .map(|name| json!({"name": name, "type": "any"}));
+            found.push(json!({
+                "name": format!("lib::{module}::{}", one.name), "signature": one.signature(module),
+                "takes": takes.collect::<Vec<_>>(), "yields": "any", "says": one.says, "is_ours": false,
+                "module": module
+            }));
+        }
+    }
+    found
 }
 
 /// A parameter's name that is no keyword of the language.
@@ -343,7 +399,7 @@ fn rhai_type(word: &'static str) -> &'static str {
 
 /// Data for completion in an editor.
 pub fn completions(engine: &ScriptEngine) -> Value {
-    let functions: Vec<Value> = functions(engine)
+    let mut functions: Vec<Value> = functions(engine)
         .iter()
         .map(|one| {
             let takes: Vec<Value> = one
@@ -355,7 +411,17 @@ pub fn completions(engine: &ScriptEngine) -> Value {
                    "yields": one.yields, "says": one.says, "is_ours": one.is_ours})
         })
         .collect();
-    json!({"variables": ROOT_NAMES, "functions": functions})
+    let mut data = json!({"variables": ROOT_NAMES});
+    if let Some(library) = engine.library() {
+        functions.extend(library_completions(library));
+        let constants = library.names().flat_map(|module| {
+            let names = library.constants(module).into_iter();
+            names.map(move |name| format!("lib::{module}::{name}"))
+        });
+        data["constants"] = constants.collect();
+    }
+    data["functions"] = functions.into();
+    data
 }
 
 #[cfg(test)]
@@ -404,6 +470,33 @@ mod tests {
             stored == text,
             "docs/script-api.md is old; run UPDATE_DOCS=1 cargo test -p so-engine --lib script"
         );
+    }
+
+    #[test]
+    fn a_library_is_told_with_its_comments_and_without_what_is_private() {
+        let source = "const MOST = 5;\n/// Cuts a text.\n/// Politely.\nfn cut(text) { inner(text) }\nprivate fn inner(text) { text }";
+        let engine = engine();
+        let (library, problems) = Library::build(&engine, [("texts", source)]);
+        assert!(problems.is_empty(), "{problems:?}");
+        let engine = engine.with_library(std::sync::Arc::new(library));
+        let text = definitions(&engine);
+        assert!(
+            text.ends_with(
+                "\nmodule lib {\n    module texts {\n        const MOST;\n        /// Cuts a text.\n        \
+                 /// Politely.\n        fn cut(text: ?) -> ?;\n    }\n}\n"
+            ),
+            "{text}"
+        );
+        let data = completions(&engine);
+        let known = data["functions"].as_array().unwrap();
+        let own: Vec<&Value> = known
+            .iter()
+            .filter(|one| one["module"] == "texts")
+            .collect();
+        assert_eq!(own.len(), 1);
+        assert_eq!(own[0]["signature"], "lib::texts::cut(text)");
+        assert_eq!(own[0]["says"], "Cuts a text.\nPolitely.");
+        assert_eq!(data["constants"], json!(["lib::texts::MOST"]));
     }
 
     #[test]

@@ -122,6 +122,12 @@ impl CompiledScript {
         self
     }
 
+    /// Whether what it calls of the library depends on more than what it is given.
+    pub(super) fn calls_volatile(&self) -> bool {
+        let library = self.library.as_ref();
+        library.is_some_and(|library| library.is_volatile(&self.uses))
+    }
+
     /// What it names of the library.
     pub fn uses(&self) -> &[Use] {
         &self.uses

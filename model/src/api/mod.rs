@@ -24,5 +24,6 @@ pub mod queue;
 pub mod rule;
 pub mod run;
 pub mod sandbox;
+pub mod script;
 pub mod version;
 pub mod workspace;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use so_engine::{
     decide::CompiledRule,
     rehearse::{Rehearsal, Rehearse},
+    script::ScriptEngine,
 };
 use so_model::{
     IdSource as _, Timestamp,
@@ -117,7 +118,8 @@ async fn tried(app: &App, workspace: WorkspaceId, request: &DryRunRequest) -> Ou
             return Err(mistaken(checked.errors));
         };
         let id = request.rule.unwrap_or_else(|| app.engine.ids.new_id());
-        let rule = compile(app, id, workspace, document)?;
+        let scripts = app.engine.scripts_now(workspace).await?;
+        let rule = compile(app, &scripts, id, workspace, document)?;
         return Ok(Tried { rule, saved: None });
     }
     let Some(id) = request.rule else {
@@ -149,6 +151,7 @@ async fn tried(app: &App, workspace: WorkspaceId, request: &DryRunRequest) -> Ou
 
 fn compile(
     app: &App,
+    scripts: &ScriptEngine,
     id: RuleId,
     workspace: WorkspaceId,
     document: RuleDocument,
@@ -159,7 +162,7 @@ fn compile(
         0,
         Arc::new(document),
         app.engine.plugins.catalogue(),
-        &app.engine.scripts,
+        scripts,
     )
     .map(Arc::new)
     .map_err(mistaken)

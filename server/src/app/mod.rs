@@ -15,6 +15,7 @@ pub mod feeds;
 pub mod forecast;
 pub mod hooks;
 pub mod labels;
+pub mod library;
 pub mod live;
 pub mod media;
 pub mod members;

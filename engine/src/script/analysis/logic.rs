@@ -52,16 +52,21 @@ pub fn logic(script: &CompiledScript) -> Logic {
 
 /// True when the script's value depends on more than what it is given.
 pub fn is_volatile(script: &CompiledScript) -> bool {
-    let mut found = false;
+    let mut found = script.calls_volatile();
     super::visit_all(script, &mut |path| {
         let call = match path.last() {
             Some(rhai::ASTNode::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _))) => call,
             Some(rhai::ASTNode::Stmt(Stmt::FnCall(call, _))) => call,
             _ => return,
         };
-        found |= VOLATILE.contains(&call.name.as_str());
+        found |= is_volatile_function(&call.name);
     });
     found
+}
+
+/// Whether a function's value changes from one look to the next.
+pub(in crate::script) fn is_volatile_function(name: &str) -> bool {
+    VOLATILE.contains(&name)
 }
 
 fn of(expression: &Expr, depth: usize) -> Logic {

@@ -21,6 +21,7 @@ use super::shape::Shape;
 
 pub use self::family::Family;
 pub use self::known::{Known, Name, When};
+pub(super) use self::logic::is_volatile_function;
 pub use self::logic::{Logic, is_volatile, logic};
 
 /// Findings reported for one script: an author fixes the first ones first.
@@ -172,7 +173,12 @@ fn statements(script: &CompiledScript) -> &[Stmt] {
 
 /// Walks the whole tree, also behind `break`, where Rhai's walk does not look.
 fn visit_all(script: &CompiledScript, visitor: &mut dyn FnMut(&[ASTNode])) {
-    script.ast().walk(&mut |path: &[ASTNode]| {
+    visit_tree(script.ast(), visitor);
+}
+
+/// The same of a tree that is no script yet.
+pub(super) fn visit_tree(ast: &AST, visitor: &mut dyn FnMut(&[ASTNode])) {
+    ast.walk(&mut |path: &[ASTNode]| {
         visit_one(path, visitor);
         true
     });

@@ -320,6 +320,13 @@ impl Library {
         found.flatten().cloned().collect()
     }
 
+    /// Whether anything that these uses need draws a chance or asks for the time.
+    pub(super) fn is_volatile(&self, uses: &[Use]) -> bool {
+        let needed = self.closure(uses.iter().map(|one| one.module.as_str()));
+        let mut found = needed.iter().filter_map(|name| self.modules.get(name));
+        found.any(|module| module.is_volatile)
+    }
+
     /// The functions of everything that these uses need.
     pub(super) fn stack(&self, uses: &[Use]) -> Vec<Arc<rhai::Module>> {
         let needed = self.closure(uses.iter().map(|one| one.module.as_str()));

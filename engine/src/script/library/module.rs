@@ -10,6 +10,7 @@ use rhai::{AST, ASTFlags, ASTNode, Dynamic, Expr, FnAccess, FnCallExpr, Position
 
 use super::link::{self, LINKED, Linked, Words};
 use super::{LibraryFunction, Use};
+use crate::script::analysis::{is_volatile_function, visit_tree};
 use crate::script::catalogue::{self, ROOT_NAMES};
 use crate::script::context::{Budget, to_dynamic, to_json};
 use crate::script::error::{ScriptError, ScriptErrorKind};
@@ -22,6 +23,8 @@ pub(in crate::script) struct Module {
     pub constants: BTreeMap<String, Dynamic>,
     pub captured: Arc<BTreeSet<String>>,
     pub uses: Vec<Use>,
+    /// Something in it draws a chance or asks for the time.
+    pub is_volatile: bool,
 }
 
 /// What the sandbox does for a module.
@@ -70,6 +73,7 @@ pub(in crate::script) fn compile(
     // A function of the module itself is known by now, also a private one.
     uses.retain(|one| one.module != name || one.arguments.is_none());
     Ok(Module {
+        is_volatile: is_volatile(&ast),
         functions_of: ast.shared_lib().clone(),
         functions,
         constants,
@@ -213,15 +217,12 @@ fn known_calls(
             wrong = Some((name.to_owned(), at));
         }
     };
-    ast.walk(&mut |path: &[ASTNode]| {
-        match path.last() {
-            Some(ASTNode::Stmt(Stmt::FnCall(call, at))) => note(call, *at),
-            Some(ASTNode::Expr(Expr::FnCall(call, at) | Expr::MethodCall(call, at))) => {
-                note(call, *at);
-            }
-            _ => {}
+    visit_tree(ast, &mut |path: &[ASTNode]| match path.last() {
+        Some(ASTNode::Stmt(Stmt::FnCall(call, at))) => note(call, *at),
+        Some(ASTNode::Expr(Expr::FnCall(call, at) | Expr::MethodCall(call, at))) => {
+            note(call, *at);
         }
-        true
+        _ => {}
     });
     if let Some((name, at)) = wrong {
         let near = catalogue::nearest(&name, own.iter().map(String::as_str));
@@ -237,6 +238,20 @@ fn known_calls(
     own_arity(ast, module, linked)
 }
 
+fn is_volatile(ast: &AST) -> bool {
+    let mut found = false;
+    visit_tree(ast, &mut |path: &[ASTNode]| {
+        if let Some(
+            ASTNode::Stmt(Stmt::FnCall(call, _))
+            | ASTNode::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _)),
+        ) = path.last()
+        {
+            found |= is_volatile_function(&call.name);
+        }
+    });
+    found
+}
+
 /// A call of an own function with another number of arguments than any of that name takes.
 fn own_arity(ast: &AST, module: &str, linked: &Linked) -> Result<(), ScriptError> {
     let defined: BTreeSet<(String, usize)> = ast
@@ -244,7 +259,7 @@ fn own_arity(ast: &AST, module: &str, linked: &Linked) -> Result<(), ScriptError
         .map(|known| (known.name.to_string(), known.params.len()))
         .collect();
     let mut wrong: Option<(String, usize, Position)> = None;
-    ast.walk(&mut |path: &[ASTNode]| {
+    visit_tree(ast, &mut |path: &[ASTNode]| {
         if let Some(ASTNode::Stmt(Stmt::FnCall(call, at)) | ASTNode::Expr(Expr::FnCall(call, at))) =
             path.last()
             && link::split_name(&call.name).is_some_and(|(owner, _)| owner == module)
@@ -252,7 +267,6 @@ fn own_arity(ast: &AST, module: &str, linked: &Linked) -> Result<(), ScriptError
         {
             wrong.get_or_insert((call.name.to_string(), call.args.len(), *at));
         }
-        true
     });
     match wrong {
         None => Ok(()),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{context, engine};
 use crate::script::{
     Library, ModuleError, ScriptEngine, ScriptError, ScriptErrorKind, Template, check_name,
-    mentioned_in, step_through,
+    is_volatile, mentioned_in, step_through,
 };
 
 const TEXTS: &str = "/// A text without the space around it,\n/// cut to a length.\nfn clean(text, most) {\n    truncate_chars(squeeze(text), most)\n}\n\nconst SIGN = \"#\";\nconst LIMITS = #{toot: 500, skeet: 300};\n\nprivate fn squeeze(text) { text.trim() }\n\nfn tag(text) { global::SIGN + slug(text) }\n\nfn tags(list, most) {\n    list.filter(|one| one.len() <= most).map(|one| tag(one))\n}\n";
@@ -158,6 +158,7 @@ fn a_module_holds_functions_and_plain_constants_only() {
         ("const L = { loop {} };", "values and operators"),
         ("fn trim(x) { x }", "a function of every script already"),
         ("fn a() { b() }", "unknown function `b`"),
+        ("fn a() { loop { break b(); } }", "unknown function `b`"),
         ("fn abc() { 1 }\nfn b() { abd() }", "unknown function `abd`"),
         (
             "fn a(x) { x }\nfn b() { a() }",
@@ -340,6 +341,23 @@ fn chance_is_drawn_alike_with_and_without_a_newer_library() {
     )
     .unwrap();
     assert_eq!(one, same);
+}
+
+#[test]
+fn a_call_is_as_volatile_as_what_it_needs() {
+    let modules = [
+        ("dice", "fn throw_it() { random_int(1, 6) }"),
+        ("game", "fn play(n) { lib::dice::throw_it() + n }"),
+        ("plain", "fn twice(n) { n * 2 }"),
+    ];
+    let engine = with(&modules);
+    for (source, expected) in [
+        ("lib::game::play(1) > 3", true),
+        ("lib::plain::twice(1) > 3", false),
+    ] {
+        let script = engine.compile_expression(source).unwrap();
+        assert_eq!(is_volatile(&script), expected, "{source}");
+    }
 }
 
 #[test]

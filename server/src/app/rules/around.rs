@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use so_engine::rule::analysis::{Around, Lookup, NameList, Neighbour, Thing};
+use so_engine::{
+    rule::analysis::{Around, Lookup, NameList, Neighbour, Thing},
+    script::ScriptEngine,
+};
 use so_model::{
     account::AccountState,
     id::{RuleId, WorkspaceId},
@@ -22,6 +25,8 @@ pub(super) struct Surroundings {
     own: Option<RuleId>,
     rules: Vec<Neighbour>,
     names: NameList,
+    /// The sandbox with the library as it is now.
+    pub scripts: Option<ScriptEngine>,
 }
 
 impl Surroundings {
@@ -36,6 +41,7 @@ impl Surroundings {
             own,
             rules: rules.collect(),
             names: names(app, workspace).await?,
+            scripts: Some(app.engine.scripts_now(workspace).await?),
         })
     }
 

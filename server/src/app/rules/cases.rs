@@ -7,7 +7,8 @@ use std::sync::Arc;
 use so_engine::{
     blueprint::{Blueprint, Instance, line_diff},
     cases::{self, Counting, Ground, case_of_run},
-    rule::{Format, parse},
+    rule::{Format, analysis::Around, parse},
+    script::{ScriptEngine, mentioned},
 };
 use so_model::{
     api::rule::{
@@ -22,11 +23,12 @@ use so_model::{
     workspace::Role,
 };
 use so_store::{
-    Tx, decisions, events, rule_cases, rule_cases::VersionCases, runs, runs::RunFilter,
+    Tx, decisions, events, rule_cases, rule_cases::VersionCases, rules::RuleVersion, runs,
+    runs::RunFilter, script_library,
 };
 
 use super::{
-    document::refusal,
+    document::{examine, refusal},
     drafts::{current, text_of_draft},
     read::{find, find_version},
 };
@@ -47,25 +49,67 @@ const LOOKED_AT: i64 = 200;
 pub(super) struct Trial {
     beside: String,
     failed: Option<(String, String)>,
+    /// The state of the library that it was tried with, if the rule calls it.
+    library: Option<i64>,
 }
 
 impl Trial {
     /// Tries the cases in a rule's text and beside it.
     pub(super) async fn of(
         app: &App,
+        workspace: WorkspaceId,
+        document: &RuleDocument,
+        source: &str,
+        beside: String,
+    ) -> Outcome<Self> {
+        let value = serde_json::to_value(document).unwrap_or_default();
+        if mentioned(&value).is_empty() {
+            return Self::within(app, &app.engine.scripts, document, source, beside).await;
+        }
+        let revision = script_library::revision(&mut app.reader(), workspace).await?;
+        let scripts = app.engine.scripts_at(workspace, revision).await?;
+        // The library may have changed since the rule was checked.
+        let (engine, known) = (app.engine.clone(), scripts.clone());
+        let check = move || examine(&engine, &known, &value, &Around::default());
+        app.bench.work(check).await?.map_err(refusal)?;
+        let trial = Self::within(app, &scripts, document, source, beside).await?;
+        Ok(Self {
+            library: Some(revision),
+            ..trial
+        })
+    }
+
+    /// Tries a stored version with what it calls of the library.
+    pub(super) async fn of_version(
+        app: &App,
+        workspace: WorkspaceId,
+        version: &RuleVersion,
+        beside: String,
+    ) -> Outcome<Self> {
+        let scripts = scripts_of(app, workspace, version).await?;
+        Self::within(app, &scripts, &version.document, &version.source, beside).await
+    }
+
+    async fn within(
+        app: &App,
+        scripts: &ScriptEngine,
         document: &RuleDocument,
         source: &str,
         beside: String,
     ) -> Outcome<Self> {
         let cases = gathered(source, &beside).map_err(wrong_cases)?;
-        let report = tried(app, document.clone(), cases)
+        let report = tried(app, scripts, document.clone(), cases)
             .await?
             .map_err(refusal)?;
         let failed = report.first_failed().map(|case| {
             let problem = case.problem.clone().unwrap_or_default();
             (case.name.clone(), problem)
         });
-        Ok(Self { beside, failed })
+        Ok(Self {
+            beside,
+            failed,
+            library: None,
+        })
     }
 
     /// Whether the version may go live; answers the reason for which it does although cases fail.
@@ -111,6 +155,11 @@ impl Trial {
         version: i64,
         override_reason: Option<String>,
     ) -> Outcome<()> {
+        if self.library.is_some()
+            && script_library::pinned(tx, actor.workspace, rule, version).await? != self.library
+        {
+            return Err(library_changed());
+        }
         if override_reason.is_some() {
             tracing::warn!(rule.id = %rule, rule.version = version, user.id = %actor.user,
                 "a rule was published although a case fails");
@@ -129,8 +178,31 @@ impl Trial {
     }
 }
 
+/// What was checked is not what would be called.
+pub(in crate::app) fn library_changed() -> Failure {
+    Failure::new(
+        409,
+        "script.changed",
+        "The script library was changed meanwhile",
+    )
+    .next_step("Load it again and repeat the change.")
+}
+
+/// The sandbox with what a version calls of the library.
+async fn scripts_of(
+    app: &App,
+    workspace: WorkspaceId,
+    version: &RuleVersion,
+) -> Outcome<ScriptEngine> {
+    let (rule, number) = (version.rule, version.version);
+    let scripts = app
+        .engine
+        .scripts_of(workspace, rule, number, &version.document);
+    Ok(scripts.await?)
+}
+
 /// The cases that stand beside a version.
-pub(super) async fn beside(
+pub(in crate::app) async fn beside(
     app: &App,
     workspace: WorkspaceId,
     rule: RuleId,
@@ -141,7 +213,7 @@ pub(super) async fn beside(
 }
 
 /// Cases in a rule's own text and beside it.
-pub(super) fn gathered(source: &str, beside: &str) -> Result<Vec<Case>, Vec<FieldError>> {
+pub(in crate::app) fn gathered(source: &str, beside: &str) -> Result<Vec<Case>, Vec<FieldError>> {
     if beside.len() > CASES_BYTES_MAX {
         let error = FieldError::new("/cases", "are too long");
         return Err(vec![
@@ -159,7 +231,7 @@ pub(super) fn gathered(source: &str, beside: &str) -> Result<Vec<Case>, Vec<Fiel
     Ok(all)
 }
 
-fn wrong_cases(errors: Vec<FieldError>) -> Failure {
+pub(in crate::app) fn wrong_cases(errors: Vec<FieldError>) -> Failure {
     let mut failure = Failure::new(422, "rule.cases_invalid", "The cases have mistakes")
         .next_step("Correct what is named and save again.");
     failure.problem.errors = errors;
@@ -167,17 +239,18 @@ fn wrong_cases(errors: Vec<FieldError>) -> Failure {
 }
 
 // Other requests must not wait for hundreds of cases.
-async fn tried(
+pub(in crate::app) async fn tried(
     app: &App,
+    scripts: &ScriptEngine,
     document: RuleDocument,
     cases: Vec<Case>,
 ) -> Outcome<Result<CaseReport, Vec<FieldError>>> {
-    let engine = app.engine.clone();
+    let (engine, scripts) = (app.engine.clone(), scripts.clone());
     let work = move || {
         let ground = Ground {
             catalogue: engine.plugins.catalogue(),
             plugins: Some(&engine.plugins),
-            scripts: &engine.scripts,
+            scripts: &scripts,
         };
         let compiled = cases::compile(Arc::new(document), ground)?;
         Ok(cases::run_all(&cases, &compiled, ground))
@@ -197,6 +270,10 @@ pub async fn test(app: &App, actor: Actor, id: RuleId, request: TestRule) -> Out
         asked.text = Some(text_of_draft(&draft));
         asked.cases = asked.cases.or(draft.cases);
     }
+    let scripts = match asked.text {
+        None => scripts_of(app, actor.workspace, &version).await?,
+        Some(_) => app.engine.scripts_now(actor.workspace).await?,
+    };
     let (document, source) = match asked.text {
         None => (version.document, version.source),
         Some(text) => {
@@ -216,7 +293,7 @@ pub async fn test(app: &App, actor: Actor, id: RuleId, request: TestRule) -> Out
         None => beside(app, actor.workspace, id, number).await?,
     };
     let all = gathered(&source, &beside).map_err(wrong_cases)?;
-    tried(app, document, all).await?.map_err(refusal)
+    tried(app, &scripts, document, all).await?.map_err(refusal)
 }
 
 /// The case that a run is an example of.
@@ -280,7 +357,10 @@ pub async fn coverage(app: &App, workspace: WorkspaceId, id: RuleId) -> Outcome<
             counting.see(trace);
         }
     }
-    let report = tried(app, version.document, all).await?.map_err(refusal)?;
+    let scripts = scripts_of(app, workspace, &version).await?;
+    let report = tried(app, &scripts, version.document, all)
+        .await?
+        .map_err(refusal)?;
     Ok(RuleCoverage {
         version: row.version,
         cases: report.coverage,

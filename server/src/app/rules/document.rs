@@ -7,6 +7,7 @@ use serde_json::Value;
 use so_engine::{
     Engine,
     rule::{Format, Validated, analysis::Around, parse, to_yaml, validate_within},
+    script::ScriptEngine,
 };
 use so_model::{
     api::rule::{RuleCheck, RuleFormat, RuleInput, RuleText},
@@ -99,7 +100,7 @@ pub(super) async fn review(
 }
 
 /// The answer to a document with mistakes.
-pub(super) fn refusal(errors: Vec<FieldError>) -> Failure {
+pub(in crate::app) fn refusal(errors: Vec<FieldError>) -> Failure {
     let count = errors.len();
     let plural = if count == 1 { "" } else { "s" };
     let mut failure = Failure::new(422, "rule.invalid", "The rule has mistakes")
@@ -141,17 +142,20 @@ fn judge_document(
         .map_err(|errors| errors.into_iter().map(unplaced).collect::<Vec<_>>())?;
     let around = around.map(|around| around.without_former(value["name"].as_str()));
     let known = around.as_ref().map(Surroundings::around);
-    let checked = examine(engine, &value, &known.unwrap_or_default())?;
+    let scripts = around.as_ref().and_then(|around| around.scripts.as_ref());
+    let scripts = scripts.unwrap_or(&engine.scripts);
+    let checked = examine(engine, scripts, &value, &known.unwrap_or_default())?;
     Ok(finish(&value, checked, String::new()))
 }
 
 /// The check of the grammar, and of schedules, which only their triggers understand.
-pub(super) fn examine(
+pub(in crate::app) fn examine(
     engine: &Engine,
+    scripts: &ScriptEngine,
     value: &Value,
     around: &Around<'_>,
 ) -> Result<Validated, Vec<FieldError>> {
-    let checked = validate_within(value, engine.plugins.catalogue(), &engine.scripts, around)?;
+    let checked = validate_within(value, engine.plugins.catalogue(), scripts, around)?;
     let mut errors = Vec::new();
     for (index, trigger) in checked.document.triggers.iter().enumerate() {
         let Some(plugin) = engine.plugins.trigger(&trigger.kind) else {
@@ -199,7 +203,9 @@ fn judge_text(
     }
     let around = around.map(|around| around.without_former(value["name"].as_str()));
     let known = around.as_ref().map(Surroundings::around);
-    let examined = examine(engine, &value, &known.unwrap_or_default());
+    let scripts = around.as_ref().and_then(|around| around.scripts.as_ref());
+    let scripts = scripts.unwrap_or(&engine.scripts);
+    let examined = examine(engine, scripts, &value, &known.unwrap_or_default());
     let mut checked = examined.map_err(|mut errors| {
         places.annotate(&mut errors);
         errors

@@ -73,7 +73,7 @@ fn document_of(engine: &Engine, starter: &Starter) -> Result<(RuleDocument, bool
         })
     };
     let (value, _) = parse(starter.yaml, Format::Yaml).map_err(first)?;
-    let checked = examine(engine, &value, &Around::default()).map_err(first)?;
+    let checked = examine(engine, &engine.scripts, &value, &Around::default()).map_err(first)?;
     let is_enabled = value
         .get("enabled")
         .and_then(Value::as_bool)

@@ -42,7 +42,7 @@ pub async fn create(app: &App, actor: Actor, request: CreateRule) -> Outcome<Rul
     let ready = ready(app, actor.workspace, input).await?;
     let beside = request.cases.unwrap_or_default();
     let reason = request.override_reason.as_deref();
-    let trial = Trial::of(app, &ready.document, &ready.source, beside).await?;
+    let trial = Trial::of(app, actor.workspace, &ready.document, &ready.source, beside).await?;
     let is_enabled = ready.says_enabled.unwrap_or(true);
     let override_reason = trial.publish(actor, is_enabled, reason)?;
     let mut change = Change::begin(app, actor.workspace).await?;
@@ -118,7 +118,7 @@ pub(super) async fn publish(
         Some(cases) => cases,
         None => beside(app, actor.workspace, id, request.expected_version).await?,
     };
-    let trial = Trial::of(app, &ready.document, &ready.source, beside).await?;
+    let trial = Trial::of(app, actor.workspace, &ready.document, &ready.source, beside).await?;
     let change = Change::begin(app, actor.workspace).await?;
     let published = Published {
         ready,
@@ -132,7 +132,7 @@ pub(super) async fn publish(
 }
 
 /// A reason as it is kept.
-pub(super) fn told_reason(reason: Option<String>) -> Outcome<String> {
+pub(in crate::app) fn told_reason(reason: Option<String>) -> Outcome<String> {
     let reason = reason.unwrap_or_default().trim().to_owned();
     if reason.chars().count() > REASON_MAX {
         let expected = format!("at most {REASON_MAX} characters");
@@ -177,7 +177,7 @@ pub async fn restore(
         says_enabled: None,
     };
     let beside = beside(app, actor.workspace, id, version).await?;
-    let trial = Trial::of(app, &ready.document, &ready.source, beside).await?;
+    let trial = Trial::of(app, actor.workspace, &ready.document, &ready.source, beside).await?;
     let change = Change::begin(app, actor.workspace).await?;
     let published = Published {
         ready,
@@ -263,7 +263,7 @@ pub async fn switch(
         reviewed.map_err(refusal)?;
     }
     let beside = beside(app, workspace, id, seen.version).await?;
-    let trial = Trial::of(app, &version.document, &version.source, beside).await?;
+    let trial = Trial::of_version(app, workspace, &version, beside).await?;
     let mut change = Change::begin(app, workspace).await?;
     let mut row = hold(&mut change.tx, workspace, id).await?;
     if row.version != seen.version {
@@ -329,7 +329,11 @@ pub async fn resync_timers(
 }
 
 // Locked, so that two who save at once take turns.
-pub(super) async fn hold(tx: &mut Tx, workspace: WorkspaceId, id: RuleId) -> Outcome<RuleRow> {
+pub(in crate::app) async fn hold(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    id: RuleId,
+) -> Outcome<RuleRow> {
     rules::lock(tx, id).await?;
     find(tx, workspace, id).await
 }
@@ -348,7 +352,7 @@ async fn finish(
     detail(app, row, version).await
 }
 
-async fn sync(
+pub(in crate::app) async fn sync(
     app: &App,
     tx: &mut Tx,
     row: &RuleRow,

@@ -9,6 +9,7 @@ use serde_json::{Map, json};
 use so_engine::script::{EvalContext, PreparedContext, Stepped, step_through};
 use so_model::{
     api::sandbox::{ScriptStop, ScriptStops, StepScript},
+    id::WorkspaceId,
     problem::FieldError,
 };
 
@@ -24,7 +25,7 @@ const SEED: u64 = 1;
 const BREAK_POINTS_MAX: usize = 1000;
 
 /// Runs a script and tells where it stopped.
-pub async fn step(app: &App, request: StepScript) -> Outcome<ScriptStops> {
+pub async fn step(app: &App, workspace: WorkspaceId, request: StepScript) -> Outcome<ScriptStops> {
     if request.break_points.len() > BREAK_POINTS_MAX {
         let reason = format!("there are {} break-points", request.break_points.len());
         return Err(Failure::field(
@@ -61,15 +62,11 @@ pub async fn step(app: &App, request: StepScript) -> Outcome<ScriptStops> {
         ]),
     };
     let lines: BTreeSet<u32> = request.break_points.into_iter().collect();
-    let (engine, source) = (app.engine.clone(), request.source);
-    let run = app.bench.work(move || {
-        step_through(
-            &engine.scripts,
-            &source,
-            &PreparedContext::new(&context),
-            &lines,
-        )
-    });
+    let scripts = app.engine.scripts_now(workspace).await?;
+    let source = request.source;
+    let run = app
+        .bench
+        .work(move || step_through(&scripts, &source, &PreparedContext::new(&context), &lines));
     Ok(match run.await? {
         Ok(stepped) => shown(stepped),
         Err(error) => ScriptStops {

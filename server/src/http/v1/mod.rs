@@ -26,6 +26,7 @@ mod queues;
 mod rules;
 mod runs;
 mod sandbox;
+mod scripts;
 mod workspaces;
 
 use super::Endpoint;
@@ -48,6 +49,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         queues::endpoints(),
         sandbox::endpoints(),
         rules::endpoints(),
+        scripts::endpoints(),
         dry_runs::endpoints(),
         forecast::endpoints(),
         runs::endpoints(),

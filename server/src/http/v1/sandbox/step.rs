@@ -26,8 +26,10 @@ pub(super) fn endpoint() -> Endpoint {
 
 async fn handle(
     State(app): State<App>,
-    _: Member,
+    member: Member,
     Json(request): Json<StepScript>,
 ) -> Outcome<Json<ScriptStops>> {
-    sandbox::step(&app, request).await.map(Json)
+    sandbox::step(&app, member.workspace, request)
+        .await
+        .map(Json)
 }
