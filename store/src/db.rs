@@ -257,6 +257,16 @@ impl Store {
         Ok(())
     }
 
+    /// Gives free space of a SQLite file back; on PostgreSQL its own housekeeping does.
+    ///
+    /// For a database that nobody else uses: it is written anew as a whole.
+    pub async fn compact(&self) -> Result<()> {
+        match self {
+            Self::Sqlite { writer, .. } => writer.compact().await,
+            Self::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Closes every connection after what is under way.
     pub async fn close(&self) -> Result<()> {
         match self {

@@ -131,6 +131,22 @@ impl Writer {
         .await
     }
 
+    /// Writes the database anew without its free pages.
+    pub(crate) async fn compact(&self) -> Result<()> {
+        let mut guard = self.shared.clone().lock_owned().await;
+        to_its_end(async move {
+            guard.clear_abandoned().await;
+            guard.sync().await;
+            guard.connection.execute("VACUUM").await?;
+            guard
+                .connection
+                .execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                .await?;
+            Ok(())
+        })
+        .await
+    }
+
     pub(crate) async fn close(&self) -> Result<()> {
         let mut guard = self.shared.clone().lock_owned().await;
         to_its_end(async move {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{rule::DecisionView, run::RunView};
-use crate::event::Event;
+use crate::{event::Event, way::StartLetGo};
 
 /// Events of a workspace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,6 +39,9 @@ pub struct EventDetail {
     pub event: Event,
     /// Runs it started.
     pub runs: Vec<RunView>,
+    /// Starts whose runs were ordinary and were let go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub let_go: Vec<StartLetGo>,
     /// Rules that listen to it and did not start, each with the reason.
     pub decisions: Vec<DecisionView>,
 }

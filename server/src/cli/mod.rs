@@ -8,6 +8,7 @@ mod copy;
 mod data;
 mod dry_run;
 mod instance;
+mod prune;
 mod repl;
 mod restore;
 mod rotate;
@@ -114,6 +115,12 @@ enum Command {
     },
     /// Asks the data folder of a stopped server why a rule did or did not start.
     Why(why::Question),
+    /// Removes history beyond its time now, from the data folder of a stopped server.
+    Prune {
+        /// Also gives free space of a SQLite file back; needs as much again for a moment.
+        #[arg(long)]
+        compact: bool,
+    },
     /// Manages the keys that seal secrets.
     Secrets {
         #[command(subcommand)]
@@ -268,6 +275,7 @@ async fn dispatch(command: Command, loaded: Loaded) -> anyhow::Result<()> {
         }
         Command::DryRun(trial) => dry_run::run(loaded.config, trial).await,
         Command::Runs { command } => runs::run(loaded.config, command).await,
+        Command::Prune { compact } => prune::run(loaded.config, compact).await,
         Command::Why(question) => why::run(loaded.config, question).await,
         Command::Secrets {
             command: SecretsCommand::Rotate,

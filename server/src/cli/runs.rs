@@ -13,6 +13,7 @@ use so_model::{
     },
     id::{RuleId, RunId, UserId, WorkspaceId},
     run::RunState,
+    way::RunWays,
     workspace::Role,
 };
 use so_store::{rules, runs as store};
@@ -59,6 +60,14 @@ pub(super) enum RunsCommand {
             requires = "run"
         )]
         file: Option<PathBuf>,
+    },
+    /// Tells which ways old runs of a rule went, and how many ordinary ones were let go.
+    Ways {
+        /// The rule.
+        rule: RuleId,
+        /// Prints JSON as the API answers.
+        #[arg(long)]
+        json: bool,
     },
     /// Lays two runs beside each other and tells where they part.
     Compare {
@@ -118,6 +127,15 @@ pub(super) async fn run(config: Config, command: RunsCommand) -> anyhow::Result<
                 .await
                 .map_err(told)?;
             written(&found, json, beside)?
+        }
+        RunsCommand::Ways { rule, json } => {
+            let Some(history) = rules::history(&mut app.reader(), None, rule).await? else {
+                bail!("there is no rule {rule}");
+            };
+            let found = crate::app::rules::ways(&app, history.rule.workspace, rule)
+                .await
+                .map_err(told)?;
+            written(&found, json, ways)?
         }
         RunsCommand::Redrive {
             which,
@@ -268,6 +286,45 @@ fn beside(found: &RunComparison) -> String {
     }
     if let Some(first) = &found.first_difference {
         let _ = writeln!(text, "  left:  {}\n  right: {}", first.left, first.right);
+    }
+    text
+}
+
+fn ways(found: &RunWays) -> String {
+    let mut text = match (found.dull_days, found.thinned_until) {
+        (None, _) => "ordinary runs are kept as long as all others\n".to_owned(),
+        (Some(days), None) => format!("ordinary runs are let go after {days} days; none was yet\n"),
+        (Some(days), Some(until)) => format!(
+            "ordinary runs are let go after {days} days; those that finished before {until} were looked at\n"
+        ),
+    };
+    for way in &found.items {
+        let _ = writeln!(
+            text,
+            "\nversion {}, trigger {}: {}\n  first {}, last {}",
+            way.version, way.trigger, way.text, way.first_at, way.last_at
+        );
+        for step in way.steps.iter().flatten() {
+            let outcomes: Vec<&str> = step
+                .outcomes
+                .iter()
+                .map(|outcome| outcome.as_str())
+                .collect();
+            let marks = step.marks.join(", ");
+            let _ = writeln!(
+                text,
+                "  {:<24} {:<12} {} {marks}",
+                step.path,
+                step.step,
+                outcomes.join(", ")
+            );
+        }
+        for run in &way.kept {
+            let _ = writeln!(text, "  kept: {run}");
+        }
+    }
+    if found.is_cut {
+        text.push_str("\nthere are more\n");
     }
     text
 }

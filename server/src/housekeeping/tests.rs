@@ -91,6 +91,67 @@ async fn what_is_older_than_the_retention_goes() {
     assert_eq!(found, None);
 }
 
+#[tokio::test]
+async fn ordinary_runs_go_first_and_are_told_as_ways_of_their_rule() {
+    let test = TestApp::new().await;
+    let ada = test.register("ada@x.org").await;
+    let at = |person: &Person, rest: &str| format!("/api/v1/workspaces/{}{rest}", person.workspace);
+    let document = json!({"version": 1, "name": "Hears", "triggers": [{"id": "t", "kind": "webhook.received"}],
+        "steps": [{"id": "n", "set": {"n": "{{ event.data.body.n }}"}}]});
+    let made = test
+        .post(&ada, &at(&ada, "/rules"), json!({"document": document}))
+        .await
+        .expect(201);
+    let rule = made.body["id"].as_str().unwrap().to_owned();
+    let mut last = None;
+    for n in 0..5 {
+        let workspace = ada.workspace.parse().unwrap();
+        let data = json!({"body": {"n": n}});
+        let event = so_model::event::NewEvent::new(workspace, "webhook.received", data);
+        last = Some(test.app.engine.ingest(event).await.unwrap().event.id);
+        test.settle().await;
+    }
+    let path = at(&ada, &format!("/rules/{rule}/ways"));
+    let none = test.get(&ada, &path).await.expect(200);
+    assert_eq!(none.body["items"], json!([]));
+    assert_eq!(none.body["thinned_until"], json!(null));
+    test.clock.advance(46 * DAY);
+    super::prune(test.app.clone()).await.unwrap();
+    let ada = test.log_in(&ada.email).await;
+    let told = test.get(&ada, &path).await.expect(200).body;
+    assert_eq!(told["dull_days"], 45);
+    assert!(told["thinned_until"].is_string(), "{told}");
+    let way = &told["items"][0];
+    assert_eq!((&way["seen"], &way["let_go"]), (&json!(5), &json!(2)));
+    assert_eq!(
+        way["text"],
+        "5 runs went this way; 2 ordinary runs were let go."
+    );
+    let steps = json!([{"path": "/steps/0", "step": "n", "outcomes": ["done"]}]);
+    assert_eq!(way["steps"], steps);
+    let kept = way["kept"].as_array().unwrap();
+    assert_eq!(kept.len(), 3);
+    for run in kept {
+        let path = at(&ada, &format!("/runs/{}", run.as_str().unwrap()));
+        test.get(&ada, &path).await.expect(200);
+    }
+    let event = at(&ada, &format!("/events/{}", last.unwrap()));
+    let shown = test.get(&ada, &event).await.expect(200).body;
+    assert_eq!(shown["runs"], json!([]));
+    assert_eq!(shown["let_go"][0]["rule"], json!(rule));
+    assert_eq!(shown["let_go"][0]["way"], way["way"]);
+    // Beyond all retention the counts are what is left.
+    test.clock.advance(60 * DAY);
+    super::prune(test.app.clone()).await.unwrap();
+    let ada = test.log_in(&ada.email).await;
+    let told = test.get(&ada, &path).await.expect(200).body;
+    assert_eq!(told["items"][0]["let_go"], 2);
+    assert_eq!(told["items"][0]["kept"], json!([]));
+    let bob = test.register("bob@x.org").await;
+    let foreign = at(&bob, &format!("/rules/{rule}/ways"));
+    test.get(&bob, &foreign).await.expect(404);
+}
+
 /// A post that is due at an account, as the protocol begins it.
 async fn publication(test: &TestApp, account: &Account) -> Publication {
     let (now, ids) = (test.app.now(), &test.app.ids);

@@ -10,7 +10,7 @@ use so_model::{
     api::event::{EventDetail, EventList, EventQuery},
     id::{EventId, WorkspaceId, kind},
 };
-use so_store::{Page, decisions, events, runs, runs::RunFilter};
+use so_store::{Page, decisions, events, run_ways, runs, runs::RunFilter};
 
 use super::{
     App,
@@ -56,11 +56,13 @@ pub async fn get(app: &App, workspace: WorkspaceId, id: EventId) -> Outcome<Even
     };
     let started = runs::list(&mut reader, workspace, &filter, RUNS_MAX).await?;
     let decided = decisions::list_for_event(&mut reader, workspace, id).await?;
+    let let_go = run_ways::starts_on(&mut reader, workspace, &[id]).await?;
     let mut names = Names::new(app, workspace);
     let runs = names.runs(started).await?;
     Ok(EventDetail {
         event,
         runs,
+        let_go,
         decisions: names.decisions(decided).await?,
     })
 }

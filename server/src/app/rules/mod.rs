@@ -15,6 +15,7 @@ mod press;
 mod read;
 mod starters;
 mod write;
+mod ways;
 
 #[cfg(test)]
 mod analysis_tests;
@@ -38,3 +39,4 @@ pub use read::{get, get_version, list, list_versions};
 pub use starters::{Furnish, install_starters};
 pub(super) use write::{hold, sync, told_reason};
 pub use write::{create, delete, put, reload, restore, resync_timers, switch};
+pub use ways::ways;

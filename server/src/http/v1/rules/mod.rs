@@ -20,6 +20,7 @@ mod test;
 mod validate;
 mod version;
 mod why;
+mod ways;
 
 use crate::http::Endpoint;
 
@@ -36,6 +37,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         decisions::endpoint(),
         why::endpoint(),
         list_versions::endpoint(),
+        ways::endpoint(),
         get_version::endpoint(),
         restore::endpoint(),
         difference::endpoint(),
