@@ -37,6 +37,7 @@ pub mod rule;
 pub mod run;
 pub mod schedule;
 pub mod script;
+pub mod simulate;
 pub mod why;
 
 pub use engine::{Engine, EngineParts};

@@ -30,8 +30,7 @@ impl Engine {
         let now = desk.now;
         let document = rule.document.clone();
         if !self.spend_start(rule.id, now) {
-            let reason =
-                format!("the rule started {RULE_RUNS_PER_HOUR_MAX} times within this hour");
+            let reason = said::budget();
             return Ok(Some(refuse(Verdict::OverBudget, reason)));
         }
         let is_counted = document.throttle.is_some()
@@ -48,7 +47,7 @@ impl Engine {
         if let Some(own) = document.limits.max_runs_per_hour {
             let max = i64::from(own).min(RULE_RUNS_PER_HOUR_MAX);
             if runs::count_since(tx, rule.id, now.plus(-HOUR)).await? >= max {
-                let reason = format!("the rule already ran {max} times within the last hour");
+                let reason = said::own_budget(max);
                 return Ok(Some(refuse(Verdict::OverBudget, reason)));
             }
         }
@@ -66,10 +65,7 @@ impl Engine {
                 )
                 .await?
             {
-                let reason = format!(
-                    "already {} runs within the last {}",
-                    throttle.max, throttle.per
-                );
+                let reason = said::throttle(throttle);
                 let seen = Recorded {
                     key: key_of(&keys.throttle),
                     used: Some(used),
@@ -94,7 +90,7 @@ impl Engine {
                     key: key_of(key),
                     ..Recorded::default()
                 };
-                let reason = format!("the key “{key}” was seen before");
+                let reason = said::dedupe(key);
                 return Ok(Some(refuse(Verdict::Duplicate, reason).seeing(seen)));
             }
         }
@@ -102,7 +98,7 @@ impl Engine {
             let span = parse_duration(&debounce.duration).unwrap_or(SECOND);
             self.debounce(tx, rule, event, &keys.debounce, now.plus(span), now)
                 .await?;
-            let reason = format!("waits {} for a later event", debounce.duration);
+            let reason = said::debounce(debounce);
             let seen = Recorded {
                 key: key_of(&keys.debounce),
                 ..Recorded::default()
@@ -173,4 +169,35 @@ impl Engine {
 
 fn key_of(key: &str) -> Option<String> {
     (!key.is_empty()).then(|| key.to_owned())
+}
+
+/// What gates say when they refuse; simulations say the same.
+pub(crate) mod said {
+    use so_model::rule::{Debounce, Throttle};
+
+    use crate::config::RULE_RUNS_PER_HOUR_MAX;
+
+    /// The engine's own bound.
+    pub(crate) fn budget() -> String {
+        format!("the rule started {RULE_RUNS_PER_HOUR_MAX} times within this hour")
+    }
+    /// The rule's own bound.
+    pub(crate) fn own_budget(max: i64) -> String {
+        format!("the rule already ran {max} times within the last hour")
+    }
+    /// Too often.
+    pub(crate) fn throttle(throttle: &Throttle) -> String {
+        format!(
+            "already {} runs within the last {}",
+            throttle.max, throttle.per
+        )
+    }
+    /// Seen before.
+    pub(crate) fn dedupe(key: &str) -> String {
+        format!("the key “{key}” was seen before")
+    }
+    /// Not yet.
+    pub(crate) fn debounce(debounce: &Debounce) -> String {
+        format!("waits {} for a later event", debounce.duration)
+    }
 }

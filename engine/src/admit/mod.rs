@@ -21,7 +21,9 @@ use so_model::{
 use so_store::{StoreError, Tx, events, rules};
 
 pub(crate) use desk::Desk;
+pub(crate) use gates::said;
 pub use intake::{Along, Intake};
+pub(crate) use start::ModeSays;
 
 use crate::{
     config::CHAIN_EVENTS_MAX,

@@ -8,7 +8,7 @@ use so_model::{
     IdSource as _,
     event::Event,
     id::JobId,
-    rule::ModeKind,
+    rule::{Mode, ModeKind},
     run::{ConditionTrace, Run, RunState, Verdict},
     why::Recorded,
 };
@@ -26,6 +26,40 @@ const ACTIVE_MAX: u32 = 1_000;
 
 /// Runs in the way of a mode that are named in the record.
 const RUNS_NAMED: usize = 3;
+
+/// What a mode says about another start of a key.
+#[derive(Debug, PartialEq)]
+pub(crate) enum ModeSays {
+    /// It runs.
+    Run,
+    /// It runs when its turn has come.
+    Queue,
+    /// It runs, and the others end.
+    Restart,
+    /// It does not.
+    No(String),
+}
+
+impl ModeSays {
+    /// With so many runs of the key that are not over.
+    pub(crate) fn about(mode: &Mode, active: usize) -> Self {
+        let max = mode.max.unwrap_or(ACTIVE_MAX).clamp(1, ACTIVE_MAX) as usize;
+        match mode.kind {
+            ModeKind::Single if active > 0 => {
+                Self::No("a run for this key is under way (mode single)".into())
+            }
+            ModeKind::Parallel if active >= max => Self::No(format!(
+                "{max} runs for this key are under way (mode parallel)"
+            )),
+            ModeKind::Queued if active > max => {
+                Self::No(format!("{max} runs for this key are waiting (mode queued)"))
+            }
+            ModeKind::Queued if active > 0 => Self::Queue,
+            ModeKind::Restart => Self::Restart,
+            _ => Self::Run,
+        }
+    }
+}
 
 impl Engine {
     /// Makes a run unless its mode forbids; claims its first job.
@@ -77,7 +111,6 @@ impl Engine {
         key: &str,
     ) -> Result<Result<RunState, Refusal>, StoreError> {
         let mode = &rule.document.mode;
-        let max = mode.max.unwrap_or(ACTIVE_MAX).clamp(1, ACTIVE_MAX) as usize;
         // Parallel without a bound of its own needs no look at its neighbours.
         if mode.kind == ModeKind::Parallel && mode.max.is_none() {
             return Ok(Ok(RunState::Running));
@@ -94,18 +127,10 @@ impl Engine {
             };
             Ok(Err(refuse(Verdict::ModeRefused, reason).seeing(seen)))
         };
-        match mode.kind {
-            ModeKind::Single if !active.is_empty() => {
-                refused("a run for this key is under way (mode single)".into())
-            }
-            ModeKind::Parallel if active.len() >= max => refused(format!(
-                "{max} runs for this key are under way (mode parallel)"
-            )),
-            ModeKind::Queued if active.len() > max => {
-                refused(format!("{max} runs for this key are waiting (mode queued)"))
-            }
-            ModeKind::Queued if !active.is_empty() => Ok(Ok(RunState::Queued)),
-            ModeKind::Restart => {
+        match ModeSays::about(mode, active.len()) {
+            ModeSays::No(reason) => refused(reason),
+            ModeSays::Queue => Ok(Ok(RunState::Queued)),
+            ModeSays::Restart => {
                 let reason = Some("a later start took its place (mode restart)");
                 let mut ended = Vec::with_capacity(active.len());
                 for (id, _) in active {
@@ -117,7 +142,7 @@ impl Engine {
                 wake_callers(self, tx, event.workspace, &ended, now).await?;
                 Ok(Ok(RunState::Running))
             }
-            _ => Ok(Ok(RunState::Running)),
+            ModeSays::Run => Ok(Ok(RunState::Running)),
         }
     }
 

@@ -151,6 +151,11 @@ impl Condition {
         }
     }
 
+    /// Where it stands: `/if/all/0`.
+    pub(super) fn place(&self) -> &str {
+        &self.pointer
+    }
+
     /// The facts to fetch before this condition is looked at. A fact whose
     /// parameters cannot be computed is left out; the trace will say why.
     pub fn facts_needed(&self, facts: &Facts<'_>) -> Vec<FactRequest> {

@@ -11,6 +11,7 @@ use so_model::{
 
 use super::{
     compiled::CompiledRule,
+    condition::Fault,
     facts::{DecisionInput, FactRequest, Facts},
 };
 
@@ -58,6 +59,36 @@ pub fn verdict(rule: &CompiledRule, trigger: usize, input: &DecisionInput<'_>) -
             } else {
                 Verdict::ConditionFailed
             }
+        }
+    }
+}
+
+/// A decision in short, for many events: no words are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Glance<'a> {
+    /// The rule starts, as far as its condition goes.
+    Starts,
+    /// It does not; with the place of the clause that failed first, where the condition did.
+    Refused(Verdict, Option<&'a str>),
+    /// It hangs on a fact that was not handed in.
+    Unsure,
+}
+
+/// Decides in short.
+pub fn glance<'a>(rule: &'a CompiledRule, trigger: usize, input: &DecisionInput<'_>) -> Glance<'a> {
+    if let Some((verdict, _)) = before_condition(rule, trigger, input.event) {
+        return Glance::Refused(verdict, None);
+    }
+    let Some(condition) = rule.condition() else {
+        return Glance::Starts;
+    };
+    let facts = input.facts_for(rule, trigger);
+    match condition.holds(&facts) {
+        Ok(true) => Glance::Starts,
+        Err(Fault::UnknownFact) => Glance::Unsure,
+        _ => {
+            let first = condition.first_failing(&facts);
+            Glance::Refused(Verdict::ConditionFailed, Some(first.place()))
         }
     }
 }

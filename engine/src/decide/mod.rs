@@ -20,7 +20,9 @@ mod window;
 
 pub use compiled::{CompiledRule, Params};
 pub use condition::{Condition, Fault};
-pub use decision::{MAX_CAUSE_DEPTH, MAX_SAME_RULE, decide, facts_needed, settle, verdict};
+pub use decision::{
+    Glance, MAX_CAUSE_DEPTH, MAX_SAME_RULE, decide, facts_needed, glance, settle, verdict,
+};
 pub use facts::{
     DecisionInput, FactRequest, FactValues, Facts, RunFacts, TriggerFacts, WorkspaceFacts,
 };

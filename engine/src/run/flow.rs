@@ -13,7 +13,7 @@ use so_store::{StoreError, Tx};
 
 use super::{
     advance::After,
-    memo::begun,
+    memo::{begun, done_memo},
     state::RunContext,
     walk::{Place, ends_of},
 };
@@ -73,38 +73,7 @@ impl Engine {
         step: &Step,
         now: Timestamp,
     ) -> Result<After, StoreError> {
-        let (count, failed) = ends_of(step, path, &cx.memos);
-        let output = json!({"count": count, "failed": failed.len()});
-        let Some(first) = failed.first() else {
-            self.put_done(tx, cx, path, step, Value::Null, output, now)
-                .await?;
-            return Ok(After::Go);
-        };
-        let what = match step.body {
-            StepBody::ForEach(_) => "elements",
-            _ => "ways",
-        };
-        let reason = cx
-            .memos
-            .get(&first.path)
-            .and_then(|memo| memo.error.clone());
-        let reason = format!(
-            "{} of {count} {what} failed; the first at step {}: {}",
-            failed.len(),
-            first.step.id,
-            reason.unwrap_or_default()
-        );
-        if let Some(known) = cx.memos.get(path).cloned() {
-            let mut memo = match known.finished_at {
-                None => known.clone(),
-                Some(_) => begun(path, step, known.attempt + 1, now),
-            };
-            memo.outcome = StepOutcome::Failed;
-            memo.output = output;
-            // Whoever has the run go on needs to know the same elements.
-            memo.output["items"] = known.output["items"].clone();
-            memo.error = Some(reason);
-            memo.finished_at = Some(now);
+        if let Some(memo) = closed_memo(cx, path, step, now) {
             self.put(tx, cx, memo).await?;
         }
         Ok(After::Go)
@@ -140,6 +109,46 @@ impl Engine {
             .await?;
         so_store::waits::delete_below(tx, cx.run.id, &late.path).await
     }
+}
+
+/// The end of a step whose every way or element has ended; none if it was never begun.
+pub(super) fn closed_memo(
+    cx: &RunContext,
+    path: &str,
+    step: &Step,
+    now: Timestamp,
+) -> Option<Memo> {
+    let (count, failed) = ends_of(step, path, &cx.memos);
+    let output = json!({"count": count, "failed": failed.len()});
+    let Some(first) = failed.first() else {
+        return Some(done_memo(cx, path, step, Value::Null, output, now));
+    };
+    let what = match step.body {
+        StepBody::ForEach(_) => "elements",
+        _ => "ways",
+    };
+    let reason = cx
+        .memos
+        .get(&first.path)
+        .and_then(|memo| memo.error.clone());
+    let reason = format!(
+        "{} of {count} {what} failed; the first at step {}: {}",
+        failed.len(),
+        first.step.id,
+        reason.unwrap_or_default()
+    );
+    let known = cx.memos.get(path)?;
+    let mut memo = match known.finished_at {
+        None => known.clone(),
+        Some(_) => begun(path, step, known.attempt + 1, now),
+    };
+    memo.outcome = StepOutcome::Failed;
+    memo.output = output;
+    // Whoever has the run go on needs to know the same elements.
+    memo.output["items"] = known.output["items"].clone();
+    memo.error = Some(reason);
+    memo.finished_at = Some(now);
+    Some(memo)
 }
 
 /// The elements of a loop.

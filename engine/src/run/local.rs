@@ -4,7 +4,7 @@ use serde_json::Value;
 use so_model::{
     Timestamp,
     rule::{ActionStep, Step},
-    run::StepOutcome,
+    run::{Memo, StepOutcome},
 };
 use so_store::{StoreError, Tx};
 
@@ -127,38 +127,56 @@ impl Engine {
         error: &ActionError,
         now: Timestamp,
     ) -> Result<After, StoreError> {
-        let attempt = next_attempt(cx, path);
-        let policy = body.retry.clone().unwrap_or_default();
-        let not_before = match error.retry {
-            RetryAdvice::NotBefore(micros) => Some(micros),
-            _ => None,
-        };
-        let at = now.plus(delay_before(&policy, attempt, self.ids.unit(), not_before));
-        // A try that would come after the step's end is no try.
-        let in_time = cx
-            .memos
-            .deadline(path, step)
-            .is_none_or(|deadline| at < deadline);
-        let may_retry =
-            error.retry != RetryAdvice::Never && attempt < i64::from(policy.tries) && in_time;
-        let mut memo = match cx.memos.get(path) {
-            Some(memo) if memo.finished_at.is_none() => memo.clone(),
-            _ => begun(path, step, attempt, now),
-        };
-        memo.input = shorten(input);
-        memo.error = Some(with_next_step(error));
-        memo.output = serde_json::json!({"code": error.code});
-        memo.finished_at = Some(now);
-        if !may_retry {
-            memo.outcome = StepOutcome::Failed;
-            self.put(tx, cx, memo).await?;
-            return Ok(After::Go);
-        }
-        memo.outcome = StepOutcome::Retrying;
-        memo.output = serde_json::json!({"code": error.code, "next_try_at": at});
+        let memo = tried_memo(cx, path, step, body, input, error, self.ids.unit(), now);
         self.put(tx, cx, memo).await?;
         Ok(After::Go)
     }
+}
+
+/// The memo of a failed try: another is planned, or the step has failed. `unit` is the chance of the pause, 0 to 1.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a failed try and all that explains it"
+)]
+pub(super) fn tried_memo(
+    cx: &RunContext,
+    path: &str,
+    step: &Step,
+    body: &ActionStep,
+    input: Value,
+    error: &ActionError,
+    unit: f64,
+    now: Timestamp,
+) -> Memo {
+    let attempt = next_attempt(cx, path);
+    let policy = body.retry.clone().unwrap_or_default();
+    let not_before = match error.retry {
+        RetryAdvice::NotBefore(micros) => Some(micros),
+        _ => None,
+    };
+    let at = now.plus(delay_before(&policy, attempt, unit, not_before));
+    // A try that would come after the step's end is no try.
+    let in_time = cx
+        .memos
+        .deadline(path, step)
+        .is_none_or(|deadline| at < deadline);
+    let may_retry =
+        error.retry != RetryAdvice::Never && attempt < i64::from(policy.tries) && in_time;
+    let mut memo = match cx.memos.get(path) {
+        Some(memo) if memo.finished_at.is_none() => memo.clone(),
+        _ => begun(path, step, attempt, now),
+    };
+    memo.input = shorten(input);
+    memo.error = Some(with_next_step(error));
+    memo.finished_at = Some(now);
+    if may_retry {
+        memo.outcome = StepOutcome::Retrying;
+        memo.output = serde_json::json!({"code": error.code, "next_try_at": at});
+    } else {
+        memo.outcome = StepOutcome::Failed;
+        memo.output = serde_json::json!({"code": error.code});
+    }
+    memo
 }
 
 /// Number of the try that begins, or goes on, now.

@@ -28,15 +28,8 @@ impl Engine {
         reason: String,
         now: Timestamp,
     ) -> Result<After, StoreError> {
-        let mut memo = match cx.memos.get(path) {
-            Some(memo) if memo.finished_at.is_none() => memo.clone(),
-            Some(memo) => begun(path, step, memo.attempt + 1, now),
-            None => begun(path, step, 1, now),
-        };
-        memo.outcome = StepOutcome::Failed;
-        memo.error = Some(reason);
-        memo.finished_at = Some(now);
-        self.put(tx, cx, memo).await?;
+        self.put(tx, cx, failed_memo(cx, path, step, reason, now))
+            .await?;
         Ok(After::Go)
     }
 
@@ -121,6 +114,25 @@ pub(super) fn done_memo(
         memo.input = shorten(input);
     }
     memo.output = output;
+    memo.finished_at = Some(now);
+    memo
+}
+
+/// The memo of a step that failed for good.
+pub(super) fn failed_memo(
+    cx: &RunContext,
+    path: &str,
+    step: &Step,
+    reason: String,
+    now: Timestamp,
+) -> Memo {
+    let mut memo = match cx.memos.get(path) {
+        Some(memo) if memo.finished_at.is_none() => memo.clone(),
+        Some(memo) => begun(path, step, memo.attempt + 1, now),
+        None => begun(path, step, 1, now),
+    };
+    memo.outcome = StepOutcome::Failed;
+    memo.error = Some(reason);
     memo.finished_at = Some(now);
     memo
 }

@@ -6,6 +6,7 @@
 
 mod advance;
 mod aside;
+mod dry;
 mod ends;
 mod flow;
 mod local;
@@ -26,6 +27,7 @@ mod walk;
 mod way;
 pub(crate) use advance::STEPS;
 pub(crate) use aside::{Assumed, Carried};
+pub(crate) use dry::{Answer, Around, Call, DryRun, Got, Known};
 pub use ends::Ends;
 pub(crate) use flow::list_of;
 pub(crate) use over::wake_callers;

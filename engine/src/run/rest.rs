@@ -52,7 +52,7 @@ pub(super) fn is_ready(memos: &Memos, place: &Place<'_>, now: Timestamp) -> bool
 }
 
 /// When an open step goes on by itself.
-fn wakes_at(memos: &Memos, place: &Place<'_>) -> Option<Timestamp> {
+pub(super) fn wakes_at(memos: &Memos, place: &Place<'_>) -> Option<Timestamp> {
     let memo = memos.get(&place.path)?;
     let name = match (memo.outcome, &place.step.body) {
         (StepOutcome::Retrying, _) => "next_try_at",
@@ -130,7 +130,7 @@ fn is_late(position: &Position<'_>, memos: &Memos, now: Timestamp) -> bool {
     })
 }
 
-fn end_of(cx: &RunContext, position: &Position<'_>) -> Rest {
+pub(super) fn end_of(cx: &RunContext, position: &Position<'_>) -> Rest {
     let culprit = position.culprit.as_ref();
     let memo = culprit.and_then(|place| cx.memos.get(&place.path));
     let Some(memo) = memo else {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use so_model::{
     Timestamp,
     rule::{Step, StepBody},
-    run::StepOutcome,
+    run::{ConditionTrace, Memo, StepOutcome},
 };
 use so_store::{StoreError, Tx};
 
@@ -69,17 +69,7 @@ impl Engine {
         step: &Step,
         now: Timestamp,
     ) -> Result<After, StoreError> {
-        let pointers: Vec<(String, String)> = match &step.body {
-            StepBody::Choose(body) => (0..body.choose.len())
-                .map(|n| (format!("{path}/choose/{n}/if"), format!("choose/{n}/then")))
-                .collect(),
-            _ => vec![(format!("{path}/if"), "then".to_string())],
-        };
-        let fallback = if matches!(step.body, StepBody::If(_)) {
-            "else"
-        } else {
-            "otherwise"
-        };
+        let (pointers, fallback) = ways_of(step, path);
         let mut taken = fallback.to_string();
         let mut traces = Vec::new();
         for (pointer, branch) in pointers {
@@ -92,21 +82,7 @@ impl Engine {
                 break;
             }
         }
-        let mut memo = begun(path, step, 1, now);
-        memo.outcome = StepOutcome::Done;
-        memo.output = json!({"branch": taken});
-        memo.condition = match traces.len() {
-            1 => traces.pop(),
-            _ => Some(so_model::run::ConditionTrace {
-                path: format!("{path}/choose"),
-                held: Some(taken != fallback),
-                saw: Value::Null,
-                text: "the first branch whose condition holds".into(),
-                error: None,
-                parts: traces,
-            }),
-        };
-        memo.finished_at = Some(now);
+        let memo = taken_memo(path, step, &taken, fallback, traces, now);
         self.put(tx, cx, memo).await?;
         Ok(After::Go)
     }
@@ -147,6 +123,44 @@ impl Engine {
         self.put(tx, cx, memo).await?;
         Ok(After::Go)
     }
+}
+
+/// The conditions of a branching step with the ways they open, and the way without a condition.
+pub(super) fn ways_of(step: &Step, path: &str) -> (Vec<(String, String)>, &'static str) {
+    match &step.body {
+        StepBody::Choose(body) => {
+            let way = |n| (format!("{path}/choose/{n}/if"), format!("choose/{n}/then"));
+            ((0..body.choose.len()).map(way).collect(), "otherwise")
+        }
+        _ => (vec![(format!("{path}/if"), "then".to_owned())], "else"),
+    }
+}
+
+/// The memo of a branching step that took a way.
+pub(super) fn taken_memo(
+    path: &str,
+    step: &Step,
+    taken: &str,
+    fallback: &str,
+    mut traces: Vec<ConditionTrace>,
+    now: Timestamp,
+) -> Memo {
+    let mut memo = begun(path, step, 1, now);
+    memo.outcome = StepOutcome::Done;
+    memo.output = json!({"branch": taken});
+    memo.condition = match traces.len() {
+        1 => traces.pop(),
+        _ => Some(ConditionTrace {
+            path: format!("{path}/choose"),
+            held: Some(taken != fallback),
+            saw: Value::Null,
+            text: "the first branch whose condition holds".into(),
+            error: None,
+            parts: traces,
+        }),
+    };
+    memo.finished_at = Some(now);
+    memo
 }
 
 /// The facts that a condition of a step asks for.

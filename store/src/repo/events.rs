@@ -16,7 +16,7 @@ use crate::{
     value::{Args, to_json},
 };
 
-fn read(row: &Row) -> Result<Event> {
+pub(super) fn read(row: &Row) -> Result<Event> {
     Ok(Event {
         id: row.id(0)?,
         workspace: row.id(1)?,

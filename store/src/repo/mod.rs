@@ -9,6 +9,7 @@ pub mod endpoints;
 pub mod events;
 pub mod feeds;
 mod filter;
+pub mod history;
 pub mod hooks;
 pub mod instance;
 pub mod jobs;

@@ -369,6 +369,46 @@ pub async fn list_between(
         .collect()
 }
 
+/// Runs that events from one to another started, in the order they were made.
+pub(super) async fn of_events(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    first: EventId,
+    last: EventId,
+) -> Result<Vec<Run>> {
+    Filter::new(SELECT)
+        .with("runs WHERE runs.event_id >= ?", first)
+        .with(" AND runs.event_id <= ?", last)
+        .with(" AND runs.workspace_id || '' = ?", workspace)
+        .then(" ORDER BY runs.id")
+        .rows(sql)
+        .await?
+        .iter()
+        .map(read)
+        .collect()
+}
+
+/// Memos of the runs that events from one to another started, in no order.
+pub(super) async fn memos_of_events(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    first: EventId,
+    last: EventId,
+) -> Result<Vec<(RunId, Memo)>> {
+    Filter::new(
+        "SELECT memos.path, memos.attempt, memos.step, memos.outcome, memos.doc, memos.finished_at, memos.run_id \
+         FROM runs CROSS JOIN memos WHERE memos.run_id = runs.id",
+    )
+    .with(" AND runs.event_id >= ?", first)
+    .with(" AND runs.event_id <= ?", last)
+    .with(" AND runs.workspace_id || '' = ?", workspace)
+    .rows(sql)
+    .await?
+    .iter()
+    .map(|row| Ok((row.id(6)?, read_memo(row)?)))
+    .collect()
+}
+
 /// The run is there, not over, and nobody wants its end.
 pub async fn is_active(sql: &mut dyn Sql, workspace: WorkspaceId, id: RunId) -> Result<bool> {
     let row = sql

@@ -11,6 +11,7 @@ mod engine;
 mod history;
 mod library;
 mod lists;
+mod past;
 mod postgres;
 mod publishing;
 mod schema;

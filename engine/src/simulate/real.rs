@@ -1,0 +1,179 @@
+//! What really happened: runs with their memos, held against the simulated ones.
+//!
+//! Invariant: two runs are the same if their actions had the same parameters, answers and ends, step by step; moments
+//! are not compared, for a real server takes time.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+use so_model::{
+    id::{EventId, RuleId, RunId},
+    run::{Memo, Run, RunState},
+    simulation::SimulatedEffect,
+};
+
+/// Longest piece of a value that a sentence shows.
+const SHOWN_MAX: usize = 120;
+
+/// A recorded run.
+#[derive(Debug)]
+pub(super) struct Real {
+    pub(super) run: Run,
+    pub(super) memos: Vec<Memo>,
+}
+
+impl Real {
+    /// What a step's try came to.
+    pub(super) fn memo(&self, path: &str, attempt: i64) -> Option<&Memo> {
+        let same = |memo: &&Memo| memo.path == path && memo.attempt == attempt;
+        self.memos.iter().find(same)
+    }
+
+    /// What its actions did.
+    pub(super) fn effects(&self) -> Vec<SimulatedEffect> {
+        effects(self.memos.iter(), |_| String::new())
+    }
+}
+
+/// Recorded runs, as far as the simulation has not met them.
+#[derive(Default)]
+pub(super) struct Reality {
+    waiting: HashMap<(RuleId, EventId), Real>,
+    known: HashSet<RunId>,
+}
+
+impl Reality {
+    /// Takes the runs of a page.
+    pub(super) fn note(&mut self, runs: Vec<Run>, memos: Vec<(RunId, Memo)>) {
+        let mut by_run: HashMap<RunId, Vec<Memo>> = HashMap::new();
+        for (run, memo) in memos {
+            by_run.entry(run).or_default().push(memo);
+        }
+        for run in runs {
+            let memos = by_run.remove(&run.id).unwrap_or_default();
+            self.known.insert(run.id);
+            // The first run of an event is the one that the event started; later ones are a person's.
+            self.waiting
+                .entry((run.rule, run.event))
+                .or_insert(Real { run, memos });
+        }
+    }
+
+    /// The run was started by an event that was played.
+    pub(super) fn knows(&self, run: RunId) -> bool {
+        self.known.contains(&run)
+    }
+
+    /// The recorded run of a rule and an event.
+    pub(super) fn peek(&self, rule: RuleId, event: EventId) -> Option<&Real> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        self.waiting.get(&(rule, event))
+    }
+
+    /// Takes it.
+    pub(super) fn take(&mut self, rule: RuleId, event: EventId) -> Option<Real> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        self.waiting.remove(&(rule, event))
+    }
+
+    /// Those that the simulation never met, in order.
+    pub(super) fn left(&mut self) -> Vec<Real> {
+        let mut left: Vec<Real> = self.waiting.drain().map(|(_, real)| real).collect();
+        left.sort_unstable_by_key(|real| real.run.id);
+        left
+    }
+}
+
+/// What actions did, in the order of their ends.
+pub(super) fn effects<'m>(
+    memos: impl Iterator<Item = &'m Memo>,
+    action_of: impl Fn(&Memo) -> String,
+) -> Vec<SimulatedEffect> {
+    let mut effects: Vec<SimulatedEffect> = memos
+        // Only actions have parameters.
+        .filter(|memo| !memo.input.is_null())
+        .filter_map(|memo| {
+            Some(SimulatedEffect {
+                at: memo.finished_at?,
+                path: memo.path.clone(),
+                step: memo.step.clone(),
+                action: action_of(memo),
+                attempt: memo.attempt,
+                outcome: memo.outcome,
+                with: memo.input.clone(),
+                output: memo.output.clone(),
+                error: memo.error.clone(),
+            })
+        })
+        .collect();
+    effects.sort_by(|a, b| (a.at, &a.path, a.attempt).cmp(&(b.at, &b.path, b.attempt)));
+    effects
+}
+
+/// The first difference in what two runs did; none if they did the same.
+pub(super) fn difference(
+    real: &[SimulatedEffect],
+    simulated: &[SimulatedEffect],
+    ends: (RunState, RunState),
+) -> Option<String> {
+    let (mut real, mut simulated): (Vec<_>, Vec<_>) =
+        (real.iter().collect(), simulated.iter().collect());
+    real.sort_by_key(|effect| place(effect));
+    simulated.sort_by_key(|effect| place(effect));
+    for (was, is) in real.iter().zip(&simulated) {
+        if place(was) != place(is) {
+            return Some(match place(was) < place(is) {
+                true => format!("step {} would not be done", was.step),
+                false => format!("step {} would be done, and was not", is.step),
+            });
+        }
+        let step = &is.step;
+        if was.with != is.with {
+            let (was, is) = (shown(&was.with), shown(&is.with));
+            return Some(format!("step {step}: with {is}; it was {was}"));
+        }
+        if was.outcome != is.outcome {
+            let (was, is) = (was.outcome.as_str(), is.outcome.as_str());
+            return Some(format!("step {step}: {is}; it was {was}"));
+        }
+        if was.output != is.output {
+            let (was, is) = (shown(&was.output), shown(&is.output));
+            return Some(format!("step {step}: answers {is}; it was {was}"));
+        }
+        if was.error != is.error {
+            return Some(format!("step {step}: fails otherwise"));
+        }
+    }
+    if let Some(more) = simulated.get(real.len()) {
+        return Some(format!("step {} would be done, and was not", more.step));
+    }
+    if let Some(less) = real.get(simulated.len()) {
+        return Some(format!("step {} would not be done", less.step));
+    }
+    let (was, is) = ends;
+    (was != is).then(|| format!("it ends as {}; it was {}", is.as_str(), was.as_str()))
+}
+
+/// A step keeps its id when others are put before it; within loops the number of the element counts as well.
+fn place(effect: &SimulatedEffect) -> (&str, Vec<&str>, i64) {
+    let mut parts = effect.path.split('/');
+    let mut elements = Vec::new();
+    while let Some(part) = parts.next() {
+        if part == "each" {
+            elements.extend(parts.next());
+        }
+    }
+    (&effect.step, elements, effect.attempt)
+}
+
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.len() > SHOWN_MAX {
+        true => format!("{}…", &text[..text.floor_char_boundary(SHOWN_MAX)]),
+        false => text,
+    }
+}

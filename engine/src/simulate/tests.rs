@@ -1,0 +1,220 @@
+//! Simulations of small histories that a real engine has lived through.
+
+use serde_json::{Value, json};
+use so_model::{
+    id::RuleId,
+    rule::RuleDocument,
+    run::Verdict,
+    simulation::{Simulation, StartDiffers},
+    time::{HOUR, MINUTE},
+};
+
+use super::{Ask, Draft, simulate};
+use crate::testing::{START, World};
+
+fn document(yaml: &str) -> RuleDocument {
+    serde_yaml_ng::from_str(yaml).unwrap()
+}
+
+async fn ask(world: &World, drafts: Vec<Draft>, without: Vec<RuleId>) -> Simulation {
+    let engine = &world.engine;
+    let asked = Ask {
+        workspace: world.workspace,
+        from: START,
+        until: engine.now().plus(HOUR),
+        kinds: Vec::new(),
+        drafts,
+        without,
+        events_max: super::EVENTS_MAX,
+    };
+    simulate(&engine.store, &engine.plugins, &engine.scripts, &asked)
+        .await
+        .unwrap()
+}
+
+/// The differences in short: what, and of which rule.
+fn differences(told: &Simulation) -> Vec<(StartDiffers, &str)> {
+    let told = told.differences.iter();
+    told.map(|one| (one.what, one.rule_name.as_str())).collect()
+}
+
+const LIKED: &str = "
+version: 1
+name: Liked
+triggers: [{id: t, kind: test.happened}]
+if: {field: event.data.likes, op: ge, value: 10}
+steps: [{id: say, action: test.echo, with: {likes: '{{ event.data.likes }}'}}]
+";
+
+async fn happened(world: &mut World, data: Value) {
+    world.event("test.happened", data).await;
+    world.settle().await;
+}
+
+#[tokio::test]
+async fn the_rules_of_then_differ_in_nothing_and_a_draft_differs_in_what_it_says() {
+    let mut world = World::new().await;
+    let rule = world.rule(LIKED).await;
+    for likes in [5, 10, 20] {
+        world.pass(MINUTE).await;
+        happened(&mut world, json!({ "likes": likes })).await;
+    }
+    let same = ask(&world, Vec::new(), Vec::new()).await;
+    assert_eq!(differences(&same), []);
+    assert_eq!((same.events, same.same), (3, 2));
+    let told = &same.rules[0];
+    assert_eq!(
+        (told.candidates, told.started, told.started_really),
+        (3, 2, 2)
+    );
+    assert_eq!(told.refused[0].verdict, Verdict::ConditionFailed);
+    assert_eq!(told.refused[0].clause.as_deref(), Some("/if"));
+    assert_eq!(same.starts[1].effects[0].with, json!({"likes": 20}));
+
+    let draft = |text: &str| Draft {
+        rule: Some(rule),
+        document: document(text),
+    };
+    let laxer = ask(&world, vec![draft(&LIKED.replace("10", "1"))], Vec::new()).await;
+    assert_eq!(
+        differences(&laxer),
+        [(StartDiffers::OnlySimulated, "Liked")]
+    );
+    assert_eq!(laxer.starts[0].assumed, ["test.echo"]);
+    let stricter = ask(&world, vec![draft(&LIKED.replace("10", "15"))], Vec::new()).await;
+    assert_eq!(
+        differences(&stricter),
+        [(StartDiffers::OnlyRecorded, "Liked")]
+    );
+    assert!(
+        stricter.differences[0].text.contains("10"),
+        "{:?}",
+        stricter.differences
+    );
+    let other = LIKED.replace("with: {likes:", "with: {hearts:");
+    let other = ask(&world, vec![draft(&other)], Vec::new()).await;
+    assert_eq!(differences(&other), [(StartDiffers::Otherwise, "Liked"); 2]);
+    let text = r#"step say: with {"hearts":10}; it was {"likes":10}"#;
+    assert_eq!(other.differences[0].text, text);
+    let off = ask(&world, Vec::new(), vec![rule]).await;
+    assert_eq!(off.differences.len(), 2);
+    assert!(off.rules.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_rule_made_does_not_come_without_it_and_what_it_would_make_is_unknown() {
+    let mut world = World::new().await;
+    let maker = "
+version: 1
+name: Maker
+triggers: [{id: t, kind: test.happened}]
+steps: [{id: say, action: test.echo, with: {emit: test.echoed}}]
+";
+    let maker = world.rule(maker).await;
+    world
+        .rule("{version: 1, name: Hearer, triggers: [{id: t, kind: test.echoed}], steps: [{id: b, action: test.echo}]}")
+        .await;
+    happened(&mut world, json!({})).await;
+    let same = ask(&world, Vec::new(), Vec::new()).await;
+    assert_eq!((differences(&same), same.same), (vec![], 2));
+    let without = ask(&world, Vec::new(), vec![maker]).await;
+    assert_eq!(without.left_out, 1);
+    let text: Vec<&str> = without
+        .differences
+        .iter()
+        .map(|one| one.text.as_str())
+        .collect();
+    assert_eq!(
+        text,
+        [
+            "the rule is not among those that are simulated",
+            "its event would not have come"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn gates_count_what_starts_in_the_simulation() {
+    let mut world = World::new().await;
+    let rule = world
+        .rule(&format!("{LIKED}throttle: {{max: 1, per: 1h}}\n"))
+        .await;
+    for _ in 0..3 {
+        world.pass(MINUTE).await;
+        happened(&mut world, json!({"likes": 50})).await;
+    }
+    world.pass(HOUR).await;
+    happened(&mut world, json!({"likes": 50})).await;
+    let same = ask(&world, Vec::new(), Vec::new()).await;
+    assert_eq!((differences(&same), same.same), (vec![], 2));
+    assert_eq!(same.rules[0].refused[0].verdict, Verdict::Throttled);
+    assert_eq!(same.rules[0].refused[0].count, 2);
+    let wider = Draft {
+        rule: Some(rule),
+        document: document(&format!("{LIKED}throttle: {{max: 2, per: 1h}}\n")),
+    };
+    let wider = ask(&world, vec![wider], Vec::new()).await;
+    assert_eq!(
+        differences(&wider),
+        [(StartDiffers::OnlySimulated, "Liked")]
+    );
+    let quiet = Draft {
+        rule: Some(rule),
+        document: document(&format!("{LIKED}debounce: {{for: 10m}}\n")),
+    };
+    let quiet = ask(&world, vec![quiet], Vec::new()).await;
+    assert_eq!(quiet.rules[0].started, 2, "one after each quiet spell");
+    assert_eq!(quiet.starts[0].at, START.plus(13 * MINUTE));
+}
+
+#[tokio::test]
+async fn a_schedule_of_a_draft_has_its_moments_on_the_virtual_clock() {
+    let mut world = World::new().await;
+    world.pass(3 * HOUR).await;
+    let draft = "
+version: 1
+name: Hourly
+triggers: [{id: t, kind: time.cron, with: {expression: '30 * * * *'}}]
+steps: [{id: wait, delay: {for: 5m}}, {id: say, action: test.echo, with: {at: '{{ event.data.occurrence.local }}'}}]
+";
+    let draft = Draft {
+        rule: None,
+        document: document(draft),
+    };
+    let told = ask(&world, vec![draft], Vec::new()).await;
+    let at: Vec<_> = told.starts.iter().map(|start| start.at).collect();
+    let half = 30 * MINUTE;
+    let wanted: Vec<_> = (0..4).map(|hour| START.plus(hour * HOUR + half)).collect();
+    assert_eq!(at, wanted);
+    assert_eq!(told.starts[0].effects[0].at, START.plus(half + 5 * MINUTE));
+    assert_eq!((told.made >= 4, told.events), (true, 0));
+}
+
+#[tokio::test]
+async fn a_fact_that_history_does_not_hold_is_told_by_its_name() {
+    let mut world = World::new().await;
+    let rule = world.rule(LIKED).await;
+    happened(&mut world, json!({"likes": 50})).await;
+    let fact = "if: {fact: queue_length, of: {queue: q}, op: lt, value: 5}";
+    let with = LIKED.replace("if: {field: event.data.likes, op: ge, value: 10}", fact);
+    let draft = |text: &str| Draft {
+        rule: Some(rule),
+        document: document(text),
+    };
+    let told = ask(&world, vec![draft(&with)], Vec::new()).await;
+    assert_eq!(differences(&told), [(StartDiffers::CannotSay, "Liked")]);
+    assert_eq!(
+        (told.unknowns[0].what.as_str(), told.unknowns[0].count),
+        ("queue_length", 1)
+    );
+    assert_eq!(told.rules[0].cannot_say, 1);
+    // A clause that fails anyway settles it without the fact.
+    let both = format!(
+        "if: {{all: [{{field: event.data.likes, op: gt, value: 90}}, {}]}}",
+        &fact[4..]
+    );
+    let both = LIKED.replace("if: {field: event.data.likes, op: ge, value: 10}", &both);
+    let told = ask(&world, vec![draft(&both)], Vec::new()).await;
+    assert_eq!(differences(&told), [(StartDiffers::OnlyRecorded, "Liked")]);
+    assert!(told.unknowns.is_empty());
+}
