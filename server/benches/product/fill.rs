@@ -37,12 +37,18 @@ pub struct RunFill {
 impl RunFill {
     /// Copies event, run and memos of the original for a range of numbers.
     pub async fn copy(&self, store: &Store, range: Range<usize>) {
+        self.copy_every(store, range, STEP_MILLIS).await;
+    }
+
+    /// The same with so many milliseconds between two of them.
+    pub async fn copy_every(&self, store: &Store, range: Range<usize>, step: i64) {
         let backend = store.backend();
-        let start = start_millis(self.total);
-        let event = id(backend, "evt", start);
-        let run = id(backend, "run", start);
-        let at = format!("({start} + n * {STEP_MILLIS}) * 1000");
-        let subject = id_of(backend, "post", start, &format!("n / {}", SUBJECT_IN * 10));
+        let start = start_millis(self.total, step);
+        let event = id(backend, "evt", start, step);
+        let run = id(backend, "run", start, step);
+        let at = format!("({start} + n * {step}) * 1000");
+        let tenth = format!("n / {}", SUBJECT_IN * 10);
+        let subject = id_of(backend, "post", start, step, &tenth);
         let Self {
             run: original,
             second_rule,
@@ -72,12 +78,12 @@ impl RunFill {
 
     /// A subject that ten runs of the copies are about.
     pub fn subject(&self, number: usize) -> String {
-        text_of("post", start_millis(self.total), number)
+        text_of("post", start_millis(self.total, STEP_MILLIS), number)
     }
 
     /// The id of a copied run.
     pub fn run_id(&self, number: usize) -> String {
-        text_of("run", start_millis(self.total), number)
+        text_of("run", start_millis(self.total, STEP_MILLIS), number)
     }
 }
 
@@ -95,9 +101,9 @@ impl PostFill {
     /// Copies the post for all numbers.
     pub async fn copy(&self, store: &Store) {
         let backend = store.backend();
-        let start = start_millis(self.total);
-        let post = id(backend, "post", start);
-        let timer = id(backend, "timer", start);
+        let start = start_millis(self.total, STEP_MILLIS);
+        let post = id(backend, "post", start, STEP_MILLIS);
+        let timer = id(backend, "timer", start, STEP_MILLIS);
         let due = self.due();
         let future = self.total - self.total / 20;
         let state = if self.all_scheduled {
@@ -174,7 +180,7 @@ impl PostFill {
 
     /// The id of a copy.
     pub fn post_id(&self, number: usize) -> String {
-        text_of("post", start_millis(self.total), number)
+        text_of("post", start_millis(self.total, STEP_MILLIS), number)
     }
 }
 
@@ -225,22 +231,22 @@ fn kept(statement: &str) -> &'static str {
     leaked
 }
 
-fn start_millis(total: usize) -> i64 {
+fn start_millis(total: usize, step: i64) -> i64 {
     // Rounded, so that ids made of it are the same in the whole of a measurement.
-    SystemClock.now().micros() / 1_000 / 86_400_000 * 86_400_000 - total as i64 * STEP_MILLIS
+    SystemClock.now().micros() / 1_000 / 86_400_000 * 86_400_000 - total as i64 * step
 }
 
-fn id(backend: Backend, prefix: &str, start: i64) -> String {
-    id_of(backend, prefix, start, "n")
+fn id(backend: Backend, prefix: &str, start: i64, step: i64) -> String {
+    id_of(backend, prefix, start, step, "n")
 }
 
 // A UUIDv7 of the row's moment whose random part is the row's number.
-fn id_of(backend: Backend, prefix: &str, start: i64, number: &str) -> String {
+fn id_of(backend: Backend, prefix: &str, start: i64, step: i64, number: &str) -> String {
     let hex = |value: String| match backend {
         Backend::Sqlite => format!("printf('%012x', {value})"),
         Backend::Postgres => format!("lpad(to_hex(({value})::bigint), 12, '0')"),
     };
-    let moment = hex(format!("{start} + ({number}) * {STEP_MILLIS}"));
+    let moment = hex(format!("{start} + ({number}) * {step}"));
     format!(
         "'{prefix}_' || {moment} || '70008000' || {}",
         hex(number.to_owned())

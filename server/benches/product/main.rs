@@ -16,6 +16,7 @@ mod machine;
 mod pages;
 mod product;
 mod punctual;
+mod retention;
 mod scheduled;
 mod start;
 
@@ -23,7 +24,7 @@ use ground::Ground;
 use so_testkit::figures::{Ask, progress};
 
 /// Names of the parts in the order of the table; the last ones fill databases with millions of rows.
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 9] = [
     "events",
     "start",
     "punctual",
@@ -32,6 +33,7 @@ const PARTS: [&str; 8] = [
     "growth",
     "workspaces",
     "scheduled",
+    "retention",
 ];
 
 fn main() {
@@ -65,6 +67,7 @@ async fn measure(part: &str, ask: &Ask, ground: &Ground) {
         "pages" => pages::measure(ask, ground).await,
         "growth" => growth::measure_runs(ask, ground).await,
         "workspaces" => growth::measure_workspaces(ask, ground).await,
+        "retention" => retention::measure(ask, ground).await,
         _ => scheduled::measure(ask, ground).await,
     }
 }

@@ -54,7 +54,7 @@ const ENGINE: (&str, &str) = ("so-engine", "engine");
 const PRODUCT: (&str, &str) = ("so-server", "product");
 
 /// Every part, in the order of the table.
-pub const PARTS: [Part; 10] = [
+pub const PARTS: [Part; 11] = [
     part("events", "Workload E: webhook, rule, call", PRODUCT, false),
     part("start", "Start, size, memory", PRODUCT, false),
     part("rules", "Deciding, in process, one thread", ENGINE, false),
@@ -75,12 +75,19 @@ pub const PARTS: [Part; 10] = [
         PRODUCT,
         true,
     ),
+    part(
+        "retention",
+        "1 000 000 events of a year on disk",
+        PRODUCT,
+        true,
+    ),
 ];
 
 const USAGE: &str = "\
 usage: cargo xtask bench [--only PART]… [--runs N] [--quick] [--database sqlite|postgres] [--write]
 
-  --only PART      events, start, rules, jobs, punctual, feeds, pages, growth, workspaces, scheduled
+  --only PART      events, start, rules, jobs, punctual, feeds, pages, growth, workspaces, scheduled,
+                   retention
   --runs N         runs of which the median is taken; 3 unless said, 1 for parts that fill gigabytes
   --quick          small sizes: shows that everything runs, not how fast
   --database NAME  only this one
