@@ -17,6 +17,7 @@ use so_engine::{
     script::{EvalContext, PreparedContext, ScriptEngine, Shape, analyse, functions},
 };
 
+use super::rules::library;
 use crate::app::offline_catalogue;
 
 /// Largest file of an event; the engine takes no larger one.
@@ -61,6 +62,7 @@ enum Reply {
 
 pub(super) fn run(trigger: &str, event: Option<&Path>) -> anyhow::Result<()> {
     let mut session = Session::new(trigger)?;
+    super::print(&session.take_library(Path::new("."))?)?;
     if let Some(file) = event {
         let mut text = String::new();
         File::open(file)
@@ -109,6 +111,14 @@ impl Session {
             Ok(()) => Ok(session),
             Err(problem) => bail!(problem),
         }
+    }
+
+    /// Takes the library of a folder, or of the nearest one above it; answers what is wrong in it.
+    fn take_library(&mut self, folder: &Path) -> anyhow::Result<String> {
+        let files = library::of_paths(&[folder.to_owned()])?;
+        let (scripts, wrong) = library::with_library(&self.scripts, &files);
+        self.scripts = scripts;
+        Ok(wrong.iter().map(library::Wrong::told).collect())
     }
 
     fn take_trigger(&mut self, kind: &str) -> Result<(), String> {
@@ -161,15 +171,39 @@ impl Session {
             },
             ":functions" => {
                 let all = functions(&self.scripts);
-                let found = all.iter().filter(|one| one.name.contains(rest.trim()));
-                found.fold(String::new(), |mut out, one| {
+                let found = all.iter().map(|one| (one.signature(), one.says.to_owned()));
+                let found = found.chain(self.of_library());
+                let found = found.filter(|(signature, _)| {
+                    let name = signature.split('(').next().unwrap_or_default();
+                    name.contains(rest.trim())
+                });
+                found.fold(String::new(), |mut out, (signature, says)| {
                     // A string cannot fail to take more text.
-                    let _ = writeln!(out, "{}  {}", one.signature(), one.says);
+                    let _ = writeln!(out, "{signature}  {says}");
                     out
                 })
             }
             _ => format!("there is no command {name}; :help lists them\n"),
         })
+    }
+
+    /// Functions of the library: as one calls them, and the first line of their comments.
+    fn of_library(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        let Some(library) = self.scripts.library() else {
+            return found;
+        };
+        for module in library.names() {
+            let open = library
+                .functions(module)
+                .iter()
+                .filter(|one| !one.is_private);
+            found.extend(open.map(|one| {
+                let says = one.says.lines().next().unwrap_or_default();
+                (one.signature(module), says.to_owned())
+            }));
+        }
+        found
     }
 
     fn evaluate(&mut self, input: &str) -> String {
@@ -290,6 +324,27 @@ mod tests {
         assert_eq!(said(&mut session, "print(\"a\"); ()"), "a\nnull\n");
         said(&mut session, ":forget");
         assert!(said(&mut session, "n").starts_with("error: "));
+    }
+
+    #[test]
+    fn the_library_of_the_folder_is_there_and_its_mistakes_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("lib")).unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write(
+            "lib/texts.rhai",
+            "/// Says hello.\nfn greet(name) { \"Hello \" + name }",
+        );
+        write("lib/bad.rhai", "fn f() { nothing() }");
+        let mut session = Session::new("feed.item").unwrap();
+        let told = session.take_library(folder.path()).unwrap();
+        assert!(told.contains("bad.rhai:1:10: error"), "{told}");
+        let said_so = said(&mut session, "lib::texts::greet(event.data.item.author)");
+        assert_eq!(said_so, "\"Hello Ann\"\n");
+        let listed = said(&mut session, ":functions texts::");
+        assert_eq!(listed, "lib::texts::greet(name)  Says hello.\n");
+        assert!(said(&mut session, "lib::texts::great(1)").contains("lib::texts::greet"));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod blueprints;
 mod folder;
 mod forecast;
+pub(super) mod library;
 mod offline;
 mod outcome;
 mod remote;
@@ -111,6 +112,7 @@ pub(super) fn folder_command(command: &FolderCommand) -> ExitCode {
 
 pub(super) fn validate(files: &[PathBuf]) -> anyhow::Result<()> {
     let (plugins, scripts) = offline_catalogue();
+    let scripts = library::sound(&scripts, files)?;
     let mut wrong = 0;
     let texts = files
         .iter()

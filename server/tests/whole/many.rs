@@ -39,4 +39,32 @@ fn a_rule_saved_at_one_process_counts_at_the_other_at_once() {
         let run = desk.wait_for_run(&second, &format!("event={event}&rule={rule}"));
         assert_eq!(run["state"], "finished", "{run:#}");
     }
+    a_module_saved_at_one_counts_at_the_other(&first, &second, &desk, &hook);
+}
+
+/// The second process decides by the library that the first one has just stored.
+fn a_module_saved_at_one_counts_at_the_other(
+    first: &Product,
+    second: &Product,
+    desk: &Desk,
+    hook: &str,
+) {
+    let save = |number: usize| {
+        let source = format!("fn wanted(number) {{ number == {number} }}");
+        let body = json!({"source": source, "expected_version": number});
+        desk.change(first, "PUT", "scripts/numbers", &body);
+    };
+    save(0);
+    let rule = desk.rule(
+        first,
+        "{version: 1, name: Asks, triggers: [{id: call, kind: webhook.received}], \
+         if: {expr: \"lib::numbers::wanted(event.data.body.number)\"}, steps: [{id: note, set: {is: here}}]}",
+    );
+    for number in 1..=RULES {
+        save(number);
+        let answer = second.call("POST", hook, None, Some(&json!({"number": number})));
+        let event = text(&json_of(&answer, 202, "a call of the webhook"), "/event");
+        let run = desk.wait_for_run(second, &format!("event={event}&rule={rule}"));
+        assert_eq!(run["state"], "finished", "{run:#}");
+    }
 }

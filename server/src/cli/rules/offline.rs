@@ -23,6 +23,7 @@ use so_model::{
 
 use super::{
     folder::{RuleFile, read_all},
+    library,
     outcome::{Answer, Tested, write_junit},
     report,
 };
@@ -46,10 +47,35 @@ pub struct Looked {
 
 impl Looked {
     fn files(&self) -> anyhow::Result<Vec<RuleFile>> {
+        read_all(&self.roots())
+    }
+
+    fn roots(&self) -> Vec<PathBuf> {
         match self.paths.is_empty() {
-            true => read_all(&[PathBuf::from(".")]),
-            false => read_all(&self.paths),
+            true => vec![PathBuf::from(".")],
+            false => self.paths.clone(),
         }
+    }
+
+    /// The sandbox with the folder's library; its mistakes are told as those of rules are.
+    fn library(
+        &self,
+        scripts: &ScriptEngine,
+        what: &str,
+        told: &mut String,
+        tested: &mut Vec<Tested>,
+    ) -> anyhow::Result<ScriptEngine> {
+        let (scripts, wrong) = library::with_library(scripts, &library::of_paths(&self.roots())?);
+        for one in wrong {
+            let line = one.told();
+            told.push_str(&line);
+            tested.push(Tested {
+                file: one.path.display().to_string(),
+                name: what.to_owned(),
+                problem: Some(line.trim_end().to_owned()),
+            });
+        }
+        Ok(scripts)
     }
 
     fn finish(&self, what: &str, tested: &[Tested], more: &str) -> Answer {
@@ -109,6 +135,7 @@ pub(super) fn lint(asked: &Looked) -> Answer {
     // Those of one folder are the rules of one workspace.
     let together: Vec<Option<Neighbour>> = files.iter().zip(&documents).map(neighbour).collect();
     let (mut told, mut tested) = (String::new(), Vec::new());
+    let scripts = asked.library(&scripts, "lint", &mut told, &mut tested)?;
     for (index, (file, read)) in files.iter().zip(&documents).enumerate() {
         let others = together.iter().enumerate();
         let others = others.filter(|(other, _)| *other != index && !file.is_blueprint);
@@ -170,6 +197,7 @@ pub(super) fn test(asked: &Looked) -> Answer {
     let (plugins, scripts) = offline_catalogue();
     let files = asked.files()?;
     let (mut told, mut tested) = (String::new(), Vec::new());
+    let scripts = asked.library(&scripts, "reads", &mut told, &mut tested)?;
     for file in &files {
         let name = file.path.display().to_string();
         let report = match tried(file, &plugins, &scripts) {
@@ -271,6 +299,8 @@ mod tests {
     #[test]
     fn every_rule_of_the_corpus_is_valid_and_does_what_its_cases_say() {
         let (plugins, scripts) = offline_catalogue();
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+        let scripts = library::sound(&scripts, &[root.join("rules-examples")]).unwrap();
         let (mut wrong, mut rules, mut all) = (Vec::new(), 0, 0);
         for file in corpus() {
             let name = file.path.display();

@@ -1,6 +1,9 @@
 //! `rules simulate`: recorded events, decided anew by the rules of a folder.
 //!
-//! Invariant: nothing is performed and nothing stored. No fact is known: a start does not keep what the facts were, so a
+//! With a range, the server plays its history with gates, steps and effects; without one, lines of a file or the newest
+//! events are decided here.
+//!
+//! Invariant: nothing is performed and nothing stored. Decided here, no fact is known: a start does not keep what the facts were, so a
 //! clause that asks for one counts as not known, also where the recorded decision knew it.
 
 use std::{io::BufRead as _, path::PathBuf, sync::Arc};
@@ -14,12 +17,16 @@ use so_engine::{
     rule,
 };
 use so_model::{
+    Timestamp,
     event::Event,
     run::{Decision, Verdict},
 };
 
+mod range;
+
 use super::{
     folder::read_all,
+    library,
     offline::document,
     outcome::{Answer, Trouble},
     remote::{Place, Remote},
@@ -42,6 +49,19 @@ pub struct Simulated {
     /// The newest so many events of the server.
     #[arg(long, default_value_t = 200)]
     last: usize,
+    /// Plays the server's history from this moment on, `2026-06-01T00:00:00Z`: gates, steps and effects too, held
+    /// against what happened.
+    #[arg(long, value_name = "MOMENT", value_parser = moment, conflicts_with_all = ["history", "last"])]
+    from: Option<Timestamp>,
+    /// The end of the range; now without it.
+    #[arg(long, value_name = "MOMENT", value_parser = moment, requires = "from")]
+    to: Option<Timestamp>,
+    /// Only events of this kind; may be given several times.
+    #[arg(long, value_name = "KIND", requires = "from")]
+    kind: Vec<String>,
+    /// Name or id of a saved rule, as if it were off.
+    #[arg(long, value_name = "RULE", requires = "from")]
+    without: Vec<String>,
     /// Zone of the workspace.
     #[arg(long, default_value = "UTC")]
     zone: String,
@@ -50,6 +70,10 @@ pub struct Simulated {
     /// Tells as JSON.
     #[arg(long)]
     json: bool,
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text).ok_or_else(|| "not a moment of the form 2026-06-01T00:00:00Z".to_owned())
 }
 
 /// An event with what it led to.
@@ -79,8 +103,12 @@ struct Otherwise {
 
 /// `rules simulate`.
 pub(super) async fn simulate(asked: &Simulated) -> Answer {
+    if let Some(from) = asked.from {
+        return range::play(asked, from).await;
+    }
     let history = history(asked).await?;
     let (plugins, scripts) = offline_catalogue();
+    let scripts = library::sound(&scripts, &asked.paths)?;
     let ground = Ground {
         catalogue: plugins.catalogue(),
         plugins: Some(&plugins),

@@ -4,6 +4,7 @@
 //! else changed since, on either side, unless that is asked for.
 
 mod lock;
+mod modules;
 mod page;
 mod pull;
 
@@ -17,15 +18,20 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 use so_engine::{blueprint::line_diff, rule::Format};
-use so_model::{api::rule::RuleDetail, id::RuleId};
+use so_model::{
+    api::{rule::RuleDetail, script::ScriptModuleDetail},
+    id::RuleId,
+};
 use so_net::Method;
 
 use super::{
     folder::{RuleFile, read_all},
+    library,
     outcome::{Answer, Trouble},
     remote::{Place, Remote},
 };
 use lock::{Lock, Locked};
+use modules::ModuleChange;
 use page::{Difference, Page, difference, in_words, name_of, says_enabled, to_compare};
 pub(super) use pull::pull;
 
@@ -136,6 +142,10 @@ struct Both {
     local: BTreeMap<String, RuleFile>,
     remote: Remote,
     rules: BTreeMap<RuleId, RuleDetail>,
+    /// Texts of the folder's library, by module.
+    modules: BTreeMap<String, String>,
+    /// The server's library, by module.
+    scripts: BTreeMap<String, ScriptModuleDetail>,
 }
 
 impl Both {
@@ -151,15 +161,26 @@ impl Both {
                 }
             }
         }
-        let rules = remote.rules().await?;
-        let rules = rules.into_iter().map(|rule| (rule.rule.id, rule)).collect();
-        Ok(Self {
+        let modules = modules::by_name(library::of_folder(&folder)?);
+        let scripts = modules::theirs(&remote).await?;
+        let mut both = Self {
             folder,
             lock,
             local,
             remote,
-            rules,
-        })
+            rules: BTreeMap::new(),
+            modules,
+            scripts,
+        };
+        both.read_rules().await?;
+        Ok(both)
+    }
+
+    /// Reads the server's rules, anew after modules were pushed.
+    async fn read_rules(&mut self) -> Result<(), Trouble> {
+        let rules = self.remote.rules().await?;
+        self.rules = rules.into_iter().map(|rule| (rule.rule.id, rule)).collect();
+        Ok(())
     }
 
     /// What a push would do.
@@ -303,8 +324,10 @@ struct Moved {
 impl Moved {
     fn of(locked: &Locked, there: &RuleDetail, local: &RuleFile) -> Self {
         let is_enabled = there.rule.is_enabled;
+        // A module that was saved gives each rule that calls it a new version with the same text.
+        let is_same = || Page::remote(there, local.format(), Some(local)).digest() == locked.digest;
         Self {
-            is_saved: there.rule.version != locked.version,
+            is_saved: there.rule.version != locked.version && !is_same(),
             // A file that says nothing, or the same, does not undo a switch.
             is_switched: is_enabled != locked.is_enabled
                 && says_enabled(local).is_some_and(|says| says != is_enabled),
@@ -326,17 +349,23 @@ fn on_or_off(enabled: bool) -> &'static str {
 /// `rules plan` and `rules diff`: tells what a push would do.
 pub(super) async fn plan(asked: &Synced) -> Answer {
     let both = Both::open(asked).await?;
+    let modules = both.plan_modules(asked.force, asked.prune);
     let changes = both.plan(asked.force, asked.prune).await?;
-    tell(&changes, asked.json)?;
-    Ok(changes.is_empty())
+    tell(&modules, &changes, asked.json)?;
+    Ok(changes.is_empty() && modules.is_empty())
 }
 
-fn tell(changes: &[Change], is_json: bool) -> anyhow::Result<()> {
+fn tell(modules: &[ModuleChange], changes: &[Change], is_json: bool) -> anyhow::Result<()> {
     if is_json {
-        return super::super::print(&format!("{:#}\n", json!({ "changes": changes })));
+        let all = modules.iter().map(|change| json!(change));
+        let all: Vec<Value> = all
+            .chain(changes.iter().map(|change| json!(change)))
+            .collect();
+        return super::super::print(&format!("{:#}\n", json!({ "changes": all })));
     }
-    let mut told: String = changes.iter().map(Change::told).collect();
-    if changes.is_empty() {
+    let mut told: String = modules.iter().map(ModuleChange::told).collect();
+    told.extend(changes.iter().map(Change::told));
+    if told.is_empty() {
         told.push_str("no differences\n");
     }
     super::super::print(&told)
@@ -345,21 +374,33 @@ fn tell(changes: &[Change], is_json: bool) -> anyhow::Result<()> {
 /// `rules push`.
 pub(super) async fn push(asked: &Synced) -> Answer {
     let mut both = Both::open(asked).await?;
-    let changes = both.plan(asked.force, asked.prune).await?;
-    tell(&changes, asked.json)?;
-    if changes
-        .iter()
-        .any(|change| matches!(change, Change::Conflict { .. }))
-    {
+    let modules = both.plan_modules(asked.force, asked.prune);
+    let mut changes = both.plan(asked.force, asked.prune).await?;
+    tell(&modules, &changes, asked.json)?;
+    let is_conflict = |change: &Change| matches!(change, Change::Conflict { .. });
+    if changes.iter().any(is_conflict) || modules.iter().any(ModuleChange::is_conflict) {
         let told = "nothing was pushed: pull first, or --force\n";
         std::io::Write::write_all(&mut std::io::stderr(), told.as_bytes())
             .context("no standard error")?;
         return Ok(false);
     }
+    // A rule may call what comes with it; what goes may be called until the rules are changed.
+    let is_last = |change: &&ModuleChange| matches!(change, ModuleChange::DeleteModule { .. });
+    for change in modules.iter().filter(|change| !is_last(change)) {
+        both.push_module(change, asked).await?;
+        both.write_lock()?;
+    }
+    if !modules.is_empty() {
+        both.read_rules().await?;
+        changes = both.plan(asked.force, asked.prune).await?;
+    }
     for change in changes {
         // After each one, so that a push that ends early is remembered as far as it came.
         make(&mut both, &change, asked).await?;
         both.write_lock()?;
+    }
+    for change in modules.iter().filter(is_last) {
+        both.push_module(change, asked).await?;
     }
     both.write_lock()?;
     Ok(true)

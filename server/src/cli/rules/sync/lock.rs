@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use so_model::{api::rule::RuleDetail, id::RuleId};
 
-use super::super::folder;
+use super::{super::folder, modules::LockedModule};
 
 /// Stands in the folder; it belongs into version control.
 const LOCK: &str = ".rules.lock.json";
@@ -22,6 +22,9 @@ pub(super) struct Lock {
     workspace: String,
     /// By path in the folder.
     pub rules: BTreeMap<String, Locked>,
+    /// Modules of the library, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub modules: BTreeMap<String, LockedModule>,
 }
 
 /// A rule as it was when file and server were last the same.

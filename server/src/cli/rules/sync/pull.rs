@@ -31,6 +31,9 @@ impl Both {
             .with_context(|| format!("could not make {}", self.folder.display()))?;
         let (mut told, mut is_clean) = (String::new(), true);
         let mut taken = BTreeSet::new();
+        let (line, is_done) = self.pull_modules(force, prune)?;
+        told.push_str(&line);
+        is_clean &= is_done;
         let rules: Vec<RuleDetail> = self.rules.values().cloned().collect();
         for detail in &rules {
             let file = self.file_for(detail, &taken);

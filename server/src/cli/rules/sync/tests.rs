@@ -42,7 +42,90 @@ fn both(folder: &Path, rules: &[RuleDetail]) -> Both {
             .iter()
             .map(|rule| (rule.rule.id, rule.clone()))
             .collect(),
+        modules: modules::by_name(library::of_folder(folder).unwrap()),
+        scripts: BTreeMap::new(),
     }
+}
+
+/// A module as a server tells it.
+fn module(name: &str, version: i64, source: &str) -> ScriptModuleDetail {
+    serde_json::from_value(json!({
+        "name": name, "version": version, "functions": [], "constants": [], "author": null, "reason": "",
+        "saved_at": "2026-05-01T12:00:00Z", "rules": [], "modules": [], "source": source,
+    }))
+    .unwrap()
+}
+
+#[test]
+fn modules_are_files_byte_for_byte_and_an_edit_on_both_sides_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |modules: &[ScriptModuleDetail]| {
+        let mut found = both(folder.path(), &[]);
+        let pairs = modules
+            .iter()
+            .map(|one| (one.module.name.clone(), one.clone()));
+        found.scripts = pairs.collect();
+        found
+    };
+    let source = "// ours\r\nfn f() { 1 }  \n";
+    let (told, is_clean) = at(&[module("a", 1, source)]).pull(false, false).unwrap();
+    assert!(told.contains("< lib/a.rhai") && is_clean, "{told}");
+    assert_eq!(read(folder.path(), "lib/a.rhai"), source);
+    assert!(
+        at(&[module("a", 1, source)])
+            .plan_modules(false, false)
+            .is_empty()
+    );
+    std::fs::write(folder.path().join("lib/a.rhai"), "fn f() { 2 }").unwrap();
+    let planned = at(&[module("a", 1, source)]).plan_modules(false, false);
+    assert!(
+        matches!(planned[..], [ModuleChange::UpdateModule { version: 1, .. }]),
+        "{planned:?}"
+    );
+    // Changed there as well.
+    let other = [module("a", 2, "fn f() { 3 }")];
+    let planned = at(&other).plan_modules(false, false);
+    assert!(
+        matches!(planned[..], [ModuleChange::ModuleConflict { .. }]),
+        "{planned:?}"
+    );
+    let (told, is_clean) = at(&other).pull(false, false).unwrap();
+    assert!(told.contains("! lib/a.rhai") && !is_clean, "{told}");
+    assert_eq!(read(folder.path(), "lib/a.rhai"), "fn f() { 2 }");
+    let (_, is_clean) = at(&other).pull(true, false).unwrap();
+    assert!(is_clean);
+    // Gone there, it is deleted here only if that is asked for.
+    at(&[]).pull(false, true).unwrap();
+    assert!(!folder.path().join("lib/a.rhai").exists());
+}
+
+#[test]
+fn a_module_is_pushed_after_those_that_it_calls_and_deleted_before_them() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("lib")).unwrap();
+    for (name, text) in [
+        ("a", "fn f() { lib::c::f() }"),
+        ("b", "fn f() { lib::a::f() }"),
+        ("c", "fn f() { 1 }"),
+    ] {
+        std::fs::write(folder.path().join(format!("lib/{name}.rhai")), text).unwrap();
+    }
+    let names = |changes: Vec<ModuleChange>| -> Vec<String> {
+        let name = |change: ModuleChange| match change {
+            ModuleChange::CreateModule { name, .. } | ModuleChange::DeleteModule { name } => name,
+            other => panic!("{other:?}"),
+        };
+        changes.into_iter().map(name).collect()
+    };
+    assert_eq!(
+        names(both(folder.path(), &[]).plan_modules(false, true)),
+        ["c", "a", "b"]
+    );
+    let mut gone = both(folder.path(), &[]);
+    for (name, text) in std::mem::take(&mut gone.modules) {
+        gone.scripts.insert(name.clone(), module(&name, 1, &text));
+    }
+    assert_eq!(names(gone.plan_modules(false, true)), ["b", "a", "c"]);
 }
 
 fn read(folder: &Path, name: &str) -> String {
@@ -129,7 +212,13 @@ fn an_edit_of_the_folders_own_stays_and_one_on_both_sides_is_told() {
         .pull(false, false)
         .unwrap();
     assert!(told.contains("= hello.yaml") && is_clean, "{told}");
+    // A version with the same text, as when a module was saved, is no change.
     rule.rule.version = 2;
+    let (told, is_clean) = both(folder.path(), std::slice::from_ref(&rule))
+        .pull(false, false)
+        .unwrap();
+    assert!(told.contains("= hello.yaml") && is_clean, "{told}");
+    rule.yaml.push_str("# theirs\n");
     let (told, is_clean) = both(folder.path(), std::slice::from_ref(&rule))
         .pull(false, false)
         .unwrap();
