@@ -9,6 +9,7 @@ mod client;
 mod events;
 mod feeds;
 mod fill;
+mod forecast;
 mod ground;
 mod growth;
 mod loopback;
@@ -24,10 +25,11 @@ use ground::Ground;
 use so_testkit::figures::{Ask, progress};
 
 /// Names of the parts in the order of the table; the last ones fill databases with millions of rows.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
     "events",
     "start",
     "punctual",
+    "forecast",
     "feeds",
     "pages",
     "growth",
@@ -63,6 +65,7 @@ async fn measure(part: &str, ask: &Ask, ground: &Ground) {
         "events" => events::measure(ask, ground).await,
         "start" => start::measure(ask, ground).await,
         "punctual" => punctual::measure(ask, ground).await,
+        "forecast" => forecast::measure(ask, ground).await,
         "feeds" => feeds::measure(ask, ground).await,
         "pages" => pages::measure(ask, ground).await,
         "growth" => growth::measure_runs(ask, ground).await,

@@ -54,12 +54,18 @@ const ENGINE: (&str, &str) = ("so-engine", "engine");
 const PRODUCT: (&str, &str) = ("so-server", "product");
 
 /// Every part, in the order of the table.
-pub const PARTS: [Part; 11] = [
+pub const PARTS: [Part; 12] = [
     part("events", "Workload E: webhook, rule, call", PRODUCT, false),
     part("start", "Start, size, memory", PRODUCT, false),
     part("rules", "Deciding, in process, one thread", ENGINE, false),
     part("jobs", "The job engine alone", ENGINE, false),
     part("punctual", "Punctuality of publishing", PRODUCT, false),
+    part(
+        "forecast",
+        "A month of calendar for 50 accounts",
+        PRODUCT,
+        false,
+    ),
     part("feeds", "10 000 unchanged feeds", PRODUCT, true),
     part(
         "pages",
@@ -86,7 +92,7 @@ pub const PARTS: [Part; 11] = [
 const USAGE: &str = "\
 usage: cargo xtask bench [--only PART]… [--runs N] [--quick] [--database sqlite|postgres] [--write]
 
-  --only PART      events, start, rules, jobs, punctual, feeds, pages, growth, workspaces, scheduled,
+  --only PART      events, start, rules, jobs, punctual, forecast, feeds, pages, growth, workspaces, scheduled,
                    retention
   --runs N         runs of which the median is taken; 3 unless said, 1 for parts that fill gigabytes
   --quick          small sizes: shows that everything runs, not how fast
