@@ -22,6 +22,7 @@ fn rooms() -> Vec<(Route, Glyph, &'static str)> {
         (Route::Queues, Glyph::List, "Queues"),
         (Route::Rules, Glyph::Workflow, "Rules"),
         (Route::runs(), Glyph::Activity, "Runs"),
+        (Route::Forecast, Glyph::CalendarDays, "Forecast"),
         (Route::Accounts, Glyph::Users, "Accounts"),
         (Route::Feeds, Glyph::Rss, "Feeds and hooks"),
         (Route::Sandbox, Glyph::Flask, "Sandbox"),

@@ -6,17 +6,20 @@ mod accounts;
 pub mod door;
 mod events;
 mod feeds;
+mod forecast;
 mod hooks;
 #[cfg(debug_assertions)]
 mod kit;
 mod labels;
 pub(crate) mod notifications;
+mod people;
 mod pick;
 mod posts;
 mod queues;
 mod rules;
 mod runs;
 mod sandbox;
+mod scripts;
 mod settings;
 mod unknown;
 
@@ -41,6 +44,9 @@ pub fn view(route: Route) -> View {
         Route::Runs(filter) => view! { runs::List(filter=filter) },
         Route::Run(id) => view! { runs::One(id=id) },
         Route::Event(id) => view! { events::One(id=id) },
+        Route::Forecast => view! { forecast::Ahead {} },
+        Route::Scripts => view! { scripts::List {} },
+        Route::Script(name) => view! { scripts::One(name=name) },
         Route::Accounts => view! { accounts::List {} },
         Route::Connect => view! { accounts::Connect {} },
         Route::Account(id) => view! { accounts::One(id=id) },

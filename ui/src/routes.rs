@@ -42,6 +42,12 @@ pub enum Route {
     Run(RunId),
     /// One event with what came of it.
     Event(EventId),
+    /// The script library.
+    Scripts,
+    /// One module of it, by its name.
+    Script(String),
+    /// The calendar as it would come.
+    Forecast,
     /// Connected accounts.
     Accounts,
     /// Connect an account at a network.
@@ -131,6 +137,9 @@ impl Route {
             }),
             ["runs", id] => id.parse().map_or_else(|_| unknown(), Route::Run),
             ["events", id] => id.parse().map_or_else(|_| unknown(), Route::Event),
+            ["scripts"] => Route::Scripts,
+            ["scripts", name] => Route::Script(decode(name)),
+            ["forecast"] => Route::Forecast,
             ["accounts"] => Route::Accounts,
             ["accounts", "connect"] => Route::Connect,
             ["accounts", id] => id.parse().map_or_else(|_| unknown(), Route::Account),
@@ -180,6 +189,9 @@ impl Route {
             ),
             Route::Run(id) => format!("/runs/{id}"),
             Route::Event(id) => format!("/events/{id}"),
+            Route::Scripts => "/scripts".into(),
+            Route::Script(name) => format!("/scripts/{}", encode(name)),
+            Route::Forecast => "/forecast".into(),
             Route::Accounts => "/accounts".into(),
             Route::Connect => "/accounts/connect".into(),
             Route::Account(id) => format!("/accounts/{id}"),
@@ -207,12 +219,16 @@ impl Route {
             | Route::NewRule
             | Route::Blueprints
             | Route::Blueprint(_)
+            | Route::Scripts
+            | Route::Script(_)
             | Route::Rule(_) => Route::Rules,
             Route::Runs(_) | Route::Run(_) | Route::Event(_) => Route::runs(),
             Route::Queues | Route::Queue(_) => Route::Queues,
             Route::Feeds | Route::Hooks => Route::Feeds,
             Route::Accounts | Route::Connect | Route::Account(_) => Route::Accounts,
-            Route::Sandbox | Route::Settings | Route::Notifications => self.clone(),
+            Route::Forecast | Route::Sandbox | Route::Settings | Route::Notifications => {
+                self.clone()
+            }
             Route::Login { .. } | Route::Register | Route::Unknown(_) => return None,
         })
     }
@@ -316,6 +332,9 @@ mod tests {
             }),
             Route::Run(Id::derived(&["a"])),
             Route::Event(Id::derived(&["a"])),
+            Route::Scripts,
+            Route::Script("texts".into()),
+            Route::Forecast,
             Route::Accounts,
             Route::Connect,
             Route::Account(Id::derived(&["a"])),

@@ -169,6 +169,75 @@ fn a_rule_is_switched_and_its_mistake_is_marked_at_its_line() {
     has_no_complaints(&browser);
 }
 
+/// Waits until the text of a field contains something, and answers it whole.
+fn value_with(browser: &Browser, field: By, part: &str) -> String {
+    browser.wait_until(&format!("a field with {part}"), || {
+        let shown = browser.shown(field).into_iter().next()?;
+        browser.value(&shown).filter(|value| value.contains(part))
+    })
+}
+
+#[test]
+fn a_case_that_fails_keeps_a_version_back_until_its_owner_says_why() {
+    let test = "a_case_that_fails_keeps_a_version_back_until_its_owner_says_why";
+    let Some((product, browser)) = before_the_page(test) else {
+        return;
+    };
+    register(&product, &browser, "joan");
+    browser.click(By::Role("link", "Rules"));
+    browser.click(By::Role("link", "New rule"));
+    browser.click(By::Role("button", "Save"));
+    browser.see("A new rule is saved");
+
+    let (rule, cases) = (
+        By::Role("textbox", "The rule"),
+        By::Role("textbox", "Cases beside the rule"),
+    );
+    browser.click(By::Role("button", "Add a case"));
+    let right = value_with(&browser, cases, "fires: true");
+    browser.click(By::Role("button", "Run the cases"));
+    browser.see("The one case comes out as it says.");
+    browser.fill(cases, &right.replace("fires: true", "fires: false"));
+    browser.see("These are of the text before your latest change.");
+    browser.click(By::Role("button", "Run the cases"));
+    browser.see("The one case comes out differently.");
+
+    let text = value_with(&browser, rule, "enabled: false");
+    browser.fill(rule, &text.replace("enabled: false", "enabled: true"));
+    browser.fill(By::RoleLike("textbox", "Why this change"), "It shall be on");
+    browser.click(By::Role("button", "Save a new version"));
+    browser.see("A case of the rule fails");
+    browser.fill(
+        By::Role("textbox", "Why publish it all the same?"),
+        "The case is older than the rule",
+    );
+    browser.click(By::Role("button", "Publish although a case fails"));
+    browser.see("Saved as version 2");
+    browser.see("It shall be on");
+    browser.see("Published although a case failed: The case is older than the rule");
+    browser.click(By::Role("button", "What changed?"));
+    browser.find(By::Css(".results li"));
+
+    // A draft waits beside the live version, and is published with a reason.
+    browser.fill(cases, &right);
+    browser.click(By::Role("button", "Keep as a draft"));
+    browser.find(By::Role("heading", "What it would change"));
+    browser.fill(
+        By::Role("textbox", "Why publish it"),
+        "The case is right again",
+    );
+    browser.click(By::Role("button", "Publish the draft"));
+    browser.see("The draft is live as version 3");
+    browser.see("The case is right again");
+    // What was refused above is the one complaint.
+    let errors = browser.console_errors();
+    let other: Vec<_> = errors
+        .iter()
+        .filter(|error| !error.contains("/api/v1/"))
+        .collect();
+    assert!(other.is_empty(), "{other:#?}");
+}
+
 fn background(browser: &Browser) -> String {
     let said = browser.run(
         "return getComputedStyle(document.body).backgroundColor",
@@ -218,7 +287,12 @@ fn the_page_is_left_and_entered_again_in_the_dark_and_on_a_phone() {
         "posts/new",
         "queues",
         "rules",
+        "rules/new",
+        "rules/blueprints",
+        "rules/blueprints/blog-to-queue",
+        "scripts",
         "runs",
+        "forecast",
         "accounts",
         "feeds",
         "hooks",

@@ -63,6 +63,11 @@ fn body(one: &EventDetail) -> View {
             view! { li { a(href=href) { (name) } " " Badge(face=face) } }
         })
         .collect();
+    let gone = one.let_go.iter().map(|start| {
+        let href = Route::Rule(start.rule).path();
+        view! { li { a(href=href) { "A rule" } " started; its run was ordinary and was let go." } }
+    });
+    let runs: Vec<View> = runs.into_iter().chain(gone).collect();
     let refused: Vec<View> = one
         .decisions
         .iter()

@@ -3,6 +3,7 @@
 //! Invariant: saving names the version that was edited, so that nobody overwrites what they have not seen.
 
 use so_model::api::rule::{CreateRule, PutRule, RuleCheck, RuleDetail};
+use so_model::api::version::PutDraft;
 use so_model::id::RuleId;
 use so_model::problem::Problem;
 use so_model::workspace::Role;
@@ -11,6 +12,7 @@ use sycamore::reactive::on_cleanup;
 
 use super::cases::Cases;
 use super::despite::Despite;
+use super::drafts::{Banner, Kept, generation, kept, put};
 use super::editor::{Draft, Editor};
 use super::upgrade::Upgrade;
 use crate::act::Act;
@@ -97,17 +99,26 @@ pub fn Desk(id: RuleId, start: RuleDetail, detail: Loaded<RuleDetail>) -> View {
     let cases = create_signal(start.cases.clone());
     let may_write = may(Role::Admin);
     let (own, yaml) = (start.clone(), start.yaml.clone());
-    let foot = gate(
-        Role::Admin,
-        "Changing a rule",
-        move || view! { Save(id=id, draft=draft, cases=cases, start=own, detail=detail) },
-    );
+    let kept = may_write.then(|| kept(id));
+    let foot = match kept {
+        Some(kept) => {
+            view! { Save(id=id, draft=draft, cases=cases, start=own, detail=detail, kept=kept) }
+        }
+        None => gate(Role::Admin, "Changing a rule", View::new),
+    };
+    let banner: View = kept
+        .map(|kept| {
+            let saved = start.cases.clone();
+            view! { Banner(id=id, draft=draft, cases=cases, saved=saved, detail=detail, kept=kept) }
+        })
+        .into();
     let upgrade = match may_write {
         true => view! { Upgrade(id=id, yaml=yaml, draft=draft) },
         false => View::new(),
     };
     let document = start.document;
     view! {
+        (banner)
         section(class="panel") { Editor(draft=draft, read_only=!may_write) (foot) }
         (upgrade)
         Cases(id=id, draft=draft, cases=cases, document=document)
@@ -121,6 +132,7 @@ fn Save(
     cases: Signal<String>,
     start: RuleDetail,
     detail: Loaded<RuleDetail>,
+    kept: Kept,
 ) -> View {
     let (app, act) = (App::here(), Act::new());
     let why = create_signal(String::new());
@@ -128,15 +140,39 @@ fn Save(
     let is_changed = create_selector(move || {
         draft.text.with(|now| *now != text) || cases.with(|now| *now != own)
     });
-    guard(app, is_changed);
-    let kept = start.cases.clone();
+    let saved = start.cases.clone();
+    let is_unkept = create_selector(move || {
+        let is_kept = kept.value().flatten().is_some_and(|one| {
+            let around = one.cases.as_ref().unwrap_or(&saved);
+            draft.text.with(|now| *now == one.text.text) && cases.with(|now| now == around)
+        });
+        is_changed.get() && !is_kept
+    });
+    guard(app, is_unkept);
+    let saved = start.cases.clone();
+    let keep = move || {
+        let now = cases.get_clone_untracked();
+        let body = PutDraft {
+            text: Some(draft.input()),
+            cases: (now != saved).then_some(now),
+            expected_generation: generation(kept),
+            reason: said(why),
+            ..PutDraft::default()
+        };
+        act.run(put(app, id, body), move |answer| {
+            app.toasts
+                .done("Kept as a draft; the live version decides on");
+            kept.set(Some(answer));
+        });
+    };
+    let saved = start.cases.clone();
     let send = move |override_reason: Option<String>| {
         let expected_version = untrack(|| detail.value()).map_or(0, |one| one.rule.version);
         let now = cases.get_clone_untracked();
         let body = PutRule {
             text: Some(draft.input()),
             expected_version,
-            cases: (now != kept).then_some(now),
+            cases: (now != saved).then_some(now),
             reason: said(why),
             override_reason,
             ..PutRule::default()
@@ -157,9 +193,10 @@ fn Save(
         cases.set(start.cases.clone());
     };
     let unchanged = move || !is_changed.get();
-    let state = move || match is_changed.get() {
-        true => "Changed, not saved",
-        false => "As saved",
+    let state = move || match (is_changed.get(), is_unkept.get()) {
+        (false, _) => "As saved",
+        (true, true) => "Changed, not saved",
+        (true, false) => "As in the draft",
     };
     let (plain, insist) = (send.clone(), send);
     view! {
@@ -168,6 +205,7 @@ fn Save(
         TextField(label="Why this change", value=why, optional=true, error=act.error("/reason"), hint="Kept with the version.")
         div(class="form-actions") {
             Button(label="Save a new version", kind=Kind::Primary, glyph=Glyph::Save, busy=act.busy, off=unchanged, on_press=move || plain(None))
+            Button(label="Keep as a draft", glyph=Glyph::FileText, busy=act.busy, off=move || !is_unkept.get(), on_press=keep)
             Button(label="Undo the changes", kind=Kind::Quiet, off=unchanged, on_press=undo)
             span(class="muted") { (state()) }
         }

@@ -9,17 +9,19 @@ use crate::act::Act;
 use crate::components::{Button, Glyph, Kind, TextField};
 use crate::may::gate;
 
-/// The server's code for a version that a case keeps from going live.
-const BLOCKED: &str = "rule.cases_failed";
+/// The server's codes for a version that a case keeps from going live.
+const BLOCKED: [&str; 2] = ["rule.cases_failed", "script.cases_failed"];
 
 /// The field for the reason and its button, while `act` is refused because of a case.
 #[component(inline_props)]
 pub fn Despite<F: Fn(String) + Clone + 'static>(act: Act, on_publish: F) -> View {
     let (reason, was_open) = (create_signal(String::new()), create_signal(false));
     let is_open = create_selector(move || {
-        let is_blocked = act
-            .problem
-            .with(|problem| problem.as_ref().is_some_and(|one| one.code == BLOCKED));
+        let is_blocked = act.problem.with(|problem| {
+            problem
+                .as_ref()
+                .is_some_and(|one| BLOCKED.contains(&one.code.as_str()))
+        });
         // Once pressed the form stays where it is until the answer is here.
         let is_open = is_blocked || act.busy.get() && was_open.get_untracked();
         was_open.set_silent(is_open);

@@ -2,7 +2,23 @@
 //!
 //! Invariant: what went and what came is told by its sign, not by colour alone.
 
+use so_model::difference::RuleChange;
 use sycamore::prelude::*;
+
+/// What is different, one sentence a line, with its place.
+pub fn changes(list: &[RuleChange]) -> View {
+    if list.is_empty() {
+        return view! { p(class="muted") { "Nothing that the rule does is different." } };
+    }
+    let rows: Vec<View> = list
+        .iter()
+        .map(|one| {
+            let (sentence, path) = (one.sentence.clone(), one.path.clone());
+            view! { li { p(class="row-wrap") { (sentence) " " code(class="muted") { (path) } } } }
+        })
+        .collect();
+    view! { ul(class="results") { (rows) } }
+}
 
 /// Lines that begin with a space, `-` or `+`.
 pub fn diff(lines: &[String]) -> View {

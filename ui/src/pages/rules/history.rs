@@ -1,19 +1,15 @@
-//! A rule's past: why it did not start, and its versions.
+//! A rule's past: why it did not start.
 //!
 //! Invariant: "why not" names the first condition that did not hold, with the value that was seen.
 
-use so_model::api::rule::{
-    DecisionList, DecisionQuery, DecisionView, RestoreRule, RuleDetail, RuleVersionList,
-    RuleVersionView,
-};
+use so_model::api::rule::{DecisionList, DecisionQuery, DecisionView};
 use so_model::id::RuleId;
 use so_model::run::ConditionTrace;
 use sycamore::prelude::*;
 
 use super::why::AskEvent;
-use crate::act::Act;
 use crate::app::App;
-use crate::components::{Ago, Badge, Button, Glyph, Kind, verdict_face};
+use crate::components::{Ago, Badge, verdict_face};
 use crate::loaded::Loaded;
 use crate::paged::address;
 use crate::pages::runs::saw_words;
@@ -88,75 +84,6 @@ pub fn first_false(trace: &ConditionTrace) -> Option<String> {
         saw if saw.is_empty() => format!("Not so: {}", trace.text),
         saw => format!("Not so: {} (it saw {saw})", trace.text),
     })
-}
-
-/// Every version, with the way back to it.
-#[component(inline_props)]
-pub fn Versions(id: RuleId, detail: Loaded<RuleDetail>) -> View {
-    let app = App::here();
-    let versions = Loaded::new(move || async move {
-        let path = format!("/rules/{id}/versions");
-        let list: RuleVersionList = app.client.get(&app.scoped(&path)).await?;
-        Ok(list.items)
-    });
-    let live = create_selector(move || detail.value().map(|one| one.rule.version));
-    create_effect(move || {
-        live.track();
-        versions.reload();
-    });
-    let act = Act::new();
-    let list = versions.view(move |list| {
-        let rows: Vec<View> = list
-            .into_iter()
-            .map(|one| version(id, one, live, detail, act))
-            .collect();
-        view! { ul { (rows) } }
-    });
-    view! { section(class="panel panel-rows") { h2 { "Versions" } (act.notice(&[])) (list) } }
-}
-
-fn version(
-    id: RuleId,
-    one: RuleVersionView,
-    live: ReadSignal<Option<i64>>,
-    detail: Loaded<RuleDetail>,
-    act: Act,
-) -> View {
-    let app = App::here();
-    let number = one.version;
-    let restore = move || {
-        let body = RestoreRule {
-            expected_version: live.get_untracked().unwrap_or(0),
-            override_reason: None,
-            reason: None,
-        };
-        let call = async move {
-            let path = format!("/rules/{id}/versions/{number}/restore");
-            app.client
-                .post::<RuleDetail>(&app.scoped(&path), &body)
-                .await
-        };
-        act.run(call, move |answer| {
-            app.toasts.done(format!(
-                "Version {number} is live again, as version {}",
-                answer.rule.version
-            ));
-            detail.set(answer);
-        });
-    };
-    let end = move || match live.get() == Some(number) {
-        true => view! { span(class="muted") { "Live" } },
-        false => {
-            view! { Button(label="Restore", kind=Kind::Quiet, glyph=Glyph::History, busy=act.busy, on_press=restore) }
-        }
-    };
-    let title = format!("Version {number}");
-    view! {
-        li(class="setting") {
-            span(class="row-main") { span { (title) " " span(class="muted") { (one.name) } } span(class="row-note") { Ago(at=one.created_at) } }
-            (end)
-        }
-    }
 }
 
 #[cfg(test)]

@@ -56,6 +56,7 @@ pub fn List() -> View {
     });
     let primary = match may(Role::Admin) {
         true => view! {
+            LinkButton(href=Route::Scripts.path(), label="Scripts", glyph=Glyph::FileText)
             LinkButton(href=Route::Blueprints.path(), label="Blueprints", glyph=Glyph::Copy)
             LinkButton(href=Route::NewRule.path(), label="New rule", kind=Kind::Primary, glyph=Glyph::Plus)
         },

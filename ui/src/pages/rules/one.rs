@@ -9,8 +9,10 @@ use sycamore::prelude::*;
 
 use super::desk::Desk;
 use super::despite::Despite;
-use super::history::{Decisions, Versions};
+use super::history::Decisions;
 use super::list::{on_face, runs_of};
+use super::versions::Versions;
+use super::ways::Ways;
 use super::why::{AskSpan, TryOut};
 use crate::act::Act;
 use crate::app::App;
@@ -60,7 +62,7 @@ pub fn One(id: RuleId) -> View {
         Page(title=title, back=Route::Rules, primary=view! { (primary) }) {
             div(class="content-pad columns rule-page") {
                 div(class="stack") { (act.notice(&[])) Despite(act=act, on_publish=insist) (problem) (desk) }
-                div(class="stack") { TryOut(rule=id) AskSpan(rule=id) Decisions(id=id) Versions(id=id, detail=detail) (remove) }
+                div(class="stack") { TryOut(rule=id) AskSpan(rule=id) Decisions(id=id) Versions(id=id, detail=detail) Ways(id=id) (remove) }
             }
         }
     }
