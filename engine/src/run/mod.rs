@@ -42,6 +42,6 @@ pub(crate) use walk::{ends_of, pointer_of};
 pub(crate) use way::{number_of, oddity_of, steps_of};
 mod flow_tests;
 #[cfg(test)]
-mod random_tests;
+pub(crate) mod random_tests;
 #[cfg(test)]
 mod tests;

@@ -31,12 +31,20 @@ const SPANS: [i64; 20] = [
 const POLLS_MAX: u64 = 150;
 
 /// Writes steps by chance.
-struct Author {
+pub(crate) struct Author {
     rng: StdRng,
     next: usize,
 }
 
 impl Author {
+    /// Who writes the same for the same seed.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            rng: StdRng::seed_from_u64(seed),
+            next: 0,
+        }
+    }
+
     fn one_of<T: Clone>(&mut self, all: &[T]) -> T {
         all[self.rng.random_range(0..all.len())].clone()
     }
@@ -122,7 +130,7 @@ impl Author {
         }
     }
 
-    fn rule(&mut self, number: usize) -> String {
+    pub(crate) fn rule(&mut self, number: usize) -> String {
         let mut steps = vec![json!({"id": "first", "set": {"x": 1}})];
         steps.extend(self.steps(1, false));
         json!({"version": 1, "name": format!("rule {number}"), "triggers": [{"id": "t", "kind": "test.happened"}],
@@ -244,10 +252,7 @@ async fn effects(
 async fn a_run_that_is_lost_at_any_await_ends_as_the_undisturbed_one() {
     let (mut lost, mut ways, mut open) = (0, BTreeMap::<String, usize>::new(), 0);
     for seed in 0..WORLDS {
-        let mut author = Author {
-            rng: StdRng::seed_from_u64(seed),
-            next: 0,
-        };
+        let mut author = Author::new(seed);
         let rules: Vec<String> = (0..RULES).map(|number| author.rule(number)).collect();
         let whole = effects(&rules, None).await;
         let broken = effects(&rules, Some(StdRng::seed_from_u64(seed ^ 0xfeed))).await;

@@ -4,6 +4,8 @@
 //! Invariant: decisions, gates and steps are those of real events and runs; what history does not hold is said to be
 //! unknown. `docs/simulating-rules.md` tells what is modelled and what is not.
 
+#[cfg(test)]
+mod agree_tests;
 mod facts;
 mod gates;
 mod play;
@@ -30,6 +32,7 @@ pub use play::Play;
 pub use told::{DIFFERENCES_MAX, EFFECTS_MAX, STARTS_MAX};
 
 use crate::{
+    Engine,
     decide::{CompiledRule, WorkspaceFacts},
     plugin::Plugins,
     rule::Catalogue,
@@ -130,18 +133,20 @@ pub struct Given {
 }
 
 /// Plays the recorded events of a range.
+///
+/// Drafts call the scripts that are handed in; live rules are those of the engine.
 pub async fn simulate(
-    store: &Store,
-    plugins: &Plugins,
+    engine: &Engine,
     scripts: &ScriptEngine,
     ask: &Ask,
 ) -> Result<Simulation, SimulateError> {
+    let (store, plugins) = (&engine.store, &engine.plugins);
     let mut source = store.clone();
     let until = ask.until.min(ask.from.plus(SPAN_MAX));
     let first = ask.from.plus(-LEAD);
     let house = workspaces::find(&mut source, ask.workspace).await?;
     let house = house.ok_or(SimulateError::NoWorkspace)?;
-    let rules = taking(store, plugins, scripts, ask, &house.time_zone).await?;
+    let rules = taking(engine, scripts, ask, &house.time_zone).await?;
     let (published, published_since) = published(store, ask.workspace, first, until).await?;
     let mut play = Play::new(Given {
         workspace: WorkspaceFacts {
@@ -210,20 +215,16 @@ async fn published(
 
 /// The live rules, with drafts in their places.
 async fn taking(
-    store: &Store,
-    plugins: &Plugins,
+    engine: &Engine,
     scripts: &ScriptEngine,
     ask: &Ask,
     zone: &str,
 ) -> Result<Vec<Taking>, SimulateError> {
-    let catalogue = plugins.catalogue();
-    let mut source = store.clone();
-    let live = rules::list_live(&mut source).await?;
-    let mut live: BTreeMap<RuleId, (i64, RuleDocument)> = live
-        .into_iter()
-        .filter(|(row, _)| row.workspace == ask.workspace)
-        .map(|(row, document)| (row.id, (row.version, document)))
-        .collect();
+    let catalogue = engine.plugins.catalogue();
+    let mut source = engine.store.clone();
+    let live = engine.index().of_workspace(ask.workspace);
+    let mut live: BTreeMap<RuleId, Arc<CompiledRule>> =
+        live.into_iter().map(|rule| (rule.id, rule)).collect();
     for id in &ask.without {
         if live.remove(id).is_none() {
             let row = rules::find(&mut source, ask.workspace, *id).await?;
@@ -235,7 +236,7 @@ async fn taking(
         let saved = match draft.rule {
             None => None,
             Some(id) => match live.remove(&id) {
-                Some(live) => Some(live.1),
+                Some(live) => Some(live),
                 None => {
                     let row = rules::find(&mut source, ask.workspace, id).await?;
                     row.ok_or(SimulateError::NoRule(id))?;
@@ -252,31 +253,18 @@ async fn taking(
         if !draft.document.enabled {
             continue;
         }
-        let is_same = saved.is_some_and(|saved| timed(&saved) == timed(&draft.document));
+        let is_same = saved.is_some_and(|saved| timed(&saved.document) == timed(&draft.document));
         found.push(Taking {
             rule: Arc::new(rule),
             is_draft: true,
-            schedules: (!is_same).then(|| schedules(&draft.document, plugins, zone)),
+            schedules: (!is_same).then(|| schedules(&draft.document, &engine.plugins, zone)),
         });
     }
-    for (id, (version, document)) in live {
-        // A saved rule that this server cannot carry out starts nothing here either.
-        let compiled = CompiledRule::compile(
-            id,
-            ask.workspace,
-            version,
-            Arc::new(document),
-            catalogue,
-            scripts,
-        );
-        if let Ok(rule) = compiled {
-            found.push(Taking {
-                rule: Arc::new(rule),
-                is_draft: false,
-                schedules: None,
-            });
-        }
-    }
+    found.extend(live.into_values().map(|rule| Taking {
+        rule,
+        is_draft: false,
+        schedules: None,
+    }));
     Ok(found)
 }
 

@@ -385,7 +385,7 @@ fn over(state: RunState) -> RunState {
     }
 }
 
-fn action_of(document: &RuleDocument, id: &str) -> Option<String> {
+pub(super) fn action_of(document: &RuleDocument, id: &str) -> Option<String> {
     fn among(steps: &[Step], id: &str) -> Option<String> {
         steps.iter().find_map(|step| inside(step, id))
     }

@@ -27,9 +27,7 @@ async fn ask(world: &World, drafts: Vec<Draft>, without: Vec<RuleId>) -> Simulat
         without,
         events_max: super::EVENTS_MAX,
     };
-    simulate(&engine.store, &engine.plugins, &engine.scripts, &asked)
-        .await
-        .unwrap()
+    simulate(engine, &engine.scripts, &asked).await.unwrap()
 }
 
 /// The differences in short: what, and of which rule.
