@@ -110,10 +110,8 @@ fn CaseEditor(id: RuleId, draft: Draft, cases: Signal<String>, document: RuleDoc
         });
     };
     let is_old = create_selector(move || {
-        tried.with(|tried| {
-            tried.as_ref().is_some_and(|one| {
-                draft.text.with(|text| *text != one.rule) || cases.with(|own| *own != one.cases)
-            })
+        tried.get_clone().is_some_and(|one| {
+            draft.text.with(|text| *text != one.rule) || cases.with(|own| *own != one.cases)
         })
     });
     let old = move || match is_old.get() {
@@ -121,11 +119,10 @@ fn CaseEditor(id: RuleId, draft: Draft, cases: Signal<String>, document: RuleDoc
         false => View::new(),
     };
     let results = move || {
-        tried.with(|tried| {
-            tried
-                .as_ref()
-                .map_or_else(View::new, |one| results(&one.report))
-        })
+        tried
+            .get_clone()
+            .as_ref()
+            .map_or_else(View::new, |one| results(&one.report))
     };
     view! {
         CodeEditor(label="Cases beside the rule", value=cases, hint="YAML: a list under the word cases. It is saved together with the rule.")
@@ -183,11 +180,10 @@ fn Covered(id: RuleId, document: RuleDocument) -> View {
     };
     let whole = serde_json::to_value(&document).unwrap_or_default();
     let shown = move || {
-        answer.with(|answer| {
-            answer
-                .as_ref()
-                .map_or_else(View::new, |found| covered(found, &whole))
-        })
+        answer
+            .get_clone()
+            .as_ref()
+            .map_or_else(View::new, |found| covered(found, &whole))
     };
     view! {
         (act.notice(&[]))

@@ -35,7 +35,7 @@ pub fn AskEvent(rule: RuleId, event: EventId) -> View {
         };
         act.run(call, move |why| answer.set(Some(why)));
     };
-    let shown = move || answer.with(|answer| answer.as_ref().map_or_else(View::new, why_view));
+    let shown = move || answer.get_clone().as_ref().map_or_else(View::new, why_view);
     view! {
         (act.notice(&[]))
         Button(label="Why?", kind=Kind::Quiet, busy=act.busy, on_press=ask)
@@ -94,7 +94,12 @@ pub fn AskSpan(rule: RuleId) -> View {
         };
         act.run(call, move |span| answer.set(Some(span)));
     };
-    let shown = move || answer.with(|answer| answer.as_ref().map_or_else(View::new, span_view));
+    let shown = move || {
+        answer
+            .get_clone()
+            .as_ref()
+            .map_or_else(View::new, span_view)
+    };
     view! {
         section(class="panel") {
             h2 { "The last 24 hours" }
@@ -175,11 +180,9 @@ pub fn Ask(about: About) -> View {
         view! { SelectField(label="Rule", value=chosen, choices=choices) }
     });
     let shown = move || {
-        answer.with(|answer| {
-            answer.as_ref().map_or_else(View::new, |(text, list)| {
-                let (text, each) = (text.clone(), list.iter().map(why_view).collect::<Vec<_>>());
-                view! { p { strong { (text) } } (each) }
-            })
+        answer.get_clone().map_or_else(View::new, |(text, list)| {
+            let each: Vec<View> = list.iter().map(why_view).collect();
+            view! { p { strong { (text) } } (each) }
         })
     };
     let title = match about {
@@ -247,7 +250,12 @@ pub fn TryOut(rule: RuleId) -> View {
         }));
         view! { SelectField(label="Event", value=chosen, choices=choices) }
     });
-    let shown = move || answer.with(|answer| answer.as_ref().map_or_else(View::new, plan_view));
+    let shown = move || {
+        answer
+            .get_clone()
+            .as_ref()
+            .map_or_else(View::new, plan_view)
+    };
     let form = gate(Role::Editor, "A dry run", || {
         view! {
             (field)

@@ -101,7 +101,12 @@ fn Tried(id: RunId) -> View {
         };
         act.run(call, move |plan| answer.set(Some(plan)));
     };
-    let shown = move || answer.with(|answer| answer.as_ref().map_or_else(View::new, plan_view));
+    let shown = move || {
+        answer
+            .get_clone()
+            .as_ref()
+            .map_or_else(View::new, plan_view)
+    };
     view! {
         p { "What if: tells what the rule of today would do about the same event, and does nothing." }
         (act.notice(&[]))
@@ -137,12 +142,10 @@ fn Compared(id: RunId, rule: so_model::id::RuleId) -> View {
         };
         act.run(call, move |found| answer.set(Some(found)));
     };
-    let shown = move || {
-        answer.with(|answer| match answer {
-            None => View::new(),
-            Some(None) => view! { p(class="muted") { "There is no earlier run of this rule." } },
-            Some(Some(found)) => beside(found),
-        })
+    let shown = move || match answer.get_clone() {
+        None => View::new(),
+        Some(None) => view! { p(class="muted") { "There is no earlier run of this rule." } },
+        Some(Some(found)) => beside(&found),
     };
     view! {
         p { "Compare: lays the run before beside this one." }

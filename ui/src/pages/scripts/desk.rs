@@ -150,7 +150,7 @@ fn desk(
         }));
         marks(&errors)
     };
-    let found = move || check.with(|check| check.as_ref().map_or_else(View::new, checked));
+    let found = move || check.get_clone().as_ref().map_or_else(View::new, checked);
     let look_button = gate(Role::Editor, "Checking a module", || {
         view! { Button(label="Check", glyph=Glyph::Check, busy=checking.busy, on_press=look) }
     });
