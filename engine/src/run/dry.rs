@@ -54,7 +54,7 @@ pub(crate) enum Answer {
     /// This try failed.
     Failed(ActionError),
     /// It came out as it once did.
-    As(Memo),
+    As(Box<Memo>),
     /// It goes on at a moment, or when somebody wakes it.
     Wait(Value, Option<Timestamp>),
 }

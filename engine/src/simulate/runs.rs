@@ -466,7 +466,7 @@ impl Around for Here<'_> {
             let until = began.plus(ended.since(memo.started_at).max(0));
             return match until > call.now {
                 true => Answer::Wait(Value::Null, Some(until)),
-                false => Answer::As(memo.clone()),
+                false => Answer::As(Box::new(memo.clone())),
             };
         }
         self.assume(call)
@@ -516,7 +516,7 @@ impl Here<'_> {
             let code = memo.output["code"].as_str().unwrap_or_default();
             let made_nothing = memo.outcome == StepOutcome::Failed && CALL_REFUSED.contains(&code);
             if made_nothing || !waits {
-                return Answer::As(memo.clone());
+                return Answer::As(Box::new(memo.clone()));
             }
             // The event of the call comes by itself.
         } else if let Err(error) = self.send(call, &place, waits) {

@@ -25,5 +25,6 @@ pub mod rule;
 pub mod run;
 pub mod sandbox;
 pub mod script;
+pub mod simulation;
 pub mod version;
 pub mod workspace;

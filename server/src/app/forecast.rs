@@ -31,7 +31,7 @@ use super::{
     rules,
 };
 
-/// Forecasts at a time: each keeps a processor and some ten megabytes busy.
+/// Forecasts at a time: each keeps a processor busy, and for a full calendar a hundred megabytes.
 const AT_ONCE: usize = 2;
 /// How long somebody waits for a place.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -77,7 +77,7 @@ pub async fn ask(app: &App, workspace: WorkspaceId, request: ForecastRequest) ->
         workspace,
         from,
         until,
-        drafts: drafts(app, workspace, request.drafts).await?,
+        drafts: drafts(app, workspace, request.drafts, DRAFTS_MAX).await?,
         without: request.without,
         token_ends: ends,
         tokens_renewed: renewed,
@@ -204,13 +204,15 @@ fn end_of(request: &ForecastRequest, from: Timestamp) -> Outcome<Timestamp> {
     Ok(until)
 }
 
-async fn drafts(
+/// Rules as they might be, checked as saved ones are.
+pub(super) async fn drafts(
     app: &App,
     workspace: WorkspaceId,
     asked: Vec<ForecastDraft>,
+    most: usize,
 ) -> Outcome<Vec<Draft>> {
-    if asked.len() > DRAFTS_MAX {
-        let expected = format!("at most {DRAFTS_MAX}");
+    if asked.len() > most {
+        let expected = format!("at most {most}");
         return Err(Failure::field("/drafts", "are too many", expected));
     }
     let mut drafts = Vec::with_capacity(asked.len());

@@ -33,6 +33,7 @@ pub mod runs;
 pub mod sandbox;
 pub mod secrets;
 pub mod sessions;
+pub mod simulation;
 pub mod text;
 pub mod throttle;
 pub mod tokens;
@@ -116,6 +117,8 @@ pub struct Parts {
     pub bench: previews::Bench,
     /// Where forecasts are made, fewer at a time.
     pub forecasts: forecast::Places,
+    /// Where simulations are made, fewer at a time.
+    pub simulations: simulation::Places,
     handed: Mutex<Option<HandedReceiver>>,
 }
 
@@ -196,6 +199,7 @@ impl App {
             poller: feeds::Poller::default(),
             bench: previews::Bench::default(),
             forecasts: forecast::Places::default(),
+            simulations: simulation::Places::default(),
             handed: Mutex::new(Some(built.receiver)),
         })))
     }

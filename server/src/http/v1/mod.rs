@@ -27,6 +27,7 @@ mod rules;
 mod runs;
 mod sandbox;
 mod scripts;
+mod simulations;
 mod workspaces;
 
 use super::Endpoint;
@@ -52,6 +53,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         scripts::endpoints(),
         dry_runs::endpoints(),
         forecast::endpoints(),
+        simulations::endpoints(),
         runs::endpoints(),
         events::endpoints(),
         catalogue::endpoints(),
