@@ -43,6 +43,9 @@ macro_rules! starter {
 }
 
 /// Every rule that comes with the product.
+///
+/// `feed-tagged` is none of them: it calls the library in `lib`, and a new workspace has none. Its cases are tried
+/// with the other files of the folder, by the server's tests.
 pub fn starters() -> Vec<Starter> {
     vec![
         starter!("publish-when-due", true),

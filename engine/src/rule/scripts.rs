@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use so_model::problem::{FieldError, Fix};
 
 use crate::script::{
-    CompiledScript, Finding, FindingKind, ScriptError, Shape, Template, TemplateTree, analyse,
+    CompiledScript, Finding, FindingKind, ScriptError, ScriptErrorKind, Shape, Template,
+    TemplateTree, analyse,
 };
 
 use super::{
@@ -40,7 +41,11 @@ pub(crate) fn script_error(pointer: &str, error: &ScriptError) -> FieldError {
         .suggest(error.suggestion.clone());
     told.line = error.line;
     told.column = error.column;
-    told.coded(SCRIPT_BROKEN.code)
+    // What a script names of the library is found when it is compiled.
+    told.coded(match error.kind {
+        ScriptErrorKind::UnknownFunction => SCRIPT_UNKNOWN_FUNCTION.code,
+        _ => SCRIPT_BROKEN.code,
+    })
 }
 
 impl Review<'_> {

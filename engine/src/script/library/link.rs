@@ -131,6 +131,8 @@ struct Edit {
     line: usize,
     column: usize,
     length: usize,
+    /// The first of the words, which must stand there.
+    first: String,
     name: String,
 }
 
@@ -314,6 +316,10 @@ impl Heard {
             line: self.line,
             column: self.column,
             length,
+            first: match &self.sound {
+                Sound::Name(first) => first.clone(),
+                _ => String::new(),
+            },
             name,
         }
     }
@@ -337,8 +343,8 @@ fn replaced(source: &str, edits: &[Edit]) -> Result<(String, Shifts), ScriptErro
         let mut characters = text.chars();
         while let Some(edit) = edits.next_if(|edit| edit.line == line) {
             out.extend(characters.by_ref().take(edit.column.saturating_sub(column)));
-            let taken = characters.by_ref().take(edit.length).count();
-            if taken != edit.length {
+            let taken: String = characters.by_ref().take(edit.length).collect();
+            if taken.chars().count() != edit.length || !taken.starts_with(&edit.first) {
                 return Err(ScriptError::new(
                     ScriptErrorKind::Parse,
                     "a name of the library could not be read",

@@ -70,6 +70,18 @@ fn texts_and_comments_that_look_like_names_stay_as_they_are() {
 }
 
 #[test]
+fn places_are_found_behind_tabs_wide_letters_and_any_end_of_line() {
+    let source = "/* größe — 漢字 */\tlet a = \"ü\";\r\n\tlet b = /* 🎉 */ lib::texts::tag(a);\r\nb + lib::texts::tag(\"é\")";
+    let value = run(&[("texts", TEXTS)], source).unwrap();
+    assert_eq!(value, "#u#e");
+    // A return without a new line is told as a mistake or read as a space, never put in the wrong place.
+    let odd = "let a = 1;\rlib::texts::tag(\"x\")";
+    if let Ok(value) = run(&[("texts", TEXTS)], odd) {
+        assert_eq!(value, "#x");
+    }
+}
+
+#[test]
 fn helpers_of_one_name_in_two_modules_and_the_script_are_kept_apart() {
     let a = "private fn helper(x) { \"a\" + x } fn work(x) { helper(x) + helper(x) + lib::b::work(x) + helper(x) }";
     let b = "private fn helper(x) { \"b\" + x } fn work(x) { helper(x) + helper(x) }";

@@ -204,7 +204,7 @@ async fn a_rule_that_names_what_is_not_there_is_refused_with_place_and_suggestio
             .expect(422);
         let error = &refused.body["errors"][0];
         assert_eq!(error["suggestion"], suggestion, "{error}");
-        assert_eq!(error["code"], "script.broken");
+        assert_eq!(error["code"], "script.unknown_function");
         assert!(
             error["pointer"].as_str().unwrap().starts_with("/steps/"),
             "{error} {line}"
