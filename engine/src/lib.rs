@@ -37,6 +37,7 @@ pub mod rule;
 pub mod run;
 pub mod schedule;
 pub mod script;
+mod shadow;
 pub mod simulate;
 pub mod why;
 

@@ -22,6 +22,7 @@ pub mod publication;
 pub mod rule;
 pub mod run;
 pub mod secret_name;
+pub mod shadow;
 pub mod simulation;
 pub mod text;
 pub mod time;

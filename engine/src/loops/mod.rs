@@ -52,6 +52,7 @@ pub async fn start(
         )),
         tracker.spawn(timers::run(engine.clone(), stop.clone())),
         tracker.spawn(upkeep::run(engine.clone(), stop.clone())),
+        tracker.spawn(crate::shadow::run(engine.clone(), stop.clone())),
     ];
     Ok(Loops {
         tracker,

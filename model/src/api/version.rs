@@ -11,6 +11,7 @@ use super::rule::{RuleCheck, RuleText};
 use crate::{
     difference::RuleChange,
     id::{RuleId, UserId},
+    shadow::{ShadowCounts, ShadowDifference},
     time::Timestamp,
 };
 
@@ -119,4 +120,79 @@ pub enum VersionState {
     Canary,
     /// It was tried on some accounts and never became live.
     Withdrawn,
+}
+
+/// Compares the draft with the live version on what really happens from now on, without effects.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StartShadow {
+    /// The generation of the draft as it was seen.
+    pub expected_generation: i64,
+    /// Why; that of the draft without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Goes live by itself after so many days without a difference, 1 to 90; never without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 90))]
+    pub promote_after_equal_days: Option<i64>,
+}
+
+/// A candidate beside the live version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RuleShadowView {
+    /// The rule.
+    pub rule: RuleId,
+    /// The live version that it is compared with.
+    pub base_version: i64,
+    /// What it would change in that.
+    pub changes: Vec<RuleChange>,
+    /// The candidate as YAML.
+    pub yaml: String,
+    /// What was found so far.
+    pub counts: ShadowCounts,
+    /// When the latest difference happened.
+    pub differed_at: Option<Timestamp>,
+    /// Everything before this moment was looked at, but for what is still queued behind it.
+    pub seen_until: Timestamp,
+    /// Goes live by itself after so many days without a difference.
+    pub promote_after_equal_days: Option<i64>,
+    /// Why it is not compared any further.
+    pub problem: Option<String>,
+    /// Who began it.
+    pub author: UserId,
+    /// Why.
+    pub reason: String,
+    /// When it began.
+    pub started_at: Timestamp,
+}
+
+/// Which differences of a shadow to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShadowDifferenceQuery {
+    /// The `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Most items, 1 to 200; 50 without it.
+    pub limit: Option<u32>,
+}
+
+/// Differences of a shadow; the latest 500 are kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ShadowDifferenceList {
+    /// The newest first.
+    pub items: Vec<ShadowDifference>,
+    /// Give this as `cursor` to get the next page; none at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// Makes a candidate that was tried the live version.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PromoteCandidate {
+    /// Why; that of its beginning without it. One of the two must be there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Why an owner publishes it although cases fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_reason: Option<String>,
 }

@@ -69,6 +69,8 @@ pub(super) enum FolderCommand {
     Publish(versions::Publishing),
     /// Makes an old version of a rule live again, as a new version.
     Restore(versions::Restoring),
+    /// Compares the draft of a rule with its live version on what really happens.
+    Shadow(versions::Shadowing),
     /// Makes rules from blueprints.
     Blueprint {
         #[command(subcommand)]
@@ -101,6 +103,9 @@ pub(super) fn folder_command(command: &FolderCommand) -> ExitCode {
         FolderCommand::Draft(asked) => waited(&|runtime| runtime.block_on(versions::draft(asked))),
         FolderCommand::Publish(asked) => {
             waited(&|runtime| runtime.block_on(versions::publish(asked)))
+        }
+        FolderCommand::Shadow(asked) => {
+            waited(&|runtime| runtime.block_on(versions::shadow(asked)))
         }
         FolderCommand::Restore(asked) => {
             waited(&|runtime| runtime.block_on(versions::restore(asked)))

@@ -24,7 +24,7 @@ use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
 pub use tokens::refresh_tokens;
 
-use crate::app::{App, failure::chain, feeds};
+use crate::app::{App, failure::chain, feeds, rules};
 
 /// Feeds are looked at this often; the shortest interval is a minute.
 const FEEDS_EVERY: Duration = Duration::from_secs(15);
@@ -32,6 +32,8 @@ const FEEDS_EVERY: Duration = Duration::from_secs(15);
 const TOKENS_EVERY: Duration = Duration::from_secs(60);
 /// What publishing wrote is looked at this often: soon enough for a person to act on it, seldom enough to cost nothing.
 const HISTORIES_EVERY: Duration = Duration::from_secs(5 * 60);
+/// Shadows that go live by themselves are looked at this often; they wait for days.
+const SHADOWS_EVERY: Duration = Duration::from_secs(10 * 60);
 /// Retention, a while after the full hour, when schedules are quiet. Seconds come first.
 const PRUNE_AT: &str = "0 17 * * * *";
 
@@ -67,6 +69,10 @@ pub async fn start(app: &App) -> Result<Housekeeping, JobSchedulerError> {
     let busy = Some(Arc::default());
     scheduler
         .add(every(app, HISTORIES_EVERY, "histories", busy, histories)?)
+        .await?;
+    let busy = Some(Arc::default());
+    scheduler
+        .add(every(app, SHADOWS_EVERY, "shadows", busy, shadows)?)
         .await?;
     let (pruned, busy) = (app.clone(), Arc::<AtomicBool>::default());
     let prune_job = Job::new_async(PRUNE_AT, move |_, _| {
@@ -127,6 +133,16 @@ impl Drop for Freed {
             busy.store(false, Ordering::SeqCst);
         }
     }
+}
+
+// What is promoted is one commit each.
+fn shadows(app: App) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+    Box::pin(async move {
+        let promoted = rules::shadows::promote_equal(&app).await;
+        promoted
+            .map(|_| ())
+            .map_err(|failure| failure.problem.title)
+    })
 }
 
 // Polls, looks and pruning may be dropped in the middle: rows say what is left, and leases end. Renewals may not.

@@ -243,6 +243,26 @@ pub async fn list_between(
     .collect()
 }
 
+/// Events of a workspace after one and up to another by their ids, the oldest first, each with the moment it was
+/// stored and whether every rule has been tried on it.
+pub async fn list_after(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    after: &str,
+    last: EventId,
+    limit: i64,
+) -> Result<Vec<(Event, Timestamp, bool)>> {
+    sql.all(
+        "SELECT id, workspace_id, kind, source, dedupe, subject, at, data, cause, stored_at, is_decided FROM events \
+         WHERE workspace_id = $1 AND id > $2 AND id <= $3 ORDER BY id LIMIT $4",
+        args![workspace, after, last, limit],
+    )
+    .await?
+    .iter()
+    .map(|row| Ok((read(row)?, row.at(9)?, row.truth(10)?)))
+    .collect()
+}
+
 /// Removes decided events older than a moment that no kept run names.
 pub async fn prune(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64> {
     tx.run(

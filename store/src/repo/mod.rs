@@ -25,6 +25,7 @@ pub mod queues;
 pub mod rule_cases;
 pub mod rule_drafts;
 pub mod rule_keys;
+pub mod rule_shadows;
 pub mod rules;
 pub mod runs;
 pub mod sandbox;

@@ -18,7 +18,7 @@ use so_store::{Sql, rule_drafts, rule_drafts::RuleDraft, rules, rules::RuleRow};
 use super::{
     document::{check, text_of},
     read::{find, find_version},
-    write::{carried, hold, publish, told_reason},
+    write::{Ending, carried, hold, publish, told_reason},
 };
 use crate::app::{
     App,
@@ -140,7 +140,11 @@ pub async fn publish_draft(
         reason: Some(reason),
         override_reason: request.override_reason,
     };
-    publish(app, actor, id, as_put, Some(draft.generation)).await
+    let ending = Ending {
+        draft: Some(draft.generation),
+        shadow: false,
+    };
+    publish(app, actor, id, as_put, ending).await
 }
 
 async fn outdated(app: &App, row: &RuleRow, draft: &RuleDraft) -> Outcome<Failure> {

@@ -13,6 +13,7 @@ pub mod drafts;
 mod mask;
 mod press;
 mod read;
+pub mod shadows;
 mod starters;
 mod write;
 mod ways;
@@ -21,6 +22,8 @@ mod ways;
 mod analysis_tests;
 #[cfg(test)]
 mod cases_tests;
+#[cfg(test)]
+mod shadow_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use so_model::{
     rule::RuleDocument,
 };
 use so_store::{
-    StoreError, Tx, rule_drafts, rules,
+    StoreError, Tx, rule_drafts, rule_shadows, rules,
     rules::{RuleRow, RuleVersion},
     timers, workspaces,
 };
@@ -83,16 +83,25 @@ pub async fn create(app: &App, actor: Actor, request: CreateRule) -> Outcome<Rul
 ///
 /// A document that does not say whether it is on leaves that as it is.
 pub async fn put(app: &App, actor: Actor, id: RuleId, request: PutRule) -> Outcome<RuleDetail> {
-    publish(app, actor, id, request, None).await
+    publish(app, actor, id, request, Ending::default()).await
 }
 
-/// Makes a new version; `draft` is the generation of the draft that becomes it.
+/// What ends with the version that is made of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Ending {
+    /// Generation of the draft.
+    pub draft: Option<i64>,
+    /// The shadow.
+    pub shadow: bool,
+}
+
+/// Makes a new version.
 pub(super) async fn publish(
     app: &App,
     actor: Actor,
     id: RuleId,
     request: PutRule,
-    draft: Option<i64>,
+    ending: Ending,
 ) -> Outcome<RuleDetail> {
     let reason = told_reason(request.reason)?;
     let is_document = request.document.is_some();
@@ -126,7 +135,7 @@ pub(super) async fn publish(
         reason,
         override_reason: request.override_reason,
         expected: request.expected_version,
-        draft,
+        ending,
     };
     save(app, change, actor, id, published).await
 }
@@ -185,7 +194,7 @@ pub async fn restore(
         reason,
         override_reason: request.override_reason,
         expected: request.expected_version,
-        draft: None,
+        ending: Ending::default(),
     };
     save(app, change, actor, id, published).await
 }
@@ -197,8 +206,7 @@ struct Published {
     reason: String,
     override_reason: Option<String>,
     expected: i64,
-    /// Generation of the draft that it is made of, and that ends with it.
-    draft: Option<i64>,
+    ending: Ending,
 }
 
 async fn save(
@@ -214,7 +222,7 @@ async fn save(
         reason,
         override_reason,
         expected,
-        draft,
+        ending,
     } = published;
     let mut row = hold(&mut change.tx, actor.workspace, id).await?;
     if row.version != expected {
@@ -238,13 +246,25 @@ async fn save(
     let version = version_of(&row, ready, actor, reason, change.now);
     rules::update(&mut change.tx, &row).await?;
     rules::insert_version(&mut change.tx, actor.workspace, &version).await?;
-    if draft.is_some() && !rule_drafts::delete(&mut change.tx, actor.workspace, id, draft).await? {
-        return Err(StoreError::Stale { what: "rule draft" }.into());
-    }
+    end(&mut change.tx, actor.workspace, id, ending).await?;
     trial
         .keep(&mut change.tx, actor, row.id, row.version, override_reason)
         .await?;
     finish(app, change, row, version).await
+}
+
+/// A draft or shadow that somebody changed in between is not what was published.
+async fn end(tx: &mut Tx, workspace: WorkspaceId, id: RuleId, ending: Ending) -> Outcome<()> {
+    if ending.draft.is_some() && !rule_drafts::delete(tx, workspace, id, ending.draft).await? {
+        return Err(StoreError::Stale { what: "rule draft" }.into());
+    }
+    if ending.shadow && !rule_shadows::delete(tx, workspace, id).await? {
+        return Err(StoreError::Stale {
+            what: "rule shadow",
+        }
+        .into());
+    }
+    Ok(())
 }
 
 /// Switches a rule on or off. Switched on, it starts from now: what happened meanwhile is past.
@@ -302,6 +322,7 @@ pub async fn delete(app: &App, workspace: WorkspaceId, id: RuleId) -> Outcome<()
         timers::delete_for(&mut change.tx, kind, &id.to_string()).await?;
     }
     rule_drafts::delete(&mut change.tx, workspace, id, None).await?;
+    rule_shadows::delete(&mut change.tx, workspace, id).await?;
     change.touch("rule", id);
     change.commit().await?;
     reload(app).await;

@@ -11,7 +11,7 @@ use so_engine::rule::Format;
 use so_model::{
     api::{
         rule::{RuleDetail, RuleVersionList, RuleView},
-        version::{RuleDifference, RuleDraftView},
+        version::{RuleDifference, RuleDraftView, RuleShadowView, ShadowDifferenceList},
     },
     difference::RuleChange,
 };
@@ -241,4 +241,98 @@ pub(super) async fn restore(asked: &Restoring) -> Answer {
     );
     super::super::print(&(told + sentences(&difference.changes).as_str()))?;
     Ok(true)
+}
+
+/// What `shadow` is asked.
+#[derive(Debug, Args)]
+pub struct Shadowing {
+    #[command(flatten)]
+    named: Named,
+    /// Begins to compare the draft with the live version.
+    #[arg(long)]
+    start: bool,
+    /// With `--start`: goes live by itself after so many days without a difference.
+    #[arg(long, value_name = "DAYS", requires = "start")]
+    promote_after: Option<i64>,
+    /// Makes the candidate the live version.
+    #[arg(long, conflicts_with_all = ["start", "stop"])]
+    promote: bool,
+    /// Gives the candidate up.
+    #[arg(long, conflicts_with = "start")]
+    stop: bool,
+    /// `--start` and `--promote`: why the rule changes.
+    #[arg(long, value_name = "REASON")]
+    because: Option<String>,
+    /// `--promote`: the reason for which an owner publishes it although cases fail.
+    #[arg(long, value_name = "REASON")]
+    despite: Option<String>,
+}
+
+/// `rules shadow`: ends with 1 if there are differences.
+pub(super) async fn shadow(asked: &Shadowing) -> Answer {
+    let found = Found::of(&asked.named).await?;
+    let path = found.path("shadow");
+    if asked.stop {
+        let _: Value = found.remote.send(Method::DELETE, &path, None).await?;
+        super::super::print("the candidate is given up; its draft stays\n")?;
+        return Ok(true);
+    }
+    if asked.promote {
+        let mut body = json!({});
+        if let Some(reason) = &asked.because {
+            body["reason"] = reason.as_str().into();
+        }
+        if let Some(reason) = &asked.despite {
+            body["override_reason"] = reason.as_str().into();
+        }
+        let path = found.path("shadow/promote");
+        let live: RuleDetail = found.remote.send(Method::POST, &path, Some(&body)).await?;
+        super::super::print(&format!("version {} is live\n", live.rule.version))?;
+        return Ok(true);
+    }
+    let shadow: RuleShadowView = if asked.start {
+        let mut body = json!({ "expected_generation": found.draft().await?.generation });
+        if let Some(reason) = &asked.because {
+            body["reason"] = reason.as_str().into();
+        }
+        if let Some(days) = asked.promote_after {
+            body["promote_after_equal_days"] = days.into();
+        }
+        found.remote.send(Method::POST, &path, Some(&body)).await?
+    } else {
+        found.remote.get(&path).await?
+    };
+    let list: ShadowDifferenceList = found
+        .remote
+        .get(&found.path("shadow/differences?limit=20"))
+        .await?;
+    let counts = &shadow.counts;
+    let mut told = format!(
+        "candidate on top of version {}, compared until {}\n{}",
+        shadow.base_version,
+        shadow.seen_until,
+        sentences(&shadow.changes)
+    );
+    if let Some(problem) = &shadow.problem {
+        let _ = writeln!(told, "not compared any further: {problem}");
+    }
+    let _ = writeln!(
+        told,
+        "same {}, only live {}, only the candidate {}, other effects {}, unknown {}",
+        counts.same, counts.only_live, counts.only_candidate, counts.differs, counts.unknown
+    );
+    for one in &list.items {
+        let event = one
+            .event
+            .map_or_else(String::new, |event| format!(" ({event})"));
+        let outcome = serde_json::to_value(one.outcome).unwrap_or_default();
+        let outcome = outcome.as_str().unwrap_or_default().replace('_', " ");
+        let _ = writeln!(
+            told,
+            "  {} {}{event}: {outcome}: {}",
+            one.at, one.what, one.because
+        );
+    }
+    super::super::print(&told)?;
+    Ok(counts.listed() == 0 && shadow.problem.is_none())
 }

@@ -14,6 +14,7 @@ mod list;
 mod list_versions;
 mod put;
 mod restore;
+mod shadow;
 mod run;
 mod switch;
 mod test;
@@ -48,5 +49,6 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     ]
     .into_iter()
     .chain(draft::endpoints())
+    .chain(shadow::endpoints())
     .collect()
 }
