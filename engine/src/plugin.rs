@@ -169,6 +169,10 @@ pub trait LocalAction: Send + Sync {
         cx: &mut LocalContext<'_>,
         params: Value,
     ) -> Result<LocalEnd, LocalError>;
+    /// Writes nothing before it is sure to succeed, so that a failure leaves nothing to undo.
+    fn writes_last(&self) -> bool {
+        false
+    }
     /// Goes on after a wait.
     async fn resume(
         &self,

@@ -244,6 +244,10 @@ impl LocalAction for PublishAtOnce {
         self.go_out(cx, post, &targets).await
     }
 
+    fn writes_last(&self) -> bool {
+        true
+    }
+
     async fn resume(
         &self,
         _: &mut LocalContext<'_>,

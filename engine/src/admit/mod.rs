@@ -32,6 +32,8 @@ use crate::{
     facts,
 };
 
+/// Steps from the root from which on a forecast counts the events of a chain.
+const FORECAST_DEPTH_COUNTED: u32 = 4;
 /// Kind of the jobs that carry runs.
 pub const JOB_RUN: &str = "run";
 
@@ -234,6 +236,12 @@ impl Engine {
         }
         let workspace = self.workspace(event.workspace).await?;
         let over_chain = match event.cause.root {
+            // A forecast counts only where a chain grows long.
+            Some(_)
+                if self.config.refusals.is_some() && event.cause.depth < FORECAST_DEPTH_COUNTED =>
+            {
+                false
+            }
             Some(root) => {
                 events::count_in_chain(desk.settled(self).await?, root).await? > CHAIN_EVENTS_MAX
             }

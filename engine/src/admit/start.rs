@@ -90,7 +90,9 @@ impl Engine {
             created_at: desk.now,
             finished_at: None,
         };
-        desk.add_run(&run)?;
+        if state != RunState::Running || self.keeps_row(rule, event) {
+            desk.add_run(&run)?;
+        }
         self.counters.runs.fetch_add(1, Ordering::Relaxed);
         if state == RunState::Queued {
             return Ok(Ok(None));

@@ -151,6 +151,7 @@ pub async fn forecast(source: &Store, parts: Parts, ask: &Ask) -> Result<Forecas
         }
     }
     parts.out.count(copied.is_counted);
+    refusals.count_runs(copied.counts_runs);
     let watch = watch(&rules, &copied, &house.time_zone);
     let mut play = Play::new(engine, clock, tx, watch, refusals, parts.out, until);
     let incomplete = play.play_on().await?;

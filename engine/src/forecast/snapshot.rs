@@ -48,6 +48,8 @@ pub(super) struct Copied {
     pub(super) left_out: Vec<(&'static str, Timestamp)>,
     /// Rules ask what was published.
     pub(super) is_counted: bool,
+    /// Rules ask how often they ran.
+    pub(super) counts_runs: bool,
 }
 
 /// Copies what a forecast of a span needs.
@@ -226,6 +228,7 @@ async fn history(
         asked.read(&serde_json::to_value(document).unwrap_or_default());
     }
     copied.is_counted = asked.published_hours > 0;
+    copied.counts_runs = asked.run_hours > 0;
     if copied.is_counted {
         let since = now.plus(-asked.published_hours.saturating_mul(HOUR));
         for account in texts(accounts, 0)? {

@@ -3,7 +3,10 @@
 //! Owns two lists that the engine, the action that publishes and the watch share. Invariant: they are bounded, since
 //! the watch empties them after each moment; what comes beyond that is counted.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use so_model::{
     account::AccountState,
@@ -33,7 +36,7 @@ pub(crate) struct Refused {
 
 /// Takes refusals instead of the database.
 #[derive(Debug, Clone, Default)]
-pub struct Refusals(Arc<Mutex<Vec<Refused>>>);
+pub struct Refusals(Arc<Mutex<Vec<Refused>>>, Arc<AtomicBool>);
 
 impl Refusals {
     pub(crate) fn note(
@@ -54,6 +57,15 @@ impl Refusals {
                 reason,
             });
         }
+    }
+
+    /// A rule asks how often it ran, so that every run must be a row.
+    pub(crate) fn counts_runs(&self) -> bool {
+        self.1.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_runs(&self, is_counted: bool) {
+        self.1.store(is_counted, Ordering::Relaxed);
     }
 
     pub(crate) fn take(&self) -> Vec<Refused> {

@@ -9,9 +9,9 @@ use std::{collections::HashSet, sync::Arc};
 use serde_json::{Value, json};
 use so_model::{
     IdSource as _, Timestamp,
-    event::{Cause, NewEvent, kind},
+    event::{Cause, Event, NewEvent, kind},
     id::{RuleId, RunId},
-    rule::{Step, StepBody},
+    rule::{ModeKind, Step, StepBody},
     run::{RunState, StepOutcome},
 };
 use so_store::{StoreError, Tx, events, jobs, runs, waits};
@@ -26,6 +26,7 @@ use super::{
 use crate::{
     admit::{Admission, JOB_RUN},
     config::RUN_STEPS_MAX,
+    decide::CompiledRule,
     engine::{Engine, Handed},
     plugin::{Action, DescribeContext, LocalError, RemoteAction},
 };
@@ -63,6 +64,7 @@ impl Engine {
             return Ok(carried);
         };
         carried.run = Some((cx.run.id, cx.run.rule));
+        let is_stored = !is_fresh || self.keeps_row(&cx.rule, &cx.event);
         // What is finished is never written again.
         let written: HashSet<(String, i64)> = finished(&cx.memos);
         let mut outbox = Outbox::default();
@@ -72,8 +74,9 @@ impl Engine {
         for turn in 0..RUN_STEPS_MAX {
             let now = self.now();
             // Nobody cancels a run that was made in this very moment.
-            let is_active =
-                (is_fresh && turn == 0) || runs::is_active(tx, cx.run.workspace, cx.run.id).await?;
+            let is_active = !is_stored
+                || (is_fresh && turn == 0)
+                || runs::is_active(tx, cx.run.workspace, cx.run.id).await?;
             let rest = match is_active {
                 true => {
                     self.local_steps(tx, &mut cx, &mut waits, now, &mut outbox)
@@ -97,9 +100,13 @@ impl Engine {
                 continue;
             }
             if matches!(rest, Rest::Until(..) | Rest::Sleep(_)) {
+                if !is_stored {
+                    runs::insert(tx, &cx.run).await?;
+                }
                 write_memos(tx, &cx, &written).await?;
             }
-            self.settle_aside(tx, &cx, rest, now, &mut outbox).await?;
+            self.settle_aside(tx, &cx, rest, is_stored, now, &mut outbox)
+                .await?;
             break;
         }
         carried.assumed.extend(timed_out(&cx));
@@ -143,6 +150,24 @@ impl Engine {
             workspace,
             memos: Memos::new(memos),
         }))
+    }
+
+    /// Whether a run that begins becomes a row at once.
+    ///
+    /// Always, but in a forecast: there a run that nobody counts or looks up, and that cannot wait for what follows from
+    /// itself, becomes one when it waits.
+    pub(crate) fn keeps_row(&self, rule: &CompiledRule, event: &Event) -> bool {
+        let Some(refusals) = &self.config.refusals else {
+            return true;
+        };
+        let (mode, limits) = (&rule.document.mode, &rule.document.limits);
+        refusals.counts_runs()
+            || mode.kind != ModeKind::Parallel
+            || mode.max.is_some()
+            || limits.max_runs_per_hour.is_some()
+            || limits.max_events_per_run.is_some()
+            || is_awaited(event)
+            || !is_straight(&rule.document.steps)
     }
 
     fn remote_of(&self, step: &Step) -> Option<(String, Arc<dyn RemoteAction>)> {
@@ -201,6 +226,7 @@ impl Engine {
         tx: &mut Tx,
         cx: &RunContext,
         rest: Rest,
+        is_stored: bool,
         now: Timestamp,
         outbox: &mut Outbox,
     ) -> Result<(), StoreError> {
@@ -219,7 +245,9 @@ impl Engine {
                 Ok(())
             }
             Rest::End(state, reason) => {
-                if !runs::set_state(tx, workspace, id, state, reason.as_deref(), now).await? {
+                if is_stored
+                    && !runs::set_state(tx, workspace, id, state, reason.as_deref(), now).await?
+                {
                     return Ok(());
                 }
                 let is_waiting = |memo: &so_model::run::Memo| memo.outcome == StepOutcome::Waiting;
@@ -242,6 +270,22 @@ impl Engine {
             }
         }
     }
+}
+
+/// Steps that are done one after the other, and wait for nothing that follows from a neighbour.
+fn is_straight(steps: &[Step]) -> bool {
+    steps.iter().all(|step| {
+        let inside = match &step.body {
+            StepBody::Action(_) | StepBody::Set(_) | StepBody::Stop(_) => true,
+            StepBody::If(body) => is_straight(&body.then) && is_straight(&body.otherwise),
+            StepBody::Choose(body) => {
+                body.choose.iter().all(|branch| is_straight(&branch.then))
+                    && is_straight(&body.otherwise)
+            }
+            _ => false,
+        };
+        inside && is_straight(&step.on_error)
+    })
 }
 
 fn finished(memos: &Memos) -> HashSet<(String, i64)> {

@@ -45,8 +45,11 @@ impl Engine {
             .filter(|memo| memo.outcome == StepOutcome::Waiting)
             .map(|memo| memo.output.clone());
         let attempt = next_attempt(cx, path);
-        // A step that fails half way must leave nothing behind.
-        tx.savepoint().await?;
+        // A step that fails half way must leave nothing behind; a forecast does without where that cannot be.
+        let is_marked = self.config.refusals.is_none() || !action.writes_last();
+        if is_marked {
+            tx.savepoint().await?;
+        }
         let mut local = LocalContext {
             tx,
             workspace: cx.run.workspace,
@@ -66,7 +69,9 @@ impl Engine {
         let is_looked_at_again = !events.is_empty();
         match result {
             Ok(end) => {
-                tx.keep_savepoint().await?;
+                if is_marked {
+                    tx.keep_savepoint().await?;
+                }
                 let mut memo = match cx.memos.get(path) {
                     Some(memo) if memo.finished_at.is_none() => memo.clone(),
                     _ => begun(path, step, attempt, now),
@@ -95,7 +100,7 @@ impl Engine {
                     Some(reason) => Ok(After::End(so_model::run::RunState::Failed, Some(reason))),
                 }
             }
-            Err(LocalError::Store(StoreError::Refused(error))) => {
+            Err(LocalError::Store(StoreError::Refused(error))) if is_marked => {
                 tx.undo_to_savepoint().await?;
                 tracing::error!(run.id = %cx.run.id, step.path = path, %error, "a step's statement was refused");
                 let error = ActionError::fail("step.database", "the database refused the step");
@@ -104,7 +109,9 @@ impl Engine {
             }
             Err(LocalError::Store(error)) => Err(error),
             Err(LocalError::Action(error)) => {
-                tx.undo_to_savepoint().await?;
+                if is_marked {
+                    tx.undo_to_savepoint().await?;
+                }
                 self.failed_try(tx, cx, path, step, body, params, &error, now)
                     .await
             }

@@ -84,7 +84,10 @@ impl Engine {
             .map_or(RUN_EVENTS_MAX, i64::from);
         let max = own.min(RUN_EVENTS_MAX);
         let count = i64::try_from(made.len()).unwrap_or(i64::MAX);
-        if runs::add_events(tx, cx.run.id, count).await? > max {
+        // In a forecast steps and runs have bounds, and events one only if the rule says so.
+        let is_counted =
+            self.config.refusals.is_none() || cx.rule.document.limits.max_events_per_run.is_some();
+        if is_counted && runs::add_events(tx, cx.run.id, count).await? > max {
             return Ok(Some(format!("the run made more than {max} events")));
         }
         for mut event in made {
