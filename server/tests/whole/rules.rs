@@ -113,7 +113,76 @@ fn a_rule_is_written_tried_pushed_fired_and_pulled_again() {
     assert!(me.says(&["simulate"], 0).contains("0 decisions otherwise"));
 
     edited_on_both_sides(&me, &desk, &product);
+    with_a_library(&me, &desk, &product);
     a_second_folder(&me, &product);
+}
+
+const LIBRARY: &str =
+    "/// A greeting.\nfn greet(name) {\n    \"Hello, \" + name   // with a comma\n}\n";
+
+/// A module is tried with the rules that call it, pushed before them, and taken back as it was written.
+fn with_a_library(me: &Newcomer<'_>, desk: &Desk, product: &Product) {
+    std::fs::create_dir_all(me.folder.join("lib")).unwrap();
+    let rule = RULE.replace("name: Hello", "name: Greeter").replace(
+        "\"Hello, {{ event.data.input.name }}\"",
+        "\"{{ lib::texts::great(event.data.input.name) }}\"",
+    );
+    me.write("greeter.yaml", &rule);
+    me.write("greeter.cases.yaml", CASES);
+    me.write("lib/texts.rhai", &LIBRARY.replace("name   //", "nam //"));
+    let linted = me.says(&["lint"], 1);
+    assert!(linted.contains("lib/texts.rhai:3:"), "{linted}");
+    me.write("lib/texts.rhai", LIBRARY);
+    let linted = me.says(&["lint"], 1);
+    assert!(
+        linted.contains("greeter.yaml:12:") && linted.contains("lib::texts::greet"),
+        "{linted}"
+    );
+    me.write("greeter.yaml", &rule.replace("::great", "::greet"));
+    me.says(&["lint"], 0);
+    me.says(&["test"], 0);
+    let plan = me.says(&["plan"], 1);
+    assert!(
+        plan.contains("+ create  lib/texts.rhai: lib::texts"),
+        "{plan}"
+    );
+    me.says(&["push"], 0);
+    assert!(me.says(&["diff"], 0).contains("no differences"));
+    // Somebody else saves the module: the rule has a new version, and both can be edited all the same.
+    let saved = json!({"source": LIBRARY.replace("A greeting", "Hello"), "expected_version": 1});
+    desk.change(product, "PUT", "scripts/texts", &saved);
+    me.write(
+        "greeter.yaml",
+        &rule
+            .replace("::great", "::greet")
+            .replace("somebody", "anybody"),
+    );
+    let told = me.says(&["pull"], 0);
+    assert!(
+        told.contains("< lib/texts.rhai") && told.contains("= greeter.yaml"),
+        "{told}"
+    );
+    assert_eq!(
+        me.read("lib/texts.rhai"),
+        LIBRARY.replace("A greeting", "Hello")
+    );
+    me.says(&["push"], 0);
+    // A module that breaks a case is refused; one that nothing calls any more may go.
+    me.write("lib/texts.rhai", &LIBRARY.replace("Hello", "Hi"));
+    me.says(&["push"], 3);
+    me.write("lib/texts.rhai", &LIBRARY.replace("A greeting", "Hello"));
+    me.write(
+        "greeter.yaml",
+        &rule.replace(
+            "lib::texts::great(event.data.input.name)",
+            "\\\"Hello, \\\" + event.data.input.name",
+        ),
+    );
+    std::fs::remove_file(me.folder.join("lib/texts.rhai")).unwrap();
+    me.says(&["push", "--prune"], 0);
+    let left = desk.get(product, "scripts");
+    assert_eq!(left["items"], json!([]));
+    assert!(me.says(&["diff"], 0).contains("no differences"));
 }
 
 fn edited_on_both_sides(me: &Newcomer<'_>, desk: &Desk, product: &Product) {
