@@ -4,7 +4,7 @@
 //! consequences of which anything is not over; what is counted, what is deleted and how far the walk came is one
 //! commit.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, btree_map::Entry};
 
 use serde_json::Value;
 use so_model::{
@@ -253,9 +253,9 @@ async fn ways_of(
             true => (way, Some(steps)),
             false => (number_of(run, None), None),
         };
-        if !rows.contains_key(&way) {
+        if let Entry::Vacant(place) = rows.entry(way) {
             let rest = run_ways::find_many(tx, &[way]).await?.pop();
-            rows.insert(way, rest.unwrap_or_else(|| new_row(run, way, steps)));
+            place.insert(rest.unwrap_or_else(|| new_row(run, way, steps)));
         }
         of_run.push(Some(way));
     }
