@@ -26,9 +26,9 @@ pub mod shadow;
 pub mod simulation;
 pub mod text;
 pub mod time;
+pub mod way;
 pub mod why;
 pub mod workspace;
-pub mod way;
 
 pub use id::{Id, IdSource};
 pub use problem::Problem;

@@ -23,8 +23,8 @@ mod together;
 mod together_tests;
 mod waiting;
 mod walk;
-
 mod way;
+
 pub(crate) use advance::STEPS;
 pub(crate) use aside::{Assumed, Carried};
 pub(crate) use dry::{Answer, Around, Call, DryRun, Got, Known};
@@ -37,9 +37,9 @@ pub use state::{RunContext, shorten};
 pub(crate) use steps::{end_of_delay, text_of};
 pub use walk::{Memos, Place, Position, Standing, position};
 pub(crate) use walk::{ends_of, pointer_of};
+pub(crate) use way::{number_of, oddity_of, steps_of};
 
 #[cfg(test)]
-pub(crate) use way::{number_of, oddity_of, steps_of};
 mod flow_tests;
 #[cfg(test)]
 pub(crate) mod random_tests;

@@ -15,8 +15,8 @@ mod press;
 mod read;
 pub mod shadows;
 mod starters;
-mod write;
 mod ways;
+mod write;
 
 #[cfg(test)]
 mod analysis_tests;
@@ -40,6 +40,6 @@ pub(super) use document::examine;
 pub use press::{decisions, press};
 pub use read::{get, get_version, list, list_versions};
 pub use starters::{Furnish, install_starters};
+pub use ways::ways;
 pub(super) use write::{hold, sync, told_reason};
 pub use write::{create, delete, put, reload, restore, resync_timers, switch};
-pub use ways::ways;

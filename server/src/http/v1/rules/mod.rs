@@ -20,8 +20,8 @@ mod switch;
 mod test;
 mod validate;
 mod version;
-mod why;
 mod ways;
+mod why;
 
 use crate::http::Endpoint;
 
@@ -37,8 +37,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         run::endpoint(),
         decisions::endpoint(),
         why::endpoint(),
-        list_versions::endpoint(),
         ways::endpoint(),
+        list_versions::endpoint(),
         get_version::endpoint(),
         restore::endpoint(),
         difference::endpoint(),
