@@ -77,7 +77,7 @@ fn drawn(found: &Forecast, accounts: &[Account]) -> View {
     );
     let days = days(&found.entries, accounts);
     view! {
-        p(class="muted") { "What would go out until " Moment(at=until) " if nobody changed anything. Nothing is sent. Times are those of " (zone) "." }
+        p(class="muted") { "What would go out until " Moment(at=until) " if nobody changed anything. Nothing is sent. Times are in the zone " (zone) "." }
         (cut)
         (warnings)
         (days)
@@ -91,9 +91,21 @@ fn listed(title: &'static str, lines: Vec<String>) -> View {
     }
     let rows: Vec<View> = lines
         .into_iter()
-        .map(|text| view! { li { p(class="row-wrap") { (text) } } })
+        .map(|text| {
+            let text = sentence(&text);
+            view! { li { p(class="row-wrap") { (text) } } }
+        })
         .collect();
     view! { section(class="panel") { h2 { (title) } ul(class="results") { (rows) } } }
+}
+
+/// A line of the server's, as a sentence begins.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
 }
 
 fn days(entries: &[Entry], accounts: &[Account]) -> View {

@@ -16,6 +16,8 @@ mod list;
 mod marks;
 mod one;
 mod sentence;
+mod shadow;
+mod simulate;
 mod upgrade;
 mod versions;
 mod ways;

@@ -14,6 +14,8 @@ use super::cases::Cases;
 use super::despite::Despite;
 use super::drafts::{Banner, Kept, generation, kept, put};
 use super::editor::{Draft, Editor};
+use super::shadow::Shadow;
+use super::simulate::Simulate;
 use super::upgrade::Upgrade;
 use crate::act::Act;
 use crate::app::App;
@@ -109,7 +111,10 @@ pub fn Desk(id: RuleId, start: RuleDetail, detail: Loaded<RuleDetail>) -> View {
     let banner: View = kept
         .map(|kept| {
             let saved = start.cases.clone();
-            view! { Banner(id=id, draft=draft, cases=cases, saved=saved, detail=detail, kept=kept) }
+            view! {
+                Banner(id=id, draft=draft, cases=cases, saved=saved, detail=detail, kept=kept)
+                Shadow(id=id, detail=detail, kept=kept)
+            }
         })
         .into();
     let upgrade = match may_write {
@@ -122,6 +127,7 @@ pub fn Desk(id: RuleId, start: RuleDetail, detail: Loaded<RuleDetail>) -> View {
         section(class="panel") { Editor(draft=draft, read_only=!may_write) (foot) }
         (upgrade)
         Cases(id=id, draft=draft, cases=cases, document=document)
+        Simulate(id=id, draft=draft)
     }
 }
 

@@ -5,6 +5,8 @@
 use so_model::difference::RuleChange;
 use sycamore::prelude::*;
 
+use super::marks::sentence_case;
+
 /// What is different, one sentence a line, with its place.
 pub fn changes(list: &[RuleChange]) -> View {
     if list.is_empty() {
@@ -13,7 +15,7 @@ pub fn changes(list: &[RuleChange]) -> View {
     let rows: Vec<View> = list
         .iter()
         .map(|one| {
-            let (sentence, path) = (one.sentence.clone(), one.path.clone());
+            let (sentence, path) = (sentence_case(&one.sentence), one.path.clone());
             view! { li { p(class="row-wrap") { (sentence) " " code(class="muted") { (path) } } } }
         })
         .collect();

@@ -62,7 +62,8 @@ fn finding(error: &FieldError, is_warning: bool, text: &str) -> Finding {
     }
 }
 
-fn sentence_case(text: &str) -> String {
+/// The text with a capital, without its full stop.
+pub fn sentence_case(text: &str) -> String {
     let mut letters = text.trim_end_matches('.').chars();
     letters
         .next()
