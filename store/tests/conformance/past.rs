@@ -90,7 +90,7 @@ async fn the_past_is_read_page_by_page_with_what_came_of_it(db: Db) {
     };
     let page = read(span, None, 1).await;
     assert_eq!(page.events, [(first.0.clone(), at(7))]);
-    assert_eq!(page.runs, [first.1.clone()]);
+    assert_eq!(page.runs, std::slice::from_ref(&first.1));
     let memos: Vec<(RunId, _)> = page
         .memos
         .iter()
@@ -105,7 +105,7 @@ async fn the_past_is_read_page_by_page_with_what_came_of_it(db: Db) {
     assert_eq!((page.seen[0].0, page.seen[0].1), (first.0.id, first.1.rule));
     let page = read(span, page.next, 2).await;
     assert_eq!((page.events.len(), page.next), (1, None));
-    assert_eq!(page.runs, [second.1.clone()]);
+    assert_eq!(page.runs, std::slice::from_ref(&second.1));
     // Both at once: what belongs to the foreign event between them is not among it.
     let page = read(span, None, 10).await;
     assert_eq!((page.events.len(), page.runs.len()), (2, 2));
