@@ -6,6 +6,7 @@
 
 mod jobs;
 mod rules;
+mod simulation;
 mod why;
 mod world;
 
@@ -27,6 +28,10 @@ fn main() {
     if ask.wants("why") && ask.wants_database("sqlite") {
         let folder = tempfile::tempdir().unwrap();
         runtime.block_on(why::measure(&ask, folder.path()));
+    }
+    if ask.wants("simulation") && ask.wants_database("sqlite") {
+        let folder = tempfile::tempdir().unwrap();
+        runtime.block_on(simulation::measure(&ask, folder.path()));
     }
     if !ask.wants("jobs") {
         return;

@@ -54,11 +54,17 @@ const ENGINE: (&str, &str) = ("so-engine", "engine");
 const PRODUCT: (&str, &str) = ("so-server", "product");
 
 /// Every part, in the order of the table.
-pub const PARTS: [Part; 12] = [
+pub const PARTS: [Part; 13] = [
     part("events", "Workload E: webhook, rule, call", PRODUCT, false),
     part("start", "Start, size, memory", PRODUCT, false),
     part("rules", "Deciding, in process, one thread", ENGINE, false),
     part("jobs", "The job engine alone", ENGINE, false),
+    part(
+        "simulation",
+        "A year of 1 000 000 events against 100 rules",
+        ENGINE,
+        false,
+    ),
     part("punctual", "Punctuality of publishing", PRODUCT, false),
     part(
         "forecast",
