@@ -477,10 +477,7 @@ const MEMOS_OF: Shape = Shape {
 };
 
 /// Memos of several runs, in no order, none for one that cannot be read; housekeeping goes over all workspaces.
-pub async fn list_memos_of(
-    sql: &mut dyn Sql,
-    ids: &[RunId],
-) -> Result<Vec<(RunId, Option<Memo>)>> {
+pub async fn list_memos_of(sql: &mut dyn Sql, ids: &[RunId]) -> Result<Vec<(RunId, Option<Memo>)>> {
     let rows = ids.iter().map(|id| args![*id]).collect();
     let rows = MEMOS_OF.all(sql, &args![], rows).await?;
     rows.iter()
