@@ -134,6 +134,7 @@ impl Engine {
             tx.rollback().await?;
             return Ok(false);
         }
+        crate::failpoint::hit("shadow.claim.commit");
         tx.commit().await?;
         shadow.generation += 1;
         let differences = match self.pair(&shadow).await? {
@@ -150,6 +151,7 @@ impl Engine {
             return Ok(false);
         }
         rule_shadows::add_differences(&mut tx, shadow.workspace, shadow.rule, &differences).await?;
+        crate::failpoint::hit("shadow.advance.commit");
         tx.commit().await?;
         self.announce(shadow.workspace, "rule", shadow.rule);
         Ok(true)

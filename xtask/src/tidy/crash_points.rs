@@ -119,13 +119,13 @@ struct Function<'a> {
     lines: Vec<&'a str>,
 }
 
-/// The functions of a file up to its tests.
+/// The functions of a file up to its tests; a line that only names a file of tests ends nothing.
 fn functions(text: &str) -> Vec<Function<'_>> {
     let lines: Vec<&str> = text.lines().collect();
-    let end = lines
-        .iter()
-        .position(|line| *line == "#[cfg(test)]")
-        .unwrap_or(lines.len());
+    let is_module = |two: &[&str]| {
+        two[0] == "#[cfg(test)]" && two[1].starts_with("mod ") && two[1].ends_with('{')
+    };
+    let end = lines.windows(2).position(is_module).unwrap_or(lines.len());
     let mut found = Vec::new();
     for (at, line) in lines[..end].iter().enumerate() {
         let code = line.trim_start();
@@ -212,6 +212,15 @@ mod tests {
         assert_eq!(told("engine/src/a.rs", far, "\"a\"").len(), 1);
         assert!(told("engine/src/a.rs", armed, "\"a\"").is_empty());
         assert!(told("server/src/app/labels.rs", bare, "").is_empty());
+    }
+
+    #[test]
+    fn what_stands_below_the_name_of_a_file_of_tests_is_looked_at() {
+        let bare = "async fn settle() {\n    tx.commit().await?;\n}\n";
+        let named = format!("#[cfg(test)]\nmod tests;\n\n{bare}");
+        let within = format!("#[cfg(test)]\nmod tests {{\n{bare}}}\n");
+        assert_eq!(told("engine/src/a.rs", &named, "").len(), 1);
+        assert!(told("engine/src/a.rs", &within, "").is_empty());
     }
 
     #[test]
