@@ -18,7 +18,14 @@ pub const FILE_NAME: &str = "social-orchestrator.toml";
 /// A configuration is a page of text; more is another file by mistake.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Variables that begin like ours but are not settings.
-const OTHER_VARIABLES: &[&str] = &["SO_CONFIG", "SO_PASSWORD"];
+const OTHER_VARIABLES: &[&str] = &[
+    "SO_CONFIG",
+    "SO_SERVER_URL",
+    "SO_EMAIL",
+    "SO_PASSWORD",
+    "SO_TOKEN",
+    "SO_WORKSPACE",
+];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -316,6 +323,17 @@ mod tests {
         assert_eq!(loaded.source("server.listen"), Source::Flag);
         assert_eq!(loaded.source("server.data_dir"), Source::File);
         assert_eq!(loaded.source("server.metrics"), Source::Default);
+    }
+
+    #[test]
+    fn what_is_set_for_the_command_line_keeps_no_server_from_starting() {
+        let pairs = [
+            ("SO_SERVER_URL", "http://127.0.0.1:1"),
+            ("SO_EMAIL", "ann@example.org"),
+            ("SO_TOKEN", "x"),
+            ("SO_WORKSPACE", "y"),
+        ];
+        assert!(load(None, variables(&pairs), vec![]).is_ok());
     }
 
     #[test]
