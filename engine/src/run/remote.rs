@@ -33,11 +33,6 @@ use crate::{
 /// A run younger than this is not looked up again before its first call.
 const JUST_NOW: i64 = so_model::time::SECOND;
 
-/// The database is asked so often for a transaction to store what came of a call.
-const SETTLE_TRIES: u32 = 20;
-/// And so long lies between, so that a server which is started again within some seconds has its answer.
-const SETTLE_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
-
 /// A call that is about to be made.
 #[derive(Clone)]
 pub(super) struct RemoteCall {
@@ -163,27 +158,10 @@ impl Engine {
     }
 
     /// A transaction for what came of a call, by the holder of the job.
-    ///
-    /// A database that is away for a moment is waited for: what is known of a call would be lost with this process's
-    /// claim, and a call that must not be made twice would end as unknown.
     pub(super) async fn begin_to_settle(&self, job: &Job) -> Result<so_store::Tx, StoreError> {
-        let mut left = SETTLE_TRIES;
-        loop {
-            let begun = async {
-                let mut tx = self.store.begin().await?;
-                jobs::fence(&mut tx, job).await?;
-                Ok(tx)
-            };
-            match begun.await {
-                Err(error @ StoreError::Stale { .. }) => return Err(error),
-                Err(error) if left > 0 && StoreError::is_transient(&error) => {
-                    left -= 1;
-                    tracing::warn!(job.id = %job.id, %error, "what came of a call waits for the database");
-                    tokio::time::sleep(SETTLE_PAUSE).await;
-                }
-                told => return told,
-            }
-        }
+        let mut tx = self.store.begin().await?;
+        jobs::fence(&mut tx, job).await?;
+        Ok(tx)
     }
 
     pub(super) async fn perform(
