@@ -4,12 +4,9 @@
 //! Invariant: a forecast is made off the threads that serve requests, writes nothing, calls nobody, and is given up when
 //! it takes too long.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use so_engine::{
-    forecast::{self, Ask, DRAFTS_MAX, Draft, ForecastError, Outbound, Parts, SPAN_MAX},
-    plugin::Plugins,
-};
+use so_engine::forecast::{self, Ask, DRAFTS_MAX, Draft, ForecastError, Outbound, Parts, SPAN_MAX};
 use so_model::{
     Timestamp,
     account::AccountState,
@@ -23,18 +20,17 @@ use so_model::{
     time::{DAY, HOUR},
 };
 use so_store::accounts;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{
-    App, build,
+    App,
+    apart::Places,
+    build,
     failure::{Failure, Outcome},
     rules,
 };
 
 /// Forecasts at a time: each keeps a processor busy, and for a full calendar a hundred megabytes.
 const AT_ONCE: usize = 2;
-/// How long somebody waits for a place.
-const PATIENCE: Duration = Duration::from_secs(15);
 /// Longest time a forecast may take; one of a full calendar takes seconds.
 const LONGEST: Duration = Duration::from_secs(30);
 /// The span when none is named.
@@ -45,13 +41,8 @@ const WITHOUT_MAX: usize = 100;
 const ACCOUNTS_MAX: i64 = 5_000;
 
 /// Where forecasts are made.
-#[derive(Debug)]
-pub struct Places(Arc<Semaphore>);
-
-impl Default for Places {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(AT_ONCE)))
-    }
+pub(super) fn places() -> Places {
+    Places::new("forecast", AT_ONCE, LONGEST)
 }
 
 /// The calendar of a span, by the rules as they are.
@@ -82,60 +73,26 @@ pub async fn ask(app: &App, workspace: WorkspaceId, request: ForecastRequest) ->
         token_ends: ends,
         tokens_renewed: renewed,
     };
-    let waiting = app.forecasts.0.clone().acquire_owned();
-    let place = match tokio::time::timeout(PATIENCE, waiting).await {
-        Ok(place) => place.map_err(|_| Failure::internal())?,
-        Err(_) => {
-            let failure = Failure::new(503, "forecast.busy", "Other forecasts are being made");
-            return Err(failure.next_step("Try again in a moment."));
-        }
-    };
+    let place = app
+        .forecasts
+        .wait("forecast.busy", "Other forecasts are being made");
+    let place = place.await?;
     let outbound = Outbound::default();
-    let plugins = build::for_forecast(app, outbound.clone());
-    make(app, plugins, outbound, ask, place).await
-}
-
-/// Plays on a thread of its own, so that those of the server stay free.
-async fn make(
-    app: &App,
-    plugins: Plugins,
-    out: Outbound,
-    ask: Ask,
-    place: OwnedSemaphorePermit,
-) -> Outcome<Forecast> {
     let parts = Parts {
-        plugins,
-        scripts: app.engine.scripts_now(ask.workspace).await?,
-        out,
+        plugins: build::for_forecast(app, outbound.clone()),
+        scripts: app.engine.scripts_now(workspace).await?,
+        out: outbound,
     };
     let store = app.store.clone();
-    let runtime = tokio::runtime::Handle::current();
-    let (answer, answered) = oneshot::channel();
-    let work = move || {
+    let work = move || async move {
         stay_on_a_processor();
-        let made = runtime.block_on(async {
-            tokio::time::timeout(LONGEST, forecast::forecast(&store, parts, &ask)).await
-        });
-        // Whoever asked may have gone; the place is kept until the work is done all the same.
-        drop(place);
-        let _ = answer.send(made);
+        forecast::forecast(&store, parts, &ask).await
     };
-    let begun = std::thread::Builder::new()
-        .name("forecast".into())
-        .spawn(work);
-    if let Err(error) = begun {
-        tracing::error!(%error, "a thread for a forecast could not be started");
-        return Err(Failure::internal());
-    }
-    let made = answered.await.map_err(|_| {
-        tracing::error!("a forecast did not come to its end");
-        Failure::internal()
-    })?;
-    let forecast = made.map_err(|_| {
+    let made = place.work(work).await?.ok_or_else(|| {
         Failure::new(503, "forecast.too_long", "The forecast took too long")
             .next_step("Ask for fewer weeks, or again when the server is less busy.")
     })?;
-    forecast.map_err(failure)
+    made.map_err(failure)
 }
 
 /// Keeps this thread, and that of the database in memory, which it starts, on one processor: the two take turns, and

@@ -4,6 +4,7 @@
 //! a use case needs lies in [`App`]; nothing is global.
 
 pub mod accounts;
+mod apart;
 pub mod auth;
 mod build;
 pub mod change;
@@ -116,9 +117,9 @@ pub struct Parts {
     /// Where scripts and rules are tried, a few at a time.
     pub bench: previews::Bench,
     /// Where forecasts are made, fewer at a time.
-    pub forecasts: forecast::Places,
+    pub forecasts: apart::Places,
     /// Where simulations are made, fewer at a time.
-    pub simulations: simulation::Places,
+    pub simulations: apart::Places,
     handed: Mutex<Option<HandedReceiver>>,
 }
 
@@ -198,8 +199,8 @@ impl App {
             doors: webhooks::Doors::default(),
             poller: feeds::Poller::default(),
             bench: previews::Bench::default(),
-            forecasts: forecast::Places::default(),
-            simulations: simulation::Places::default(),
+            forecasts: forecast::places(),
+            simulations: simulation::places(),
             handed: Mutex::new(Some(built.receiver)),
         })))
     }

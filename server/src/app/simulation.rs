@@ -4,25 +4,23 @@
 //! Invariant: a simulation is made off the threads that serve requests, writes nothing, calls nobody, and is given up
 //! when it takes too long.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use so_engine::simulate::{self, Ask, DRAFTS_MAX, Draft, EVENTS_MAX, SPAN_MAX, SimulateError};
 use so_model::{
     api::simulation::SimulationRequest, id::WorkspaceId, problem::FieldError,
     simulation::Simulation, time::DAY,
 };
-use tokio::sync::{Semaphore, oneshot};
 
 use super::{
     App,
+    apart::Places,
     failure::{Failure, Outcome},
     forecast,
 };
 
 /// Simulations at a time: each keeps a processor busy.
 const AT_ONCE: usize = 1;
-/// How long somebody waits for a place.
-const PATIENCE: Duration = Duration::from_secs(15);
 /// Longest time a simulation may take; a year of a million events takes less.
 const LONGEST: Duration = Duration::from_secs(55);
 /// Rules as if they were off, in one simulation.
@@ -31,13 +29,8 @@ const WITHOUT_MAX: usize = 100;
 const KINDS_MAX: usize = 50;
 
 /// Where simulations are made.
-#[derive(Debug)]
-pub struct Places(Arc<Semaphore>);
-
-impl Default for Places {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(AT_ONCE)))
-    }
+pub(super) fn places() -> Places {
+    Places::new("simulation", AT_ONCE, LONGEST)
 }
 
 /// What rules would have done about the recorded events of a range.
@@ -47,38 +40,14 @@ pub async fn ask(
     request: SimulationRequest,
 ) -> Outcome<Simulation> {
     let ask = checked(app, workspace, request).await?;
-    let waiting = app.simulations.0.clone().acquire_owned();
-    let place = match tokio::time::timeout(PATIENCE, waiting).await {
-        Ok(place) => place.map_err(|_| Failure::internal())?,
-        Err(_) => {
-            let failure = Failure::new(503, "simulation.busy", "Another simulation is being made");
-            return Err(failure.next_step("Try again in a moment."));
-        }
-    };
+    let place = app
+        .simulations
+        .wait("simulation.busy", "Another simulation is being made");
+    let place = place.await?;
     let scripts = app.engine.scripts_now(workspace).await?;
     let engine = app.engine.clone();
-    let runtime = tokio::runtime::Handle::current();
-    let (answer, answered) = oneshot::channel();
-    let work = move || {
-        let made = runtime.block_on(async {
-            tokio::time::timeout(LONGEST, simulate::simulate(&engine, &scripts, &ask)).await
-        });
-        // Whoever asked may have gone; the place is kept until the work is done all the same.
-        drop(place);
-        let _ = answer.send(made);
-    };
-    let begun = std::thread::Builder::new()
-        .name("simulation".into())
-        .spawn(work);
-    if let Err(error) = begun {
-        tracing::error!(%error, "a thread for a simulation could not be started");
-        return Err(Failure::internal());
-    }
-    let made = answered.await.map_err(|_| {
-        tracing::error!("a simulation did not come to its end");
-        Failure::internal()
-    })?;
-    let made = made.map_err(|_| {
+    let work = move || async move { simulate::simulate(&engine, &scripts, &ask).await };
+    let made = place.work(work).await?.ok_or_else(|| {
         Failure::new(503, "simulation.too_long", "The simulation took too long").next_step(
             "Ask for a shorter range or fewer kinds of events, or again when the server is less busy.",
         )
