@@ -63,6 +63,13 @@ pub struct Person {
     pub email: String,
 }
 
+impl Person {
+    /// An address within the own workspace.
+    pub fn at(&self, rest: &str) -> String {
+        format!("/api/v1/workspaces/{}/{rest}", self.workspace)
+    }
+}
+
 /// An answer, read whole.
 #[derive(Debug)]
 pub struct Answer {

@@ -15,10 +15,6 @@ steps:
   - {id: count, action: script.run, with: {source: \"lib::texts::greet(\\\"x\\\").len()\"}}
 ";
 
-fn path(person: &Person, rest: &str) -> String {
-    format!("/api/v1/workspaces/{}/{rest}", person.workspace)
-}
-
 fn module(source: &str, expected: i64) -> Value {
     json!({"source": source, "expected_version": expected})
 }
@@ -31,16 +27,16 @@ fn cases(title: &str) -> String {
 }
 
 async fn save(test: &TestApp, person: &Person, name: &str, source: &str, expected: i64) -> Value {
-    let at = path(person, &format!("scripts/{name}"));
+    let at = person.at(&format!("scripts/{name}"));
     let saved = test.put(person, &at, module(source, expected)).await;
     saved.expect(200).body
 }
 
 async fn rule(test: &TestApp, person: &Person, cases: &str) -> String {
     let body = json!({"text": {"format": "yaml", "text": RULE}, "cases": cases});
-    let made = test.post(person, &path(person, "rules"), body).await;
+    let made = test.post(person, &person.at("rules"), body).await;
     let made = made.expect(201).body;
-    path(person, &format!("rules/{}", made["id"].as_str().unwrap()))
+    person.at(&format!("rules/{}", made["id"].as_str().unwrap()))
 }
 
 #[tokio::test]
@@ -56,14 +52,10 @@ async fn a_module_is_saved_listed_restored_and_told_with_its_comments() {
     );
     let more = format!("{TEXTS}const MOST = 5;\n");
     save(&test, &ada, "texts", &more, 1).await;
-    let at = path(&ada, "scripts/texts");
+    let at = ada.at("scripts/texts");
     let late = test.put(&ada, &at, module(TEXTS, 1)).await.expect(409);
     assert_eq!(late.code(), "script.changed");
-    let listed = test
-        .get(&ada, &path(&ada, "scripts"))
-        .await
-        .expect(200)
-        .body;
+    let listed = test.get(&ada, &ada.at("scripts")).await.expect(200).body;
     assert_eq!(
         (&listed["revision"], &listed["items"][0]["constants"]),
         (&json!(2), &json!(["MOST"]))
@@ -93,7 +85,7 @@ async fn a_module_is_saved_listed_restored_and_told_with_its_comments() {
     assert_eq!(old["source"], more);
     // Editors complete it; others have a library of their own.
     let data = test
-        .get(&ada, &path(&ada, "script-api.json"))
+        .get(&ada, &ada.at("script-api.json"))
         .await
         .expect(200)
         .body;
@@ -104,11 +96,7 @@ async fn a_module_is_saved_listed_restored_and_told_with_its_comments() {
             .any(|one| one["name"] == "lib::texts::greet" && one["says"] == "A greeting.")
     );
     let bob = test.register("bob@x.org").await;
-    let theirs = test
-        .get(&bob, &path(&bob, "scripts"))
-        .await
-        .expect(200)
-        .body;
+    let theirs = test.get(&bob, &bob.at("scripts")).await.expect(200).body;
     assert_eq!(theirs["items"], json!([]));
     // Deleted, its versions stay, and it can be had back.
     test.delete(&ada, &at).await.expect(204);
@@ -127,7 +115,7 @@ async fn a_module_is_saved_listed_restored_and_told_with_its_comments() {
 async fn mistakes_of_a_module_are_told_with_their_place() {
     let test = TestApp::new().await;
     let ada = test.register("ada@x.org").await;
-    let at = path(&ada, "scripts/texts");
+    let at = ada.at("scripts/texts");
     for (source, line, column) in [
         ("fn a() {\n  1 +\n}\n", 3, 1),
         ("fn a() { 1 }\nfn b() { event.data }\n", 2, 10),
@@ -147,7 +135,7 @@ async fn mistakes_of_a_module_are_told_with_their_place() {
         assert_eq!(checked.expect(200).body["errors"][0], *error);
     }
     let bad = test
-        .put(&ada, &path(&ada, "scripts/Texts"), module(TEXTS, 0))
+        .put(&ada, &ada.at("scripts/Texts"), module(TEXTS, 0))
         .await;
     assert_eq!(bad.expect(422).body["errors"][0]["pointer"], "/name");
     // A circle is found when it is closed.
@@ -156,7 +144,7 @@ async fn mistakes_of_a_module_are_told_with_their_place() {
     let circle = test
         .put(
             &ada,
-            &path(&ada, "scripts/a"),
+            &ada.at("scripts/a"),
             module("fn f() { lib::b::f() }", 1),
         )
         .await
@@ -165,9 +153,12 @@ async fn mistakes_of_a_module_are_told_with_their_place() {
     assert!(reason.contains("a → b → a"), "{reason}");
     let editor = test.member(&ada, "e@x.org", Role::Editor).await;
     test.put(&editor, &at, module(TEXTS, 0)).await.expect(403);
-    test.post(&editor, &format!("{at}/check"), json!({"source": TEXTS}))
-        .await
-        .expect(200);
+    // Cases that fail would show what rules that call it render.
+    let check = format!("{at}/check");
+    let asked = json!({"source": TEXTS});
+    test.post(&editor, &check, asked.clone()).await.expect(403);
+    let admin = test.member(&ada, "a@x.org", Role::Admin).await;
+    test.post(&admin, &check, asked).await.expect(200);
 }
 
 #[tokio::test]
@@ -198,10 +189,7 @@ async fn a_rule_that_names_what_is_not_there_is_refused_with_place_and_suggestio
         let text = RULE.replace(from, to);
         assert_ne!(text, RULE);
         let body = json!({"text": {"format": "yaml", "text": text}});
-        let refused = test
-            .post(&ada, &path(&ada, "rules"), body)
-            .await
-            .expect(422);
+        let refused = test.post(&ada, &ada.at("rules"), body).await.expect(422);
         let error = &refused.body["errors"][0];
         assert_eq!(error["suggestion"], suggestion, "{error}");
         assert_eq!(error["code"], "script.unknown_function");
@@ -226,7 +214,7 @@ async fn a_module_that_would_break_a_rule_or_a_module_is_refused_and_they_are_na
     )
     .await;
     rule(&test, &ada, "").await;
-    let at = path(&ada, "scripts/texts");
+    let at = ada.at("scripts/texts");
     let refused = test
         .put(&ada, &at, module("fn greet(name, most) { name }", 1))
         .await
@@ -267,7 +255,7 @@ async fn cases_of_rules_that_call_a_module_are_tried_and_an_owner_may_override()
     let ada = test.register("ada@x.org").await;
     save(&test, &ada, "texts", TEXTS, 0).await;
     let rule = rule(&test, &ada, &cases("Hello Ann")).await;
-    let at = path(&ada, "scripts/texts");
+    let at = ada.at("scripts/texts");
     let curt = TEXTS.replace("Hello", "Hi");
     let refused = test.put(&ada, &at, module(&curt, 1)).await.expect(422);
     assert_eq!(refused.code(), "script.cases_failed");
@@ -314,12 +302,68 @@ async fn a_dry_run_and_a_walk_through_a_script_call_the_library() {
     let text = RULE.replace("event.data.input.who", "\\\"Bo\\\"");
     let dry = json!({"text": {"format": "yaml", "text": text}, "trigger": "b", "anyway": true});
     let told = test
-        .post(&ada, &path(&ada, "dry-runs"), dry)
+        .post(&ada, &ada.at("dry-runs"), dry)
         .await
         .expect(200)
         .body;
     assert!(told.to_string().contains("Hello Bo"), "{told}");
     let script = json!({"source": "let a = lib::texts::greet(\"Al\");\na"});
-    let stops = test.post(&ada, &path(&ada, "sandbox/script"), script).await;
+    let stops = test.post(&ada, &ada.at("sandbox/script"), script).await;
     assert_eq!(stops.expect(200).body["value"], "Hello Al");
+}
+
+#[tokio::test]
+async fn a_saved_module_outdates_no_draft_and_ends_the_shadow_of_its_callers() {
+    let test = TestApp::new().await;
+    let ada = test.register("ada@x.org").await;
+    save(&test, &ada, "texts", TEXTS, 0).await;
+    let rule = rule(&test, &ada, "").await;
+    let draft = format!("{rule}/draft");
+    let more = RULE.replace("Greeter", "Greets");
+    let body = json!({"text": {"format": "yaml", "text": more}, "expected_generation": 0, "reason": "r"});
+    let kept = test.put(&ada, &draft, body).await.expect(200).body;
+    let seen = json!({"expected_generation": kept["generation"]});
+    let shadow = format!("{rule}/shadow");
+    test.post(&ada, &shadow, seen.clone()).await.expect(201);
+    save(&test, &ada, "texts", &TEXTS.replace("Hello", "Hi"), 1).await;
+    let now = test.get(&ada, &draft).await.expect(200).body;
+    assert_eq!((&now["base_version"], &now["is_outdated"]), (&json!(2), &json!(false)));
+    let refused = test
+        .post(&ada, &format!("{shadow}/promote"), json!({}))
+        .await;
+    refused.expect(409);
+    test.clock.advance(so_model::time::MINUTE);
+    test.app.engine.move_shadows().await.unwrap();
+    let ended = test.get(&ada, &shadow).await.expect(200).body;
+    assert_eq!(ended["problem"], "version 2 went live meanwhile");
+    let live = test.post(&ada, &format!("{draft}/publish"), seen).await;
+    assert_eq!(live.expect(200).body["version"], 3);
+}
+
+#[tokio::test]
+async fn a_candidate_is_not_promoted_with_another_library_than_it_was_compared_with() {
+    let test = TestApp::new().await;
+    let ada = test.register("ada@x.org").await;
+    save(&test, &ada, "texts", TEXTS, 0).await;
+    // The live version calls nothing of it, so no version is made when it is saved.
+    let plain = RULE
+        .replace("{{ lib::texts::greet(event.data.input.who) }}", "Hello")
+        .replace("lib::texts::greet(\\\"x\\\").len()", "1");
+    assert!(!plain.contains("lib::"), "{plain}");
+    let body = json!({"text": {"format": "yaml", "text": plain}});
+    let made = test.post(&ada, &ada.at("rules"), body).await;
+    let made = made.expect(201).body;
+    let rule = ada.at(&format!("rules/{}", made["id"].as_str().unwrap()));
+    let body = json!({"text": {"format": "yaml", "text": RULE}, "expected_generation": 0, "reason": "r"});
+    let kept = test.put(&ada, &format!("{rule}/draft"), body).await;
+    let seen = json!({"expected_generation": kept.expect(200).body["generation"]});
+    let (shadow, promote) = (format!("{rule}/shadow"), format!("{rule}/shadow/promote"));
+    test.post(&ada, &shadow, seen.clone()).await.expect(201);
+    save(&test, &ada, "texts", &TEXTS.replace("Hello", "Hi"), 1).await;
+    let refused = test.post(&ada, &promote, json!({})).await.expect(409);
+    assert_eq!(refused.code(), "rule_shadow.library_changed");
+    // Frozen anew, it goes.
+    test.delete(&ada, &shadow).await.expect(204);
+    test.post(&ada, &shadow, seen).await.expect(201);
+    test.post(&ada, &promote, json!({})).await.expect(200);
 }

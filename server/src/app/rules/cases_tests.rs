@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::testing::{Person, TestApp};
+use crate::testing::TestApp;
 
 const TEXT: &str = "# mine
 version: 1
@@ -16,10 +16,6 @@ steps:
     else: [{id: few, action: notify, with: {title: Few}}]
 ";
 const RULE: &str = "rule_01890a5dac96774bbcceb302099a8057";
-
-fn path(person: &Person, rest: &str) -> String {
-    format!("/api/v1/workspaces/{}/{rest}", person.workspace)
-}
 
 fn case(n: u32, title: &str) -> String {
     format!(
@@ -42,10 +38,7 @@ async fn a_version_whose_cases_fail_goes_live_only_by_an_owners_word() {
     let ada = test.register("ada@x.org").await;
     let wrong = cases(2, "Many");
     let body = json!({"text": text(TEXT), "cases": wrong});
-    let refused = test
-        .post(&ada, &path(&ada, "rules"), body)
-        .await
-        .expect(422);
+    let refused = test.post(&ada, &ada.at("rules"), body).await.expect(422);
     assert_eq!(refused.code(), "rule.cases_failed");
     let detail = refused.body["detail"].as_str().unwrap();
     assert!(
@@ -57,11 +50,11 @@ async fn a_version_whose_cases_fail_goes_live_only_by_an_owners_word() {
     let off = TEXT.replace("name: Greeter", "name: Greeter\nenabled: false");
     let body = json!({"text": text(&off), "cases": wrong});
     let made = test
-        .post(&ada, &path(&ada, "rules"), body)
+        .post(&ada, &ada.at("rules"), body)
         .await
         .expect(201)
         .body;
-    let rule = path(&ada, &format!("rules/{}", made["id"].as_str().unwrap()));
+    let rule = ada.at(&format!("rules/{}", made["id"].as_str().unwrap()));
     test.patch(&ada, &rule, json!({"enabled": true}))
         .await
         .expect(422);
@@ -105,11 +98,11 @@ async fn an_edit_of_the_document_keeps_the_authors_text() {
     let ada = test.register("ada@x.org").await;
     let source = format!("{TEXT}{}", cases(9, "Many"));
     let made = test
-        .post(&ada, &path(&ada, "rules"), json!({"text": text(&source)}))
+        .post(&ada, &ada.at("rules"), json!({"text": text(&source)}))
         .await
         .expect(201)
         .body;
-    let rule = path(&ada, &format!("rules/{}", made["id"].as_str().unwrap()));
+    let rule = ada.at(&format!("rules/{}", made["id"].as_str().unwrap()));
     let mut document = made["document"].clone();
     document["if"]["value"] = json!(2);
     let body = json!({"document": document, "expected_version": 1});
@@ -126,11 +119,11 @@ async fn a_draft_is_tried_a_run_becomes_a_case_and_coverage_is_counted() {
     let ada = test.register("ada@x.org").await;
     let body = json!({"text": text(TEXT), "cases": cases(2, "Few")});
     let made = test
-        .post(&ada, &path(&ada, "rules"), body)
+        .post(&ada, &ada.at("rules"), body)
         .await
         .expect(201)
         .body;
-    let rule = path(&ada, &format!("rules/{}", made["id"].as_str().unwrap()));
+    let rule = ada.at(&format!("rules/{}", made["id"].as_str().unwrap()));
     let report = test
         .post(&ada, &format!("{rule}/test"), json!({}))
         .await
@@ -178,10 +171,10 @@ async fn a_draft_is_tried_a_run_becomes_a_case_and_coverage_is_counted() {
     );
     assert_eq!(of("cases", "/steps/0/else", "branches")["taken"], 1);
 
-    let runs = test.get(&ada, &path(&ada, "runs")).await.expect(200).body;
+    let runs = test.get(&ada, &ada.at("runs")).await.expect(200).body;
     let run = runs["items"][0]["id"].as_str().unwrap();
     let made = test
-        .get(&ada, &path(&ada, &format!("runs/{run}/case")))
+        .get(&ada, &ada.at(&format!("runs/{run}/case")))
         .await
         .expect(200)
         .body;
@@ -202,13 +195,9 @@ async fn a_draft_is_tried_a_run_becomes_a_case_and_coverage_is_counted() {
 async fn a_blueprint_is_filled_in_and_held_against_its_rule() {
     let test = TestApp::new().await;
     let ada = test.register("ada@x.org").await;
-    let list = test
-        .get(&ada, &path(&ada, "blueprints"))
-        .await
-        .expect(200)
-        .body;
+    let list = test.get(&ada, &ada.at("blueprints")).await.expect(200).body;
     assert!(list["items"].as_array().unwrap().len() >= 24);
-    let fill = path(&ada, "blueprints/fill");
+    let fill = ada.at("blueprints/fill");
     let asked = json!({"blueprint": "label-by-keyword", "inputs": {"word": "lamp"}});
     let refused = test.post(&ada, &fill, asked).await.expect(422);
     assert_eq!(refused.body["errors"][0]["pointer"], "/inputs/label");
@@ -217,7 +206,7 @@ async fn a_blueprint_is_filled_in_and_held_against_its_rule() {
     let filled = test.post(&ada, &fill, asked).await.expect(200).body;
     let body = json!({"text": text(filled["yaml"].as_str().unwrap())});
     let made = test
-        .post(&ada, &path(&ada, "rules"), body)
+        .post(&ada, &ada.at("rules"), body)
         .await
         .expect(201)
         .body;

@@ -1,10 +1,15 @@
 //! Shadows through the API, and those that go live by themselves.
 
 use serde_json::{Value, json};
-use so_model::time::{DAY, HOUR, MINUTE, SECOND};
+use so_model::{
+    api::version::StartShadow,
+    id::RuleId,
+    time::{DAY, HOUR, MINUTE, SECOND},
+    workspace::Role,
+};
 
 use crate::{
-    app::rules::shadows,
+    app::{members::Actor, rules::shadows},
     testing::{Person, TestApp},
 };
 
@@ -16,29 +21,24 @@ if: {field: event.data.input.n, op: gt, value: 5}
 steps: [{id: a, action: notify, with: {title: Hello}}]
 ";
 
-fn path(person: &Person, rest: &str) -> String {
-    format!("/api/v1/workspaces/{}/{rest}", person.workspace)
-}
-
 fn text(text: &str) -> Value {
     json!({"format": "yaml", "text": text})
 }
 
-/// A rule with a draft that starts more often.
-async fn drafted(test: &TestApp, person: &Person) -> String {
+/// A rule with a draft that starts more often, and the draft's generation.
+async fn drafted(test: &TestApp, person: &Person) -> (String, i64) {
     let body = json!({"text": text(TEXT)});
     let made = test
-        .post(person, &path(person, "rules"), body)
+        .post(person, &person.at("rules"), body)
         .await
         .expect(201)
         .body;
-    let rule = path(person, &format!("rules/{}", made["id"].as_str().unwrap()));
+    let rule = person.at(&format!("rules/{}", made["id"].as_str().unwrap()));
     let more = TEXT.replace("value: 5", "value: 1");
     let body = json!({"text": text(&more), "expected_generation": 0, "reason": "more of it"});
-    test.put(person, &format!("{rule}/draft"), body)
-        .await
-        .expect(200);
-    rule
+    let kept = test.put(person, &format!("{rule}/draft"), body).await;
+    let generation = kept.expect(200).body["generation"].as_i64().unwrap();
+    (rule, generation)
 }
 
 async fn press(test: &TestApp, person: &Person, rule: &str, n: i64) {
@@ -52,12 +52,12 @@ async fn press(test: &TestApp, person: &Person, rule: &str, n: i64) {
 async fn a_draft_is_compared_on_live_events_and_promoted() {
     let test = TestApp::new().await;
     let ada = test.register("ada@x.org").await;
-    let rule = drafted(&test, &ada).await;
+    let (rule, draft) = drafted(&test, &ada).await;
     let shadow = format!("{rule}/shadow");
     test.get(&ada, &shadow).await.expect(404);
     let stale = json!({"expected_generation": 7});
     test.post(&ada, &shadow, stale).await.expect(409);
-    let begin = json!({"expected_generation": 1});
+    let begin = json!({"expected_generation": draft});
     let begun = test
         .post(&ada, &shadow, begin.clone())
         .await
@@ -87,11 +87,13 @@ async fn a_draft_is_compared_on_live_events_and_promoted() {
         .await
         .expect(422);
 
-    let live = test
-        .post(&ada, &format!("{shadow}/promote"), json!({}))
-        .await
-        .expect(200)
-        .body;
+    let promote = format!("{shadow}/promote");
+    // Somebody who saw another one does not mean this one.
+    let other = json!({"started_at": "2026-01-01T00:00:00Z"});
+    let refused = test.post(&ada, &promote, other).await.expect(409);
+    assert_eq!(refused.code(), "rule_shadow.changed");
+    let this = json!({"started_at": seen["started_at"]});
+    let live = test.post(&ada, &promote, this).await.expect(200).body;
     assert_eq!(live["version"], 2);
     assert!(live["yaml"].as_str().unwrap().contains("value: 1"));
     test.get(&ada, &shadow).await.expect(404);
@@ -108,12 +110,12 @@ async fn a_draft_is_compared_on_live_events_and_promoted() {
 async fn a_shadow_of_a_version_that_was_replaced_is_not_promoted() {
     let test = TestApp::new().await;
     let ada = test.register("ada@x.org").await;
-    let rule = drafted(&test, &ada).await;
+    let (rule, draft) = drafted(&test, &ada).await;
     let shadow = format!("{rule}/shadow");
     test.patch(&ada, &rule, json!({"enabled": false}))
         .await
         .expect(200);
-    let begin = json!({"expected_generation": 1});
+    let begin = json!({"expected_generation": draft});
     let off = test.post(&ada, &shadow, begin.clone()).await.expect(409);
     assert_eq!(off.code(), "rule_shadow.off");
     test.patch(&ada, &rule, json!({"enabled": true}))
@@ -141,12 +143,13 @@ async fn a_shadow_of_a_version_that_was_replaced_is_not_promoted() {
 async fn a_shadow_without_a_difference_for_days_goes_live_by_itself() {
     let test = TestApp::new().await;
     let ada = test.register("ada@x.org").await;
-    let rule = drafted(&test, &ada).await;
+    let (rule, draft) = drafted(&test, &ada).await;
     let shadow = format!("{rule}/shadow");
-    let begin = |days: i64| json!({"expected_generation": 1, "promote_after_equal_days": days});
+    let begin = |days: i64| json!({"expected_generation": draft, "promote_after_equal_days": days});
     test.post(&ada, &shadow, begin(91)).await.expect(422);
     test.post(&ada, &shadow, begin(2)).await.expect(201);
     press(&test, &ada, &rule, 3).await;
+    test.clock.advance(SECOND);
     press(&test, &ada, &rule, 9).await;
     let pass = async |span: i64| {
         test.clock.advance(span);
@@ -166,4 +169,92 @@ async fn a_shadow_without_a_difference_for_days_goes_live_by_itself() {
     assert_eq!(versions["items"][0]["reason"], reason);
     assert_eq!(versions["items"][0]["author"], ada.id.as_str());
     assert_eq!(pass(DAY).await, 0);
+}
+
+#[tokio::test]
+async fn days_after_a_difference_in_which_nothing_happened_prove_nothing() {
+    let test = TestApp::new().await;
+    let ada = test.register("ada@x.org").await;
+    let (rule, draft) = drafted(&test, &ada).await;
+    let begin = json!({"expected_generation": draft, "promote_after_equal_days": 2});
+    test.post(&ada, &format!("{rule}/shadow"), begin)
+        .await
+        .expect(201);
+    test.clock.advance(SECOND);
+    press(&test, &ada, &rule, 9).await;
+    test.clock.advance(SECOND);
+    press(&test, &ada, &rule, 3).await;
+    test.clock.advance(3 * DAY);
+    test.app.engine.move_shadows().await.unwrap();
+    assert_eq!(shadows::promote_equal(&test.app).await.unwrap(), 0);
+    let ada = test.renewed(&ada);
+    press(&test, &ada, &rule, 9).await;
+    test.clock.advance(MINUTE);
+    test.app.engine.move_shadows().await.unwrap();
+    assert_eq!(shadows::promote_equal(&test.app).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_shadow_does_not_begin_on_top_of_what_went_live_meanwhile() {
+    let test = TestApp::new().await;
+    let ada = test.register("ada@x.org").await;
+    let (rule, draft) = drafted(&test, &ada).await;
+    let actor = Actor {
+        workspace: ada.workspace.parse().unwrap(),
+        user: ada.id.parse().unwrap(),
+        role: Role::Owner,
+    };
+    let id: RuleId = rule.rsplit('/').next().unwrap().parse().unwrap();
+    let prepare = async || {
+        let asked = StartShadow {
+            expected_generation: draft,
+            ..StartShadow::default()
+        };
+        shadows::prepare(&test.app, actor, id, asked).await.unwrap()
+    };
+    // Between the look at the draft and the lock, the rule is switched off, or another version goes live.
+    let prepared = prepare().await;
+    test.patch(&ada, &rule, json!({"enabled": false}))
+        .await
+        .expect(200);
+    let refused = shadows::begin(&test.app, actor, id, prepared).await;
+    assert_eq!(refused.unwrap_err().problem.code, "rule.changed");
+    test.patch(&ada, &rule, json!({"enabled": true}))
+        .await
+        .expect(200);
+    let prepared = prepare().await;
+    let body = json!({"text": text(&TEXT.replace("Hello", "Hi")), "expected_version": 1});
+    test.put(&ada, &rule, body).await.expect(200);
+    let refused = shadows::begin(&test.app, actor, id, prepared).await;
+    assert_eq!(refused.unwrap_err().problem.code, "rule.changed");
+    test.get(&ada, &format!("{rule}/shadow")).await.expect(404);
+}
+
+#[tokio::test]
+async fn whoever_may_not_change_rules_any_more_ends_what_would_go_live_by_itself() {
+    let test = TestApp::new().await;
+    let ada = test.register("ada@x.org").await;
+    let adam = test.member(&ada, "adam@x.org", Role::Admin).await;
+    let (rule, draft) = drafted(&test, &adam).await;
+    let shadow = format!("{rule}/shadow");
+    let begin = json!({"expected_generation": draft, "promote_after_equal_days": 1});
+    test.post(&adam, &shadow, begin).await.expect(201);
+    test.clock.advance(SECOND);
+    press(&test, &adam, &rule, 9).await;
+    test.clock.advance(DAY + MINUTE);
+    test.app.engine.move_shadows().await.unwrap();
+    let ada = test.renewed(&ada);
+    // A version that went live a moment ago passes: the comparison ends with it, and says so itself.
+    let body = json!({"text": text(&TEXT.replace("Hello", "Hi")), "expected_version": 1});
+    test.put(&ada, &rule, body).await.expect(200);
+    assert_eq!(shadows::promote_equal(&test.app).await.unwrap(), 0);
+    let seen = test.get(&ada, &shadow).await.expect(200).body;
+    assert_eq!(seen["problem"], Value::Null);
+    test.delete(&ada, &ada.at(&format!("members/{}", adam.id)))
+        .await
+        .expect(204);
+    assert_eq!(shadows::promote_equal(&test.app).await.unwrap(), 0);
+    let seen = test.get(&ada, &shadow).await.expect(200).body;
+    let problem = seen["problem"].as_str().unwrap();
+    assert!(problem.contains("may not change rules any more"), "{problem}");
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use so_model::workspace::Role;
 
-use crate::testing::{Person, TestApp};
+use crate::testing::{Answer, Person, TestApp};
 
 const TEXT: &str = "# mine
 version: 1
@@ -13,10 +13,6 @@ if: {time: {from: '09:00', to: '17:00'}}   # office hours
 steps: [{id: a, action: notify, with: {title: Hello}}]
 ";
 
-fn path(person: &Person, rest: &str) -> String {
-    format!("/api/v1/workspaces/{}/{rest}", person.workspace)
-}
-
 fn text(text: &str) -> Value {
     json!({"format": "yaml", "text": text})
 }
@@ -24,11 +20,15 @@ fn text(text: &str) -> Value {
 async fn made(test: &TestApp, person: &Person) -> String {
     let body = json!({"text": text(TEXT)});
     let made = test
-        .post(person, &path(person, "rules"), body)
+        .post(person, &person.at("rules"), body)
         .await
         .expect(201)
         .body;
-    path(person, &format!("rules/{}", made["id"].as_str().unwrap()))
+    person.at(&format!("rules/{}", made["id"].as_str().unwrap()))
+}
+
+fn generation(kept: Answer) -> i64 {
+    kept.body["generation"].as_i64().unwrap()
 }
 
 #[tokio::test]
@@ -48,11 +48,12 @@ async fn a_draft_is_kept_with_its_mistakes_and_goes_live_with_its_reason() {
         (&kept["text"]["text"], &kept["reason"]),
         (&json!(half), &json!("earlier"))
     );
+    let begun = kept["generation"].as_i64().unwrap();
     assert_eq!(kept["check"]["is_valid"], false);
     assert!(!kept["check"]["errors"].as_array().unwrap().is_empty());
     let lost = test.put(&ada, &draft, body).await.expect(409);
     assert_eq!(lost.code(), "rule_draft.changed");
-    let early = json!({"expected_generation": 1});
+    let early = json!({"expected_generation": begun});
     let publish = format!("{draft}/publish");
     assert_eq!(
         test.post(&ada, &publish, early).await.expect(422).code(),
@@ -61,8 +62,9 @@ async fn a_draft_is_kept_with_its_mistakes_and_goes_live_with_its_reason() {
 
     // What it would change is told; the live version goes on.
     let moved = TEXT.replace("09:00", "08:00").replace("17:00", "18:00");
-    let body = json!({"text": text(&moved), "expected_generation": 1});
+    let body = json!({"text": text(&moved), "expected_generation": begun});
     let kept = test.put(&ada, &draft, body).await.expect(200).body;
+    assert_eq!(kept["generation"], begun + 1);
     assert_eq!(
         kept["changes"][0]["sentence"],
         "the rule: the window moved from 9–17 to 8–18"
@@ -86,13 +88,13 @@ async fn a_draft_is_kept_with_its_mistakes_and_goes_live_with_its_reason() {
         .await;
     tried.expect(200);
 
-    let stale = json!({"expected_generation": 1});
+    let stale = json!({"expected_generation": begun});
     assert_eq!(
         test.post(&ada, &publish, stale).await.expect(409).code(),
         "rule_draft.changed"
     );
     let live = test
-        .post(&ada, &publish, json!({"expected_generation": 2}))
+        .post(&ada, &publish, json!({"expected_generation": begun + 1}))
         .await
         .expect(200)
         .body;
@@ -122,14 +124,14 @@ async fn a_draft_of_a_version_that_is_no_longer_live_is_refused_with_what_it_mis
     let draft = format!("{rule}/draft");
     let mine = TEXT.replace("Hello", "Good day");
     let body = json!({"text": text(&mine), "expected_generation": 0, "reason": "manners"});
-    test.put(&ada, &draft, body).await.expect(200);
+    let begun = generation(test.put(&ada, &draft, body).await.expect(200));
     let theirs = TEXT.replace("09:00", "10:00");
     let body = json!({"text": text(&theirs), "expected_version": 1, "reason": "we sleep longer"});
     test.put(&ada, &rule, body).await.expect(200);
 
     let publish = format!("{draft}/publish");
     let refused = test
-        .post(&ada, &publish, json!({"expected_generation": 1}))
+        .post(&ada, &publish, json!({"expected_generation": begun}))
         .await
         .expect(409);
     assert_eq!(refused.code(), "rule_draft.outdated");
@@ -147,7 +149,7 @@ async fn a_draft_of_a_version_that_is_no_longer_live_is_refused_with_what_it_mis
 
     // Put on top of what is live, it goes.
     let both = theirs.replace("Hello", "Good day");
-    let body = json!({"text": text(&both), "expected_generation": 1, "base_version": 2});
+    let body = json!({"text": text(&both), "expected_generation": begun, "base_version": 2});
     let kept = test.put(&ada, &draft, body).await.expect(200).body;
     assert_eq!(
         kept["changes"].as_array().unwrap().len(),
@@ -156,7 +158,7 @@ async fn a_draft_of_a_version_that_is_no_longer_live_is_refused_with_what_it_mis
         kept["changes"]
     );
     let live = test
-        .post(&ada, &publish, json!({"expected_generation": 2}))
+        .post(&ada, &publish, json!({"expected_generation": begun + 1}))
         .await;
     assert_eq!(live.expect(200).body["yaml"], both);
 }
@@ -169,14 +171,14 @@ async fn a_draft_passes_the_gate_of_its_cases_like_any_version() {
     let draft = format!("{rule}/draft");
     let cases = "cases: [{name: never, event: {kind: manual.pressed, data: {input: {}}}, fires: true, now: '2026-11-23T03:00:00Z'}]\n";
     let body = json!({"text": text(TEXT), "cases": cases, "expected_generation": 0, "reason": "r"});
-    test.put(&ada, &draft, body).await.expect(200);
+    let begun = generation(test.put(&ada, &draft, body).await.expect(200));
     let publish = format!("{draft}/publish");
     let refused = test
-        .post(&ada, &publish, json!({"expected_generation": 1}))
+        .post(&ada, &publish, json!({"expected_generation": begun}))
         .await;
     assert_eq!(refused.expect(422).code(), "rule.cases_failed");
     let admin = test.member(&ada, "adam@x.org", Role::Admin).await;
-    let because = json!({"expected_generation": 1, "override_reason": "it is urgent"});
+    let because = json!({"expected_generation": begun, "override_reason": "it is urgent"});
     let refused = test
         .post(&admin, &publish, because.clone())
         .await
@@ -204,12 +206,13 @@ async fn a_draft_made_as_a_document_keeps_the_authors_comments_and_asks_for_a_re
     let kept = test.put(&ada, &draft, body).await.expect(200).body;
     assert_eq!(kept["text"]["text"], TEXT.replace("17:00", "18:00"));
     let publish = format!("{draft}/publish");
+    let begun = kept["generation"].as_i64().unwrap();
     let refused = test
-        .post(&ada, &publish, json!({"expected_generation": 1}))
+        .post(&ada, &publish, json!({"expected_generation": begun}))
         .await
         .expect(422);
     assert_eq!(refused.body["errors"][0]["pointer"], "/reason");
-    let long = json!({"expected_generation": 1, "reason": "x".repeat(1001)});
+    let long = json!({"expected_generation": begun, "reason": "x".repeat(1001)});
     test.post(&ada, &publish, long).await.expect(422);
     // Given up, it is gone; one that cannot be read is kept as it was sent.
     test.delete(&ada, &draft).await.expect(204);
@@ -220,6 +223,63 @@ async fn a_draft_made_as_a_document_keeps_the_authors_comments_and_asks_for_a_re
         (&kept["text"]["format"], &kept["check"]["is_valid"]),
         (&json!("json"), &json!(false))
     );
+}
+
+#[tokio::test]
+async fn a_draft_that_took_the_place_of_another_is_not_taken_for_it() {
+    let test = TestApp::new().await;
+    let ada = test.register("ada@x.org").await;
+    let draft = format!("{}/draft", made(&test, &ada).await);
+    let keep = async |word: &str, seen: i64| {
+        let text = text(&TEXT.replace("Hello", word));
+        let body = json!({"text": text, "expected_generation": seen, "reason": "r"});
+        test.put(&ada, &draft, body).await
+    };
+    let first = generation(keep("Good day", 0).await.expect(200));
+    test.delete(&ada, &draft).await.expect(204);
+    test.clock.advance(so_model::time::SECOND);
+    let second = generation(keep("Good bye", 0).await.expect(200));
+    assert!(second > first);
+    // Whoever saw the first one neither writes over the second nor publishes it.
+    keep("Good night", first).await.expect(409);
+    let body = json!({"expected_generation": first});
+    let refused = test.post(&ada, &format!("{draft}/publish"), body).await;
+    assert_eq!(refused.expect(409).code(), "rule_draft.changed");
+    keep("Good night", second).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_draft_leaves_the_switch_as_it_is_unless_it_says_something_about_it() {
+    let test = TestApp::new().await;
+    let ada = test.register("ada@x.org").await;
+    let rule = made(&test, &ada).await;
+    test.patch(&ada, &rule, json!({"enabled": false}))
+        .await
+        .expect(200);
+    let draft = format!("{rule}/draft");
+    let silent = json!({"version": 1, "name": "Greeter", "triggers": [{"id": "b", "kind": "manual"}],
+        "if": {"time": {"from": "09:00", "to": "17:00"}},
+        "steps": [{"id": "a", "action": "notify", "with": {"title": "Hello"}}]});
+    let mut loud = silent.clone();
+    loud["enabled"] = json!(true);
+    let (yaml, quoted) = (TEXT.to_owned(), format!("\"enabled\": true\n{TEXT}"));
+    let table = [
+        ("json", silent.to_string(), false),
+        ("json", loud.to_string(), true),
+        ("yaml", yaml, false),
+        ("yaml", quoted, true),
+    ];
+    let mut seen = 0;
+    for (format, text, switches) in table {
+        let body =
+            json!({"text": {"format": format, "text": text}, "expected_generation": seen});
+        let kept = test.put(&ada, &draft, body).await.expect(200).body;
+        seen = kept["generation"].as_i64().unwrap();
+        let changes = kept["changes"].as_array().unwrap();
+        let codes: Vec<_> = changes.iter().map(|one| &one["code"]).collect();
+        let expected: &[&str] = if switches { &["enabled.changed"] } else { &[] };
+        assert_eq!(codes, expected, "{format} {text}");
+    }
 }
 
 #[tokio::test]
@@ -278,11 +338,11 @@ steps: [{id: a, action: http.request, with: {url: 'https://x.example/', headers:
 ";
     let body = json!({"text": text(call)});
     let made = test
-        .post(&ada, &path(&ada, "rules"), body)
+        .post(&ada, &ada.at("rules"), body)
         .await
         .expect(201)
         .body;
-    let rule = path(&ada, &format!("rules/{}", made["id"].as_str().unwrap()));
+    let rule = ada.at(&format!("rules/{}", made["id"].as_str().unwrap()));
     let other = call
         .replace("first-secret", "other-secret")
         .replace("Call", "Called");
