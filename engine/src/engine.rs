@@ -88,6 +88,8 @@ pub struct Inner {
     pub(crate) owed: Mutex<Vec<(Job, String)>>,
     /// Places of calls to one other side.
     pub(crate) lanes: crate::lanes::Lanes,
+    /// Calls of runs beside the one of their worker: as many as there are workers.
+    pub(crate) calls_beside: Arc<tokio::sync::Semaphore>,
     /// Spans whose history the database lost and that still count.
     pub(crate) gaps: RwLock<Vec<so_store::instance::Gap>>,
     index: RwLock<Arc<RuleIndex>>,
@@ -134,6 +136,7 @@ impl Engine {
         let (handed, receiver) = handover::pair(parts.config.share());
         // SQLite has one writer; on PostgreSQL the next batch is prepared while one is synced.
         let is_simulated = parts.store.is_simulated();
+        let workers = parts.config.workers;
         let lines = match parts.store.backend() {
             Backend::Sqlite => 1,
             Backend::Postgres => 2,
@@ -154,6 +157,7 @@ impl Engine {
             unspilled: Mutex::default(),
             owed: Mutex::default(),
             lanes: crate::lanes::Lanes::default(),
+            calls_beside: Arc::new(tokio::sync::Semaphore::new(workers)),
             gaps: RwLock::default(),
             index: RwLock::new(Arc::new(RuleIndex::default())),
             index_stamp: Mutex::new((-1, -1)),

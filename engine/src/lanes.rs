@@ -3,6 +3,7 @@
 //! A side that never answers holds each call until its time-out. Owns keeping such calls from taking every
 //! worker. Invariant: at least half of the workers are free of any one lane; what waits for a place in its
 //! lane holds no worker, its claim is kept alive, and it is woken by whoever leaves or by the upkeep loop.
+//! Calls of one run side by side take a place each; those beyond the first also one of `Engine::calls_beside`.
 
 use std::{
     collections::{HashMap, VecDeque},

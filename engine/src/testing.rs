@@ -295,6 +295,9 @@ impl RemoteAction for Call {
     fn repeat(&self, _: &Value) -> Repeat {
         self.repeat
     }
+    fn lane(&self, params: &Value) -> Option<String> {
+        params["lane"].as_str().map(str::to_owned)
+    }
     async fn perform(
         &self,
         cx: &RemoteContext<'_>,
@@ -317,9 +320,11 @@ impl RemoteAction for Call {
             *failures -= 1;
             return Err(ActionError::later("test.busy", "the other side is busy"));
         }
+        let emitted = params["emits"].as_str().into_iter();
+        let events = emitted.map(|kind| NewEvent::new(cx.workspace, kind, json!({})));
         Ok(RemoteEnd {
+            events: events.collect(),
             output: params,
-            events: Vec::new(),
         })
     }
 }

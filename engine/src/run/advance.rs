@@ -69,13 +69,17 @@ impl Engine {
             let goes_on = match &calls[..] {
                 [] => self.local_stretch(&job, &mut cx, &mut waits).await?,
                 [first] => self.call_outside(&job, &mut cx, &mut waits, first).await?,
-                [first, ..] => match self.beside_each_other(&cx, &calls) {
-                    together if together.len() > 1 => {
+                [first, ..] => {
+                    let together = self.beside_each_other(&cx, &calls);
+                    if together.len() > 1 {
                         self.call_together(&job, &mut cx, &mut waits, together)
                             .await?
+                    } else {
+                        // A place taken for one alone is given back before it is asked for again.
+                        drop(together);
+                        self.call_outside(&job, &mut cx, &mut waits, first).await?
                     }
-                    _ => self.call_outside(&job, &mut cx, &mut waits, first).await?,
-                },
+                }
             };
             if !goes_on {
                 return Ok(());

@@ -1,12 +1,13 @@
 //! Calls of one run that are made at the same time: those of elements and ways that stand side by side.
 //!
-//! Invariant: what came of every call is stored in one transaction, whatever came of the others; what a run stores
-//! and in which order is the same as if the calls had been made in turn.
+//! Invariant: what came of every call is stored in one transaction, in the order of the document and whatever came of
+//! the others. A way that ends the run keeps no call back that could be made at the same moment.
 
 use futures_util::future::join_all;
 use serde_json::Value;
 use so_model::run::{RunState, StepOutcome};
 use so_store::{StoreError, jobs::Job};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     advance::Outbox,
@@ -30,18 +31,22 @@ pub(super) struct Beside<'a> {
     attempt: i64,
     /// Held until what came of the call has been stored.
     _lane: Option<LanePlace>,
+    /// None of the first call: it has the place of the run's worker.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Engine {
     /// Of the calls that could be made now those that can be made together; the others are made in turn.
     ///
-    /// Left out are calls whose parameters cannot be written, that are in doubt, or whose lane is full.
+    /// Left out are calls whose parameters cannot be written, that are in doubt, whose lane is full, or for which the
+    /// process has no place: beside the workers' own calls there are as many others at the most.
     pub(super) fn beside_each_other<'a>(
         &self,
         cx: &RunContext,
         calls: &[(Place<'a>, RemoteCall)],
     ) -> Vec<Beside<'a>> {
         let now = self.now();
+        let mut is_first = true;
         let fit = calls.iter().filter_map(|(place, call)| {
             let params = cx.render(&format!("{}/with", place.path), now).ok()?;
             let was_begun = cx
@@ -51,16 +56,22 @@ impl Engine {
             if was_begun && call.action.repeat(&params) == Repeat::Never {
                 return None;
             }
+            let beside = match is_first {
+                true => None,
+                false => Some(self.calls_beside.clone().try_acquire_owned().ok()?),
+            };
             let lane = match call.action.lane(&params) {
                 None => None,
                 Some(name) => Some(self.enter_free_lane(&name)?),
             };
+            is_first = false;
             Some(Beside {
                 attempt: next_attempt(cx, &place.path),
                 place: place.clone(),
                 call: call.clone(),
                 params,
                 _lane: lane,
+                _place: beside,
             })
         });
         fit.take(TOGETHER_MAX).collect()

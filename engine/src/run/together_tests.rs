@@ -1,5 +1,6 @@
 use serde_json::{Value, json};
 use so_model::run::{Run, RunState, StepOutcome};
+use so_store::events;
 
 use crate::testing::World;
 
@@ -101,4 +102,63 @@ async fn of_calls_lost_on_their_way_those_that_may_be_are_repeated_and_the_other
     assert_eq!(output["code"], "step.outcome_unknown");
     let keys = world.remote_calls.lock().unwrap().clone();
     assert_eq!((keys.len(), &keys[2]), (3, &keys[0]), "{keys:?}");
+}
+
+#[tokio::test]
+async fn calls_for_which_one_lane_has_a_single_place_are_made_in_turn() {
+    let mut world = admitted(
+        "{id: p, parallel: [\
+         [{id: a, action: test.call, with: {lane: x}}], [{id: b, action: test.call, with: {lane: x}}]]}",
+    )
+    .await;
+    let mut taken = Vec::new();
+    while let Some(place) = world.engine.enter_free_lane("x") {
+        taken.push(place);
+    }
+    taken.pop();
+    world.settle().await;
+    assert_eq!(only(&world).await.state, RunState::Finished);
+    assert_eq!(world.remote_calls.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn beside_the_calls_of_the_workers_there_are_only_so_many_others() {
+    let mut world = admitted(
+        "{id: l, for_each: {items: [1, 2, 3], parallel: 3}, do: [{id: c, action: test.call, with: {meets: 2}}]}",
+    )
+    .await;
+    let places = world.engine.calls_beside.clone();
+    let all = u32::try_from(places.available_permits()).unwrap();
+    let taken = places.acquire_many_owned(all - 1).await.unwrap();
+    world.settle().await;
+    assert_eq!(only(&world).await.state, RunState::Finished);
+    assert_eq!(world.remote_calls.lock().unwrap().len(), 3);
+    drop(taken);
+    let left = world.engine.calls_beside.available_permits();
+    assert_eq!(left, all as usize, "every place was given back");
+}
+
+#[tokio::test]
+async fn events_of_calls_made_together_count_for_the_run() {
+    let steps = "{id: p, parallel: [\
+         [{id: a, action: test.call, with: {meets: 2, emits: test.echoed}}], \
+         [{id: b, action: test.call, with: {meets: 2, emits: test.echoed}}]]}";
+    let mut world = admitted(steps).await;
+    world.settle().await;
+    assert_eq!(only(&world).await.state, RunState::Finished);
+    let mut reader = world.engine.store.clone();
+    let echoed = events::list(&mut reader, world.workspace, "test.echoed", "", "", 10).await;
+    assert_eq!(echoed.unwrap().len(), 2);
+
+    let mut world = World::new().await;
+    let rule = format!(
+        "{{version: 1, name: Few, limits: {{max_events_per_run: 1}}, \
+         triggers: [{{id: t, kind: test.happened}}], steps: [{steps}]}}"
+    );
+    world.rule(&rule).await;
+    world.event("test.happened", json!({})).await;
+    world.settle().await;
+    assert_eq!(only(&world).await.state, RunState::Failed);
+    let second = at(&world, "/steps/0/parallel/1/0").await.0;
+    assert_eq!(second, StepOutcome::Done);
 }
