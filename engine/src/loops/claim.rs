@@ -15,6 +15,9 @@ use crate::{
 /// What is written at a job that this server cannot do.
 const UNKNOWN_KIND: &str = "this server does not know this kind of job; it waits for a newer one";
 
+/// Jobs at which that is written in one transaction.
+const NOTED_AT_ONCE: i64 = 500;
+
 /// Whose turn it is when more is due than can be claimed.
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
@@ -37,9 +40,10 @@ impl Engine {
     pub(super) async fn note_unknown(&self) -> Result<(), StoreError> {
         let now = self.now();
         let mut reader = self.store.clone();
-        for kind in jobs::list_other_kinds(&mut reader, [JOB_RUN, JOB_PUBLICATION], now).await? {
+        let known = [JOB_RUN, JOB_PUBLICATION];
+        for kind in jobs::list_other_kinds(&mut reader, known, UNKNOWN_KIND, now).await? {
             let mut tx = self.store.begin().await?;
-            let noted = jobs::note(&mut tx, &kind, UNKNOWN_KIND, now).await?;
+            let noted = jobs::note(&mut tx, &kind, UNKNOWN_KIND, now, NOTED_AT_ONCE).await?;
             crate::failpoint::hit("job.note.commit");
             tx.commit().await?;
             if noted > 0 {
@@ -201,7 +205,7 @@ mod tests {
         tx.commit().await.unwrap();
         engine.upkeep(0).await.unwrap();
         let mut tx = engine.store.begin().await.unwrap();
-        let told = jobs::note(&mut tx, "of_tomorrow", UNKNOWN_KIND, at).await;
+        let told = jobs::note(&mut tx, "of_tomorrow", UNKNOWN_KIND, at, 9).await;
         assert_eq!(told.unwrap(), 0, "it is noted already");
         let until = at.plus(engine.config.lease);
         let claimed = jobs::claim(&mut tx, "of_tomorrow", at, "newer", until, 10).await;

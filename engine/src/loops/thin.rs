@@ -29,6 +29,8 @@ use crate::{
 const BATCH: i64 = 200;
 /// Memos read and deleted in one transaction, unless a single run has more.
 const MEMOS_BATCH: i64 = 4_000;
+/// Characters of memos read in one transaction, unless a single run has more: they are held in memory.
+const CHARS_BATCH: i64 = 16 * 1024 * 1024;
 /// Batches of one turn: twice as many runs as one rule may start between two turns.
 const BATCHES_MAX: usize = 4_000;
 /// Runs of each way that are kept of each week: the first ones, and a sample over time.
@@ -59,9 +61,12 @@ impl Engine {
         let before = self.now().plus(-span);
         let mut gone = 0;
         for _ in 0..BATCHES_MAX {
-            match self.thin_some(before).await? {
-                Some(let_go) => gone += let_go,
-                None => break,
+            match self.thin_some(before).await {
+                Ok(Some(let_go)) => gone += let_go,
+                Ok(None) => break,
+                // Another process removed one of them, whose time was over as a whole: they are looked at anew.
+                Err(StoreError::Stale { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(gone)
@@ -115,14 +120,17 @@ pub(super) async fn step(tx: &mut Tx, before: Timestamp) -> Result<Option<Step>,
     Ok(Some(Step { gone, is_end }))
 }
 
-/// Cuts runs off behind which there are too many memos for one transaction; false if any were.
+/// Cuts runs off behind which there is too much for one transaction; false if any were.
 async fn cut(tx: &mut Tx, found: &mut Vec<Finished>) -> Result<bool, StoreError> {
     let ids: Vec<RunId> = found.iter().map(|run| run.run).collect();
-    let counts: HashMap<RunId, i64> = runs::count_memos(tx, &ids).await?.into_iter().collect();
-    let mut memos = 0;
+    let weights = runs::weigh_memos(tx, &ids).await?.into_iter();
+    let weights: HashMap<RunId, (i64, i64)> = weights.collect();
+    let (mut memos, mut chars) = (0, 0);
     let fitting = found.iter().take_while(|run| {
-        memos += counts.get(&run.run).copied().unwrap_or(0);
-        memos <= MEMOS_BATCH
+        let weight = weights.get(&run.run).copied().unwrap_or_default();
+        memos += weight.0;
+        chars += weight.1;
+        memos <= MEMOS_BATCH && chars <= CHARS_BATCH
     });
     let fitting = fitting.count().max(1);
     let is_whole = fitting >= found.len();

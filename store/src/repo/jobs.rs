@@ -333,16 +333,17 @@ pub async fn next_due(sql: &mut dyn Sql, kind: &str) -> Result<Option<Timestamp>
     row.map_or(Ok(None), |row| row.opt_at(0))
 }
 
-/// Kinds of due jobs that are none of the two given ones.
+/// Kinds of due jobs that are none of the two given ones and at which that is not written yet.
 pub async fn list_other_kinds(
     sql: &mut dyn Sql,
     known: [&str; 2],
+    problem: &str,
     now: Timestamp,
 ) -> Result<Vec<String>> {
     sql.all(
         "SELECT DISTINCT kind FROM jobs WHERE state = 'available' AND run_after <= $1 AND kind <> $2 AND kind <> $3 \
-         ORDER BY kind LIMIT 10",
-        args![now, known[0], known[1]],
+         AND (problem IS NULL OR problem <> $4) ORDER BY kind LIMIT 10",
+        args![now, known[0], known[1], problem],
     )
     .await?
     .iter()
@@ -350,12 +351,18 @@ pub async fn list_other_kinds(
     .collect()
 }
 
-/// Writes at due jobs of a kind why nobody does them, without claiming them; answers at how many that is new.
-pub async fn note(tx: &mut Tx, kind: &str, problem: &str, now: Timestamp) -> Result<u64> {
+/// Writes at some due jobs of a kind why nobody does them, without claiming them; answers at how many that is new.
+pub async fn note(
+    tx: &mut Tx,
+    kind: &str,
+    problem: &str,
+    now: Timestamp,
+    limit: i64,
+) -> Result<u64> {
     tx.run(
-        "UPDATE jobs SET problem = $1 WHERE kind = $2 AND state = 'available' AND run_after <= $3 \
-         AND (problem IS NULL OR problem <> $1)",
-        args![problem, kind, now],
+        "UPDATE jobs SET problem = $1 WHERE id IN (SELECT id FROM jobs WHERE kind = $2 AND state = 'available' \
+         AND run_after <= $3 AND (problem IS NULL OR problem <> $1) ORDER BY run_after, id LIMIT $4)",
+        args![problem, kind, now, limit],
     )
     .await
 }

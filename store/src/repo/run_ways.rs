@@ -320,15 +320,15 @@ const LET_GO: Shape = Shape {
 ///
 /// Fails as stale if one of them is not there any more: then nothing may be counted.
 pub async fn let_go(tx: &mut Tx, gone: &[(&Finished, i64)]) -> Result<()> {
+    // Runs first: as long as their deletion is not committed, nobody else deletes their events.
+    let ids: Vec<RunId> = gone.iter().map(|(run, _)| run.run).collect();
+    if runs::delete_finished(tx, &ids).await? != ids.len() as u64 {
+        return Err(StoreError::Stale { what: "run" });
+    }
     let kept = gone.iter().filter(|(run, _)| run.cause.is_some());
     let rows = kept.map(|(run, way)| args![run.event, *way, run.created_at]);
     LET_GO.run(tx, &args![], rows.collect()).await?;
-    let ids: Vec<RunId> = gone.iter().map(|(run, _)| run.run).collect();
-    if runs::delete_finished(tx, &ids).await? == ids.len() as u64 {
-        Ok(())
-    } else {
-        Err(StoreError::Stale { what: "run" })
-    }
+    Ok(())
 }
 
 /// Forgets ways that nobody went since a moment.

@@ -453,20 +453,38 @@ pub async fn list_memos(
     .collect()
 }
 
-const MEMO_COUNTS: Shape = Shape {
-    before: "SELECT run_id, COUNT(*) FROM memos WHERE run_id IN (",
+const MEMO_WEIGHTS: Shape = Shape {
+    before: "SELECT run_id, COUNT(*), SUM(LENGTH(doc)) FROM memos WHERE run_id IN (",
     columns: 1,
     after: ") GROUP BY run_id",
     fixed: 0,
 };
 
-/// How many memos runs have; one without any is not told.
-pub async fn count_memos(sql: &mut dyn Sql, ids: &[RunId]) -> Result<Vec<(RunId, i64)>> {
+/// How many memos runs have, and of how many characters; one without any is not told.
+pub async fn weigh_memos(sql: &mut dyn Sql, ids: &[RunId]) -> Result<Vec<(RunId, (i64, i64))>> {
     let rows = ids.iter().map(|id| args![*id]).collect();
-    let rows = MEMO_COUNTS.all(sql, &args![], rows).await?;
+    let rows = MEMO_WEIGHTS.all(sql, &args![], rows).await?;
     rows.iter()
-        .map(|row| Ok((row.id(0)?, row.int(1)?)))
+        .map(|row| Ok((row.id(0)?, (row.int(1)?, row.int(2)?))))
         .collect()
+}
+
+const THERE: Shape = Shape {
+    before: "SELECT id FROM runs WHERE workspace_id = $1 AND id IN (",
+    columns: 1,
+    after: ")",
+    fixed: 1,
+};
+
+/// Of these runs those that are there.
+pub async fn list_there(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    ids: &[RunId],
+) -> Result<Vec<RunId>> {
+    let rows = ids.iter().map(|id| args![*id]).collect();
+    let rows = THERE.all(sql, &args![workspace], rows).await?;
+    rows.iter().map(|row| row.id(0)).collect()
 }
 
 const MEMOS_OF: Shape = Shape {

@@ -242,9 +242,22 @@ async fn a_run_that_is_let_go_leaves_its_start_and_its_way(db: Db) {
     let found = finished(&db, &START(), 9, 10).await;
     let mut read = db.read();
     let ids: Vec<RunId> = all.iter().map(|run| run.id).collect();
-    let counts = runs::count_memos(&mut read, &ids).await.unwrap();
-    assert_eq!(counts.len(), 4);
-    assert!(counts.iter().all(|(_, memos)| *memos == 1));
+    let weights = runs::weigh_memos(&mut read, &ids).await.unwrap();
+    assert_eq!(weights.len(), 4);
+    assert!(
+        weights
+            .iter()
+            .all(|(_, (memos, chars))| *memos == 1 && *chars > 10)
+    );
+    let mut there = runs::list_there(&mut read, workspace, &ids).await.unwrap();
+    there.sort();
+    assert_eq!(there, {
+        let mut ids = ids.clone();
+        ids.sort();
+        ids
+    });
+    let foreign = runs::list_there(&mut read, elsewhere, &ids).await;
+    assert_eq!(foreign.unwrap(), []);
     assert_eq!(
         runs::list_memos_of(&mut read, &ids[..1]).await.unwrap(),
         [(ids[0], Some(memo("/steps/0")))]

@@ -2,14 +2,16 @@
 //!
 //! Invariant: a run that is named here is still there.
 
+use std::collections::HashSet;
+
 use so_model::{
     Timestamp,
-    id::{RuleId, WorkspaceId},
+    id::{RuleId, RunId, WorkspaceId},
     time::DAY,
     way::{RunWay, RunWays, way_name},
 };
 use so_store::{
-    Store, StoreError, rules,
+    rules,
     run_ways::{self, WayRow},
     runs,
 };
@@ -19,7 +21,7 @@ use crate::app::{
     failure::{Failure, Outcome},
 };
 
-/// Ways that are shown; a version has at most as many, and one for the rest.
+/// Ways that are shown; a version has at most 200, and for each trigger one for the rest.
 const SHOWN: usize = 201;
 
 /// The ways of a rule's runs, the one that was gone last first.
@@ -36,10 +38,10 @@ pub async fn ways(app: &App, workspace: WorkspaceId, rule: RuleId) -> Outcome<Ru
     let mut found = run_ways::list(&mut reader, workspace, rule, most).await?;
     let is_cut = found.len() > SHOWN;
     found.truncate(SHOWN);
-    let mut items = Vec::with_capacity(found.len());
-    for row in found {
-        items.push(view(&mut reader, row).await?);
-    }
+    let kept: Vec<RunId> = found.iter().flat_map(|row| row.kept.clone()).collect();
+    let there = runs::list_there(&mut reader, workspace, &kept).await?;
+    let there: HashSet<RunId> = there.into_iter().collect();
+    let items = found.into_iter().map(|row| view(row, &there)).collect();
     let until = run_ways::thinned_until(&mut reader).await?;
     Ok(RunWays {
         items,
@@ -49,14 +51,10 @@ pub async fn ways(app: &App, workspace: WorkspaceId, rule: RuleId) -> Outcome<Ru
     })
 }
 
-async fn view(reader: &mut Store, row: WayRow) -> Result<RunWay, StoreError> {
-    let mut kept = Vec::with_capacity(row.kept.len());
-    for run in &row.kept {
-        if runs::find(reader, row.workspace, *run).await?.is_some() {
-            kept.push(*run);
-        }
-    }
-    Ok(RunWay {
+fn view(row: WayRow, there: &HashSet<RunId>) -> RunWay {
+    let kept = row.kept.iter().filter(|run| there.contains(run)).copied();
+    RunWay {
+        kept: kept.collect(),
         way: way_name(row.way),
         text: sentence(&row),
         version: row.version,
@@ -66,8 +64,7 @@ async fn view(reader: &mut Store, row: WayRow) -> Result<RunWay, StoreError> {
         let_go: row.let_go,
         first_at: row.first_at,
         last_at: row.last_at,
-        kept,
-    })
+    }
 }
 
 fn sentence(row: &WayRow) -> String {
