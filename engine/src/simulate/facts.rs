@@ -38,8 +38,8 @@ impl Past {
         }
     }
 
-    pub(super) fn note(&mut self, seen: Vec<(EventId, RuleId, Recorded)>) {
-        for (event, rule, seen) in seen {
+    pub(super) fn note(&mut self, event: EventId, seen: Vec<(RuleId, Recorded)>) {
+        for (rule, seen) in seen {
             if !seen.facts.is_empty() {
                 self.seen.insert((event, rule), seen.facts);
             }
@@ -82,7 +82,8 @@ impl Past {
                     .filter(|(at, is_first)| *is_first && *at >= since && *at <= now);
                 Some(json!(within.count()))
             }
-            "last_published_hours" => {
+            // A list that was cut may lack the last one.
+            "last_published_hours" if self.since <= now => {
                 let account: AccountId = of["account"].as_str()?.parse().ok()?;
                 let moments = self.published.get(&account).map_or(&[][..], Vec::as_slice);
                 let before = moments.partition_point(|(at, _)| *at <= now);

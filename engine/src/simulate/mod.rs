@@ -6,6 +6,9 @@
 
 #[cfg(test)]
 mod agree_tests;
+mod calls;
+mod comes;
+mod decides;
 mod facts;
 mod gates;
 mod play;
@@ -28,7 +31,7 @@ use so_model::{
 use so_store::{Store, StoreError, history, rules, workspaces};
 
 pub use facts::Published;
-pub use play::Play;
+pub use play::{HELD_MAX, Play};
 pub use told::{DIFFERENCES_MAX, EFFECTS_MAX, STARTS_MAX};
 
 use crate::{
@@ -177,8 +180,7 @@ pub async fn simulate(
         left -= i64::try_from(page.events.len()).unwrap_or(i64::MAX);
         after = page.next;
         let last = page.events.last().map(|(_, at)| *at);
-        play.page(page);
-        if after.is_none() {
+        if !play.page(page).await || after.is_none() {
             break;
         }
         if left <= 0 {
@@ -190,7 +192,7 @@ pub async fn simulate(
         // Others on this thread have their turn between pages.
         tokio::task::yield_now().await;
     }
-    Ok(play.finish())
+    Ok(play.finish().await)
 }
 
 async fn published(

@@ -1,7 +1,7 @@
 //! The play: recorded events come at their moments, and rules decide them as they do in life.
 //!
-//! Owns the virtual clock, what is due on it, and which recorded events still come. Must not touch a database. Invariant:
-//! a recorded event that a run made comes only if the simulation has that run and it did the same until then.
+//! Owns the virtual clock and what is due on it. Must not touch a database. Invariant: what is due is done at its moment,
+//! in the order in which it was planned, and before the event that comes after it.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -13,29 +13,36 @@ use so_model::{
     Timestamp,
     event::{Cause, Event, kind},
     id::{EventId, RuleId, RunId},
-    run::Verdict,
+    run::{Memo, Run},
     simulation::{SimulatedRule, Simulation, StartDifference, StartDiffers},
+    why::Recorded,
 };
 use so_store::history::HistoryPage;
 
 use super::{
     Given,
+    calls::CallState,
     facts::Past,
-    gates::{Gate, Gates},
-    real::Reality,
-    runs::{CallState, Ended, Sim},
+    gates::Gates,
+    real::{Real, Reality},
+    runs::{Ended, Sim},
     told::Told,
 };
 use crate::{
-    admit::judge,
-    config::CHAIN_EVENTS_MAX,
-    decide::{
-        CompiledRule, DecisionInput, FactValues, Glance, RuleIndex, WorkspaceFacts, facts_needed,
-        glance, settle,
-    },
+    decide::{FactValues, RuleIndex, WorkspaceFacts},
     rule::Catalogue,
     schedule::{CompiledSchedule, Occurrence},
 };
+
+/// Runs, recorded runs and due moments that are kept at the same time: some two hundred megabytes.
+pub const HELD_MAX: usize = 100_000;
+/// What is due and done before others on the thread have their turn.
+const WAKES_AT_ONCE: usize = 256;
+
+/// The id of a run that history does not hold.
+pub(super) fn simulated_run(rule: RuleId, event: EventId) -> RunId {
+    RunId::derived(&["simulated", &rule.to_string(), &event.to_string()])
+}
 
 /// What is due at a moment.
 pub(super) enum Wake {
@@ -59,11 +66,14 @@ pub struct Play {
     pub(super) now: Timestamp,
     pub(super) first: Timestamp,
     until: Timestamp,
-    kinds: HashSet<String>,
+    pub(super) kinds: HashSet<String>,
+    pub(super) held_max: usize,
     /// Schedules of drafts, which stand in for the recorded moments of their rules.
-    schedules: HashMap<RuleId, Vec<(String, CompiledSchedule)>>,
+    pub(super) schedules: HashMap<RuleId, Vec<(String, CompiledSchedule)>>,
     pub(super) wakes: BTreeMap<(Timestamp, u64), Wake>,
     pub(super) turns: u64,
+    /// What was due since others had their turn.
+    woken: usize,
     /// Events that the simulation made and that are yet to come.
     pub(super) pending: VecDeque<Arc<Event>>,
     /// Runs that can go on now.
@@ -72,11 +82,11 @@ pub struct Play {
     pub(super) ended: HashMap<RunId, Ended>,
     pub(super) waiting: HashMap<String, Vec<RunId>>,
     pub(super) calls: HashMap<(String, String), CallState>,
-    chains: HashMap<EventId, i64>,
-    left_out: HashSet<EventId>,
+    pub(super) chains: HashMap<EventId, i64>,
+    pub(super) left_out: HashSet<EventId>,
     /// Posts and the like that were never made.
-    absent: HashSet<String>,
-    no_facts: FactValues,
+    pub(super) absent: HashSet<String>,
+    pub(super) no_facts: FactValues,
 }
 
 impl Play {
@@ -117,9 +127,11 @@ impl Play {
             first: given.first,
             until: given.until,
             kinds: given.kinds.into_iter().collect(),
+            held_max: HELD_MAX,
             schedules,
             wakes: BTreeMap::new(),
             turns: 0,
+            woken: 0,
             pending: VecDeque::new(),
             ready: VecDeque::new(),
             runs: HashMap::new(),
@@ -142,18 +154,50 @@ impl Play {
         play
     }
 
-    /// Plays the events of a page.
-    pub fn page(&mut self, page: HistoryPage) {
-        for run in &page.runs {
-            self.told.really_started(run.rule, run.created_at);
+    /// Plays the events of a page; no, if the simulation ends within it for want of room.
+    pub async fn page(&mut self, page: HistoryPage) -> bool {
+        let mut runs: HashMap<EventId, Vec<Run>> = HashMap::new();
+        for run in page.runs {
+            runs.entry(run.event).or_default().push(run);
         }
-        self.reality.note(page.runs, page.memos);
-        self.past.note(page.seen);
+        let mut memos: HashMap<RunId, Vec<Memo>> = HashMap::new();
+        for (run, memo) in page.memos {
+            memos.entry(run).or_default().push(memo);
+        }
+        let mut seen: HashMap<EventId, Vec<(RuleId, Recorded)>> = HashMap::new();
+        for (event, rule, one) in page.seen {
+            seen.entry(event).or_default().push((rule, one));
+        }
+        let mut has_room = true;
         for (event, at) in page.events {
-            if self.kinds.is_empty() || self.kinds.contains(&event.kind) {
-                self.recorded(event, at);
+            self.advance_to(at).await;
+            if !self.is_chosen(&event) {
+                self.only_awaited(event);
+                continue;
+            }
+            for run in runs.remove(&event.id).unwrap_or_default() {
+                self.told.really_started(run.rule, run.created_at);
+                let memos = memos.remove(&run.id).unwrap_or_default();
+                self.reality.note(run, memos);
+            }
+            self.past
+                .note(event.id, seen.remove(&event.id).unwrap_or_default());
+            self.recorded(event);
+            if self.held() > self.held_max {
+                self.cut(at);
+                has_room = false;
+                break;
             }
         }
+        let index = &self.index;
+        let gone = self.reality.take_of(|rule| index.get(rule).is_none());
+        self.only_real(gone);
+        has_room
+    }
+
+    /// What is kept at the same time: runs, recorded runs that are not met yet, and what is due.
+    fn held(&self) -> usize {
+        (self.runs.len() + self.reality.len()).max(self.wakes.len())
     }
 
     /// The range is cut here: nothing of what follows was played.
@@ -163,11 +207,18 @@ impl Play {
     }
 
     /// Plays to the end of the range and tells.
-    pub fn finish(mut self) -> Simulation {
+    pub async fn finish(mut self) -> Simulation {
         let until = self.until;
-        self.advance_to(until);
+        self.advance_to(until).await;
         self.end_of_range();
-        for real in self.reality.left() {
+        let left = self.reality.take_of(|_| true);
+        self.only_real(left);
+        self.told.finish(until)
+    }
+
+    /// Recorded runs that the simulation does not meet any more.
+    fn only_real(&mut self, left: Vec<Real>) {
+        for real in left {
             let (rule, run) = (real.run.rule, &real.run);
             let text = match (self.left_out.contains(&run.event), self.index.get(rule)) {
                 (true, _) => "its event would not have come",
@@ -187,7 +238,6 @@ impl Play {
                 text,
             );
         }
-        self.told.finish(until)
     }
 
     #[expect(
@@ -217,55 +267,19 @@ impl Play {
         });
     }
 
-    /// An event as history has it, at the moment it was stored.
-    fn recorded(&mut self, event: Event, at: Timestamp) {
-        self.told.events += 1;
-        self.advance_to(at);
-        if !self.still_comes(&event) {
-            self.told.left_out += 1;
-            self.left_out.insert(event.id);
-            if event.kind == kind::POST_CREATED {
-                self.absent.extend(event.subject);
-            }
-            return;
-        }
-        self.event(&Arc::new(event));
-        self.settle();
-    }
-
-    fn still_comes(&self, event: &Event) -> bool {
-        if event.kind == kind::TIME_DUE && !self.schedules.is_empty() {
-            let rule = event.data["rule"]
-                .as_str()
-                .and_then(|text| text.parse().ok());
-            if rule.is_some_and(|rule: RuleId| self.schedules.contains_key(&rule)) {
-                return false;
-            }
-        }
-        let subject = event.subject.as_ref();
-        if subject.is_some_and(|subject| self.absent.contains(subject)) {
-            return false;
-        }
-        // What a run of before made is as it was.
-        let Some(run) = event.cause.run.filter(|run| self.reality.knows(*run)) else {
-            return !event
-                .cause
-                .event
-                .is_some_and(|cause| self.left_out.contains(&cause));
-        };
-        let has_failed = event.kind == kind::RUN_FAILED;
-        match (self.runs.get(&run), self.ended.get(&run)) {
-            (Some(sim), _) => !sim.is_diverged && !has_failed,
-            (None, Some(ended)) => !ended.is_diverged && (!has_failed || ended.has_failed),
-            (None, None) => false,
-        }
-    }
-
     /// The clock goes on; what is due on the way is done at its moment.
-    fn advance_to(&mut self, at: Timestamp) {
+    ///
+    /// Others on this thread have their turn now and then, and whoever gives a simulation up can.
+    async fn advance_to(&mut self, at: Timestamp) {
         while let Some(entry) = self.wakes.first_entry() {
             if entry.key().0 > at {
                 break;
+            }
+            self.woken += 1;
+            if self.woken >= WAKES_AT_ONCE {
+                self.woken = 0;
+                tokio::task::yield_now().await;
+                continue;
             }
             let ((due, _), wake) = entry.remove_entry();
             self.now = self.now.max(due);
@@ -347,7 +361,7 @@ impl Play {
     }
 
     /// Everything that can be done at this moment.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         loop {
             if let Some(event) = self.pending.pop_front() {
                 self.event(&event);
@@ -358,239 +372,4 @@ impl Play {
             }
         }
     }
-
-    fn event(&mut self, event: &Arc<Event>) {
-        if !self.waiting.is_empty() {
-            self.tell_waiting(event);
-        }
-        let over_chain = event.cause.root.is_some_and(|root| {
-            let count = self.chains.entry(root).or_insert(1);
-            *count += 1;
-            *count > CHAIN_EVENTS_MAX
-        });
-        let candidates = self.index.candidates(event);
-        let is_call = event.kind == kind::RULE_CALLED;
-        let mut refusal = None;
-        let mut started: Vec<RuleId> = Vec::new();
-        // Rules that ask for no facts share one view of the event.
-        let (workspace, none) = (self.workspace.clone(), FactValues::default());
-        let view = DecisionInput::new(event, &workspace, self.now, &none);
-        for (rule, trigger) in candidates {
-            // Two triggers of one rule may match one event; it still starts once.
-            if started.contains(&rule.id) {
-                continue;
-            }
-            self.told.candidate(rule.id, self.now);
-            let decided = match over_chain {
-                true => {
-                    self.told
-                        .refused(rule.id, Verdict::LoopGuard, None, self.now);
-                    Decided::Refused(Some(over_the_chain()))
-                }
-                false => self.decide(&rule, trigger, event, &view),
-            };
-            match decided {
-                Decided::Started(run) => {
-                    started.push(rule.id);
-                    if is_call {
-                        self.call_started(event, run);
-                    }
-                }
-                Decided::Waits => {}
-                Decided::CannotSay(fact) => self.cannot_say(&rule, event, &fact),
-                Decided::Refused(reason) => {
-                    let is_asked = is_call || self.reality.peek(rule.id, event.id).is_some();
-                    if is_asked {
-                        let reason = reason.unwrap_or_else(|| self.why_not(&rule, trigger, &view));
-                        self.only_recorded(&rule, event, &reason);
-                        refusal = refusal.or(Some(reason));
-                    }
-                }
-            }
-            self.past.forget(event.id, rule.id);
-        }
-        if is_call && started.is_empty() {
-            let none = || "it has no trigger `rule.called`".to_owned();
-            self.call_started_nothing(event, refusal.unwrap_or_else(none));
-        }
-    }
-
-    fn why_not(
-        &self,
-        rule: &Arc<CompiledRule>,
-        trigger: usize,
-        view: &DecisionInput<'_>,
-    ) -> String {
-        let known = self.facts_known(rule, trigger, view).0;
-        let input = DecisionInput::new(view.event, view.workspace, view.now, &known);
-        settle(rule, trigger, &input).reason
-    }
-
-    /// Known facts of a rule's condition; the name of the first that is not.
-    fn facts_known(
-        &self,
-        rule: &Arc<CompiledRule>,
-        trigger: usize,
-        view: &DecisionInput<'_>,
-    ) -> (FactValues, Option<String>) {
-        let (mut values, mut missing) = (FactValues::default(), None);
-        let requests = facts_needed(rule, trigger, view);
-        if requests.is_empty() {
-            return (values, missing);
-        }
-        let event = view.event.id;
-        let started = self.reality.peek(rule.id, event).map(|real| &real.run);
-        let started = started.filter(|run| run.version == rule.version);
-        let seen = started.and_then(|run| {
-            let facts = view.facts_for(rule, trigger);
-            Some(rule.condition()?.facts_of(&run.decision, &facts))
-        });
-        for request in requests {
-            let about = (event, rule.id);
-            let known = self
-                .past
-                .fact(&request, about, &self.gates, self.first, self.now);
-            let known = known.or_else(|| seen.as_ref()?.get(&request.key).cloned());
-            match known {
-                Some(value) => {
-                    values.insert(request.key, value);
-                }
-                None => missing = missing.or(Some(request.fact)),
-            }
-        }
-        (values, missing)
-    }
-
-    fn decide(
-        &mut self,
-        rule: &Arc<CompiledRule>,
-        trigger: usize,
-        event: &Arc<Event>,
-        view: &DecisionInput<'_>,
-    ) -> Decided {
-        let (values, missing) = self.facts_known(rule, trigger, view);
-        let now = self.now;
-        let own;
-        let input = match values.is_empty() {
-            true => view,
-            false => {
-                own = DecisionInput::new(event, view.workspace, now, &values);
-                &own
-            }
-        };
-        match glance(rule, trigger, input) {
-            Glance::Starts => {}
-            Glance::Unsure => return Decided::CannotSay(missing.unwrap_or_default()),
-            Glance::Refused(verdict, clause) => {
-                self.told.refused(rule.id, verdict, clause, now);
-                return Decided::Refused(None);
-            }
-        }
-        let shut = |play: &mut Self, verdict, reason| {
-            play.told.refused(rule.id, verdict, None, now);
-            Decided::Refused(Some(reason))
-        };
-        let keys = match judge(rule, trigger, event, view.workspace, now, &values).1 {
-            Ok(keys) => keys,
-            Err(reason) => return shut(self, Verdict::ConditionFailed, reason),
-        };
-        match self.gates.pass(rule, event, &keys, now) {
-            Gate::Open => {}
-            Gate::Shut(verdict, reason) => return shut(self, verdict, reason),
-            Gate::Quiet(until, turn) => {
-                self.told.refused(rule.id, Verdict::Debounced, None, now);
-                self.wake_at(until, Wake::Quiet(rule.id, keys.debounce, turn));
-                return Decided::Waits;
-            }
-        }
-        match self.start(rule, trigger, event, keys.mode) {
-            Ok(run) => Decided::Started(run),
-            Err(reason) => shut(self, Verdict::ModeRefused, reason),
-        }
-    }
-
-    fn quiet_is_over(&mut self, rule: RuleId, key: &str, turn: u64) {
-        let Some(event) = self.gates.is_quiet(rule, key, turn) else {
-            return;
-        };
-        let Some(rule) = self.index.get(rule).cloned() else {
-            return;
-        };
-        let listening = rule
-            .triggers
-            .iter()
-            .position(|trigger| trigger.matches(&event).is_ok());
-        let trigger = listening.unwrap_or(0);
-        let keys = judge(
-            &rule,
-            trigger,
-            &event,
-            &self.workspace,
-            self.now,
-            &self.no_facts,
-        )
-        .1;
-        let key = keys.map_or_else(|_| String::new(), |keys| keys.mode);
-        if let Err(reason) = self.start(&rule, trigger, &event, key) {
-            self.told
-                .refused(rule.id, Verdict::ModeRefused, None, self.now);
-            self.only_recorded(&rule, &event, &reason);
-        }
-    }
-
-    /// What the run made in reality is taken as it was: nothing speaks against it.
-    fn cannot_say(&mut self, rule: &CompiledRule, event: &Event, fact: &str) {
-        self.told.cannot_say(rule.id, self.now);
-        let text = "history does not hold its value at that moment, so whether the rule starts is not known";
-        self.told.unknown(rule.id, fact, text.into(), self.now);
-        if let Some(real) = self.reality.take(rule.id, event.id) {
-            let ended = Ended {
-                is_diverged: false,
-                has_failed: true,
-            };
-            self.ended.insert(real.run.id, ended);
-            let text =
-                format!("whether it starts hangs on the fact {fact}, which history does not hold");
-            let at = real.run.created_at;
-            self.differs(
-                StartDiffers::CannotSay,
-                rule.id,
-                event.id,
-                &event.kind,
-                at,
-                Some(real.run.id),
-                text,
-            );
-        }
-    }
-
-    fn only_recorded(&mut self, rule: &CompiledRule, event: &Event, reason: &str) {
-        if let Some(real) = self.reality.take(rule.id, event.id) {
-            let effects = real.effects();
-            let action_of = self.action_of(rule.id);
-            self.told.calls(&effects, action_of, true);
-            let (at, run) = (real.run.created_at, Some(real.run.id));
-            self.differs(
-                StartDiffers::OnlyRecorded,
-                rule.id,
-                event.id,
-                &event.kind,
-                at,
-                run,
-                reason,
-            );
-        }
-    }
-}
-
-enum Decided {
-    Started(RunId),
-    Waits,
-    CannotSay(String),
-    /// Counted already; with the reason, if it is at hand.
-    Refused(Option<String>),
-}
-
-fn over_the_chain() -> String {
-    format!("the chain of consequences has more than {CHAIN_EVENTS_MAX} events")
 }

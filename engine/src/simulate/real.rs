@@ -43,20 +43,18 @@ pub(super) struct Reality {
 }
 
 impl Reality {
-    /// Takes the runs of a page.
-    pub(super) fn note(&mut self, runs: Vec<Run>, memos: Vec<(RunId, Memo)>) {
-        let mut by_run: HashMap<RunId, Vec<Memo>> = HashMap::new();
-        for (run, memo) in memos {
-            by_run.entry(run).or_default().push(memo);
-        }
-        for run in runs {
-            let memos = by_run.remove(&run.id).unwrap_or_default();
-            self.known.insert(run.id);
-            // The first run of an event is the one that the event started; later ones are a person's.
-            self.waiting
-                .entry((run.rule, run.event))
-                .or_insert(Real { run, memos });
-        }
+    /// Takes a run of an event that is about to come.
+    pub(super) fn note(&mut self, run: Run, memos: Vec<Memo>) {
+        self.known.insert(run.id);
+        // The first run of an event is the one that the event started; later ones are a person's.
+        self.waiting
+            .entry((run.rule, run.event))
+            .or_insert(Real { run, memos });
+    }
+
+    /// Recorded runs that wait to be met.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
     }
 
     /// The run was started by an event that was played.
@@ -80,11 +78,12 @@ impl Reality {
         self.waiting.remove(&(rule, event))
     }
 
-    /// Those that the simulation never met, in order.
-    pub(super) fn left(&mut self) -> Vec<Real> {
-        let mut left: Vec<Real> = self.waiting.drain().map(|(_, real)| real).collect();
-        left.sort_unstable_by_key(|real| real.run.id);
-        left
+    /// Takes those of some rules, in order.
+    pub(super) fn take_of(&mut self, is_wanted: impl Fn(RuleId) -> bool) -> Vec<Real> {
+        let wanted = self.waiting.extract_if(|(rule, _), _| is_wanted(*rule));
+        let mut taken: Vec<Real> = wanted.map(|(_, real)| real).collect();
+        taken.sort_unstable_by_key(|real| real.run.id);
+        taken
     }
 }
 

@@ -11,12 +11,12 @@ use so_model::{
     event::{Cause, Event, kind},
     id::{RuleId, RunId},
     rule::{RuleDocument, Step, StepBody},
-    run::{ConditionTrace, Memo, Run, RunState, StepOutcome},
+    run::{ConditionTrace, Memo, Run, RunState},
     simulation::{SimulatedEffect, SimulatedEnd, SimulatedStart, StartDiffers},
 };
 
 use super::{
-    play::{Play, Wake},
+    play::{Play, Wake, simulated_run},
     real::{Real, difference, effects},
 };
 use crate::{
@@ -28,18 +28,15 @@ use crate::{
 
 /// The action whose effect is another run.
 const RULE_CALL: &str = "rule.call";
-/// Codes of a call that made no event.
-const CALL_REFUSED: [&str; 3] = ["rule.not_found", "rule.disabled", "rule.input"];
-
 /// A run that is not over.
 pub(super) struct Sim {
-    dry: DryRun,
+    pub(super) dry: DryRun,
     real: Option<Real>,
     /// Actions whose answers are assumed.
     assumed: BTreeSet<String>,
     /// It did something else than the recorded run.
     pub(super) is_diverged: bool,
-    is_queued: bool,
+    pub(super) is_queued: bool,
     /// Counts how often it was carried on; an older wake is void.
     pub(super) turn: u64,
     waits_for: Vec<String>,
@@ -49,15 +46,6 @@ pub(super) struct Sim {
 pub(super) struct Ended {
     pub(super) is_diverged: bool,
     pub(super) has_failed: bool,
-}
-
-/// What came of a call of another rule.
-pub(super) enum CallState {
-    /// Its event is yet to come.
-    Sent,
-    NotStarted(String),
-    Started(RunId),
-    Over(Value, RunState),
 }
 
 impl Play {
@@ -81,8 +69,7 @@ impl Play {
             ModeSays::Run | ModeSays::Queue => {}
         }
         let real = self.reality.take(rule.id, event.id);
-        let derived =
-            || RunId::derived(&["simulated", &rule.id.to_string(), &event.id.to_string()]);
+        let derived = || simulated_run(rule.id, event.id);
         let id = real.as_ref().map_or_else(derived, |real| real.run.id);
         let is_queued = says == ModeSays::Queue;
         let run = Run {
@@ -243,40 +230,6 @@ impl Play {
         self.pending.push_back(event);
     }
 
-    fn wake_caller(&mut self, sim: &Sim, state: RunState, reason: Option<&str>) {
-        let event = &sim.dry.cx.event;
-        if event.kind != kind::RULE_CALLED {
-            return;
-        }
-        let run = &sim.dry.cx.run;
-        let told = json!({"rule": run.rule, "run": run.id, "state": state, "reason": reason});
-        self.call_settled(event, CallState::Over(told, state));
-    }
-
-    pub(super) fn call_started(&mut self, event: &Event, run: RunId) {
-        self.call_settled(event, CallState::Started(run));
-    }
-
-    pub(super) fn call_started_nothing(&mut self, event: &Event, reason: String) {
-        self.call_settled(event, CallState::NotStarted(reason));
-    }
-
-    fn call_settled(&mut self, event: &Event, state: CallState) {
-        if event.data["caller"]["waits"] != true {
-            return;
-        }
-        let call = (event.source.clone(), event.dedupe.clone());
-        self.calls.insert(call, state);
-        let caller = event.data["caller"]["run"].as_str();
-        let caller = caller.and_then(|text| text.parse::<RunId>().ok());
-        if let Some(caller) = caller
-            && let Some(sim) = self.runs.get_mut(&caller)
-        {
-            sim.dry.wake();
-            self.ready.push_back(caller);
-        }
-    }
-
     /// What is still under way when the range is over.
     pub(super) fn end_of_range(&mut self) {
         let mut left: Vec<_> = self.runs.drain().collect();
@@ -412,8 +365,8 @@ pub(super) fn action_of(document: &RuleDocument, id: &str) -> Option<String> {
 }
 
 /// What is around one run.
-struct Here<'a> {
-    play: &'a mut Play,
+pub(super) struct Here<'a> {
+    pub(super) play: &'a mut Play,
     real: Option<&'a Real>,
     assumed: &'a mut BTreeSet<String>,
     is_diverged: &'a mut bool,
@@ -503,117 +456,5 @@ impl Here<'_> {
             }
         }
         Answer::Done(spec.sample_output)
-    }
-
-    fn rule_call(&mut self, call: &Call<'_>, recorded: Option<&Memo>) -> Answer {
-        let waits = call.with["wait"] == true;
-        let place = (format!("call/{}", call.cx.run.id), call.path.to_owned());
-        let rule = call.with["rule"].clone();
-        if let Some(state) = self.play.calls.get(&place) {
-            return called(call, state, rule, &self.play.runs);
-        }
-        if let Some(memo) = recorded {
-            let code = memo.output["code"].as_str().unwrap_or_default();
-            let made_nothing = memo.outcome == StepOutcome::Failed && CALL_REFUSED.contains(&code);
-            if made_nothing || !waits {
-                return Answer::As(Box::new(memo.clone()));
-            }
-            // The event of the call comes by itself.
-        } else if let Err(error) = self.send(call, &place, waits) {
-            return Answer::Failed(error);
-        }
-        if !waits {
-            return Answer::Done(json!({"rule": rule}));
-        }
-        self.play.calls.insert(place, CallState::Sent);
-        Answer::Wait(json!({"rule": rule}), None)
-    }
-
-    fn send(
-        &mut self,
-        call: &Call<'_>,
-        (source, dedupe): &(String, String),
-        waits: bool,
-    ) -> Result<(), ActionError> {
-        let text = call.with["rule"].as_str().unwrap_or_default();
-        let play = &mut *self.play;
-        let found = text.parse::<RuleId>().ok();
-        let Some(target) = found.and_then(|id| play.index.get(id)) else {
-            let reason = format!("rule: there is no rule {text} that is on");
-            return Err(ActionError::fail("rule.not_found", reason));
-        };
-        let given = call.with["input"].clone();
-        let input = target
-            .document
-            .take_input(given, true)
-            .map_err(|problems| {
-                let told: Vec<String> = problems
-                    .iter()
-                    .map(|one| format!("{} (expected: {})", one.reason, one.expected))
-                    .collect();
-                ActionError::fail("rule.input", format!("input: {}", told.join("; ")))
-            })?;
-        let run = &call.cx.run;
-        let mut caller = json!({"rule": run.rule, "run": run.id});
-        if waits {
-            caller["waits"] = json!(true);
-        }
-        let data = json!({"rule": target.id, "caller": caller, "input": input});
-        let (subject, cause) = (
-            target.id.to_string(),
-            Cause::of(&call.cx.event, run.id, run.rule),
-        );
-        let event = play.made(kind::RULE_CALLED, source, dedupe, subject, data, cause);
-        play.pending.push_back(event);
-        Ok(())
-    }
-}
-
-/// What a call of another rule has come to.
-fn called(
-    call: &Call<'_>,
-    state: &CallState,
-    rule: Value,
-    runs: &std::collections::HashMap<RunId, Box<Sim>>,
-) -> Answer {
-    let wait = || Answer::Wait(json!({ "rule": rule }), None);
-    match state {
-        CallState::Sent => wait(),
-        CallState::NotStarted(reason) => Answer::Failed(
-            ActionError::fail(
-                "rule.not_started",
-                format!("the called rule did not start: {reason}"),
-            )
-            .next_step("look at its condition and its mode"),
-        ),
-        CallState::Started(id) => {
-            let cx = call.cx;
-            let waits_for_itself = runs.get(id).is_some_and(|sim| {
-                let of = sim.dry.cx.run.rule;
-                sim.is_queued && (of == cx.run.rule || cx.event.cause.rules.contains(&of))
-            });
-            match waits_for_itself {
-                true => Answer::Failed(
-                    ActionError::fail(
-                        "rule.waits_for_itself",
-                        "the called rule takes one run at a time, and that one waits for this call",
-                    )
-                    .next_step("call it without waiting, or give its mode a key"),
-                ),
-                false => wait(),
-            }
-        }
-        CallState::Over(told, RunState::Finished) => Answer::Done(told.clone()),
-        CallState::Over(told, state) => {
-            let (run, reason) = (&told["run"], told["reason"].as_str().unwrap_or_default());
-            let run = run.as_str().unwrap_or_default();
-            Answer::Failed(
-                ActionError::fail(
-                    "rule.failed",
-                    format!("the called run {run} {}: {reason}", state.as_str()),
-                )
-                .next_step("look at the page of that run"),
-            )
-        }
     }
 }

@@ -2,32 +2,80 @@
 
 use serde_json::{Value, json};
 use so_model::{
-    id::RuleId,
+    id::{AccountId, RuleId},
     rule::RuleDocument,
     run::Verdict,
     simulation::{Simulation, StartDiffers},
-    time::{HOUR, MINUTE},
+    time::{DAY, HOUR, MINUTE},
 };
 
-use super::{Ask, Draft, simulate};
-use crate::testing::{START, World};
+use super::{Ask, Draft, Given, Play, Published, Taking, facts::Past, gates::Gates, simulate};
+use crate::{
+    decide::{FactRequest, WorkspaceFacts},
+    testing::{START, World},
+};
 
 fn document(yaml: &str) -> RuleDocument {
     serde_yaml_ng::from_str(yaml).unwrap()
 }
 
 async fn ask(world: &World, drafts: Vec<Draft>, without: Vec<RuleId>) -> Simulation {
+    ask_of(world, drafts, without, &[]).await
+}
+
+async fn ask_of(
+    world: &World,
+    drafts: Vec<Draft>,
+    without: Vec<RuleId>,
+    kinds: &[&str],
+) -> Simulation {
     let engine = &world.engine;
     let asked = Ask {
         workspace: world.workspace,
         from: START,
         until: engine.now().plus(HOUR),
-        kinds: Vec::new(),
+        kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(),
         drafts,
         without,
         events_max: super::EVENTS_MAX,
     };
     simulate(engine, &engine.scripts, &asked).await.unwrap()
+}
+
+/// A play with the rules as they are, or without any.
+fn play(world: &World, with_rules: bool) -> Play {
+    let engine = &world.engine;
+    let rules = engine.index().of_workspace(world.workspace).into_iter();
+    let taking = rules.filter(|_| with_rules).map(|rule| Taking {
+        rule,
+        is_draft: false,
+        schedules: None,
+    });
+    Play::new(Given {
+        workspace: WorkspaceFacts {
+            id: world.workspace,
+            name: String::new(),
+            time_zone: chrono_tz::UTC,
+        },
+        catalogue: engine.plugins.catalogue().clone(),
+        rules: taking.collect(),
+        kinds: Vec::new(),
+        first: START,
+        from: START,
+        until: engine.now().plus(HOUR),
+        published: Published::default(),
+        published_since: START,
+    })
+}
+
+/// Everything that happened, in one page.
+async fn everything(world: &World) -> so_store::history::HistoryPage {
+    let (span, mut reader) = (
+        (START, world.engine.now().plus(HOUR)),
+        world.engine.store.clone(),
+    );
+    let page = so_store::history::page(&mut reader, world.workspace, span, None, 1_000);
+    page.await.unwrap()
 }
 
 /// The differences in short: what, and of which rule.
@@ -215,4 +263,125 @@ async fn a_fact_that_history_does_not_hold_is_told_by_its_name() {
     let told = ask(&world, vec![draft(&both)], Vec::new()).await;
     assert_eq!(differences(&told), [(StartDiffers::OnlyRecorded, "Liked")]);
     assert!(told.unknowns.is_empty());
+}
+
+#[tokio::test]
+async fn unchanged_rules_differ_in_nothing_also_if_only_some_kinds_are_played() {
+    let mut world = World::new().await;
+    world.rule(LIKED).await;
+    world
+        .rule("{version: 1, name: Waits, triggers: [{id: t, kind: test.happened}],
+                steps: [{id: w, wait_for: {event: test.echoed, timeout: 50m}}, {id: a, action: test.echo}]}")
+        .await;
+    world
+        .rule("{version: 1, name: Other, triggers: [{id: t, kind: test.echoed}], steps: [{id: b, action: test.echo}]}")
+        .await;
+    happened(&mut world, json!({"likes": 50})).await;
+    world.pass(MINUTE).await;
+    world.event("test.echoed", json!({})).await;
+    world.settle().await;
+    let told = ask_of(&world, Vec::new(), Vec::new(), &["test.happened"]).await;
+    assert_eq!(differences(&told), []);
+    assert_eq!((told.events, told.same), (1, 2));
+    let other = told.rules.iter().find(|rule| rule.name == "Other").unwrap();
+    assert_eq!((other.started, other.started_really), (0, 0));
+}
+
+#[tokio::test]
+async fn runs_of_rules_that_do_not_take_part_are_told_with_their_page() {
+    let mut world = World::new().await;
+    world.rule(LIKED).await;
+    happened(&mut world, json!({"likes": 50})).await;
+    let mut play = play(&world, false);
+    assert!(play.page(everything(&world).await).await);
+    assert_eq!(play.reality.len(), 0);
+    let told = play.finish().await;
+    assert_eq!(told.differences.len(), 1);
+}
+
+#[tokio::test]
+async fn a_simulation_that_would_keep_too_much_ends_at_its_last_event() {
+    let mut world = World::new().await;
+    world
+        .rule(
+            "{version: 1, name: Late, triggers: [{id: t, kind: test.happened}],
+                steps: [{id: w, delay: {for: 3d}}, {id: a, action: test.echo}]}",
+        )
+        .await;
+    for _ in 0..5 {
+        world.pass(MINUTE).await;
+        happened(&mut world, json!({})).await;
+    }
+    let mut play = play(&world, true);
+    play.held_max = 2;
+    assert!(!play.page(everything(&world).await).await);
+    let told = play.finish().await;
+    assert_eq!(told.incomplete_from, Some(START.plus(3 * MINUTE)));
+    assert_eq!((told.events, told.starts.len()), (3, 3));
+    assert_eq!(told.rules[0].started_really, 3);
+    assert_eq!(differences(&told), []);
+}
+
+#[tokio::test]
+async fn a_simulation_can_be_given_up_while_it_plays_to_its_end() {
+    let world = World::new().await;
+    let often = "
+version: 1
+name: Often
+triggers: [{id: t, kind: time.cron, with: {expression: '* * * * *'}}]
+steps: [{id: say, action: test.echo}]
+";
+    let engine = &world.engine;
+    let id = world.rule(often).await;
+    let rule = engine.index().get(id).unwrap().clone();
+    let schedules = super::schedules(&rule.document, &engine.plugins, "UTC");
+    let of = play(&world, false);
+    let play = Play::new(Given {
+        workspace: of.workspace.as_ref().clone(),
+        catalogue: of.catalogue.clone(),
+        rules: vec![Taking {
+            rule,
+            is_draft: true,
+            schedules: Some(schedules),
+        }],
+        kinds: Vec::new(),
+        first: START,
+        from: START,
+        until: START.plus(DAY),
+        published: Published::default(),
+        published_since: START,
+    });
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut finish = std::pin::pin!(play.finish());
+    let mut polls = 1;
+    let told = loop {
+        match finish.as_mut().poll(&mut cx) {
+            std::task::Poll::Ready(told) => break told,
+            std::task::Poll::Pending => polls += 1,
+        }
+    };
+    assert_eq!(told.starts.len(), 1_000);
+    assert!(polls > 3, "{polls}");
+}
+
+#[test]
+fn a_list_of_publications_that_was_cut_does_not_tell_the_last_one() {
+    let account: AccountId = AccountId::derived(&["a"]);
+    let request = FactRequest {
+        key: "k".into(),
+        fact: "last_published_hours".into(),
+        params: json!({"account": account}),
+    };
+    let published: Published = [(account, vec![(START, true)])].into_iter().collect();
+    let now = START.plus(3 * HOUR);
+    let about = (
+        so_model::id::EventId::derived(&["e"]),
+        RuleId::derived(&["r"]),
+    );
+    let told = |since| {
+        let past = Past::new(published.clone(), since);
+        past.fact(&request, about, &Gates::default(), START, now)
+    };
+    assert_eq!(told(START), Some(json!(3.0)));
+    assert_eq!(told(now.plus(HOUR)), None);
 }
