@@ -1,7 +1,5 @@
--- Why a version was saved, and since when it is or was the live one; none for one that never was.
+-- Why a version was saved.
 ALTER TABLE rule_versions ADD COLUMN reason TEXT NOT NULL DEFAULT '';
-ALTER TABLE rule_versions ADD COLUMN live_at BIGINT;
-UPDATE rule_versions SET live_at = created_at;
 
 -- What is being written of a rule, beside the version that is live. The text need not be a rule yet.
 CREATE TABLE rule_drafts (
@@ -26,6 +24,8 @@ CREATE TABLE rule_shadows (
     source         TEXT NOT NULL,
     cases          TEXT,
     base_version   BIGINT NOT NULL,
+    -- The state of the script library that the candidate calls.
+    library_revision BIGINT NOT NULL,
     author         TEXT NOT NULL,
     reason         TEXT NOT NULL,
     promote_after_days BIGINT,
@@ -36,6 +36,7 @@ CREATE TABLE rule_shadows (
     only_candidate BIGINT NOT NULL,
     differs        BIGINT NOT NULL,
     unknown        BIGINT NOT NULL,
+    same_at        BIGINT,
     differed_at    BIGINT,
     problem        TEXT,
     generation     BIGINT NOT NULL,
@@ -51,15 +52,4 @@ CREATE TABLE shadow_differences (
     at           BIGINT NOT NULL,
     doc          TEXT NOT NULL,
     PRIMARY KEY (rule_id, seq)
-);
-
--- A version that decides events about some accounts, while the live one decides all others.
-CREATE TABLE rule_canaries (
-    rule_id      TEXT PRIMARY KEY NOT NULL REFERENCES rules (id) ON DELETE CASCADE,
-    workspace_id TEXT NOT NULL,
-    version      BIGINT NOT NULL,
-    accounts     TEXT NOT NULL,
-    author       TEXT NOT NULL,
-    reason       TEXT NOT NULL,
-    started_at   BIGINT NOT NULL
 );

@@ -13,8 +13,6 @@ CREATE TABLE script_modules (
     created_at   BIGINT NOT NULL,
     updated_at   BIGINT NOT NULL,
     deleted_at   BIGINT,
-    -- The revision that left it out.
-    deleted_revision BIGINT,
     PRIMARY KEY (workspace_id, name)
 );
 
@@ -28,6 +26,8 @@ CREATE TABLE script_module_versions (
     reason          TEXT NOT NULL,
     override_reason TEXT,
     created_at      BIGINT NOT NULL,
+    -- The revision that left the module out while this was its live version.
+    gone_revision   BIGINT,
     PRIMARY KEY (workspace_id, name, version),
     UNIQUE (workspace_id, revision)
 );

@@ -1,7 +1,5 @@
--- Why a version was saved, and since when it is or was the live one; none for one that never was.
+-- Why a version was saved.
 ALTER TABLE rule_versions ADD COLUMN reason TEXT NOT NULL DEFAULT '';
-ALTER TABLE rule_versions ADD COLUMN live_at INTEGER;
-UPDATE rule_versions SET live_at = created_at;
 
 -- What is being written of a rule, beside the version that is live. The text need not be a rule yet.
 CREATE TABLE rule_drafts (
@@ -26,6 +24,8 @@ CREATE TABLE rule_shadows (
     source         TEXT NOT NULL,
     cases          TEXT,
     base_version   INTEGER NOT NULL,
+    -- The state of the script library that the candidate calls.
+    library_revision INTEGER NOT NULL,
     author         TEXT NOT NULL,
     reason         TEXT NOT NULL,
     promote_after_days INTEGER,
@@ -36,6 +36,7 @@ CREATE TABLE rule_shadows (
     only_candidate INTEGER NOT NULL,
     differs        INTEGER NOT NULL,
     unknown        INTEGER NOT NULL,
+    same_at        INTEGER,
     differed_at    INTEGER,
     problem        TEXT,
     generation     INTEGER NOT NULL,
@@ -51,15 +52,4 @@ CREATE TABLE shadow_differences (
     at           INTEGER NOT NULL,
     doc          TEXT NOT NULL,
     PRIMARY KEY (rule_id, seq)
-) STRICT;
-
--- A version that decides events about some accounts, while the live one decides all others.
-CREATE TABLE rule_canaries (
-    rule_id      TEXT PRIMARY KEY NOT NULL REFERENCES rules (id) ON DELETE CASCADE,
-    workspace_id TEXT NOT NULL,
-    version      INTEGER NOT NULL,
-    accounts     TEXT NOT NULL,
-    author       TEXT NOT NULL,
-    reason       TEXT NOT NULL,
-    started_at   INTEGER NOT NULL
 ) STRICT;

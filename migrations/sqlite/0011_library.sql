@@ -13,8 +13,6 @@ CREATE TABLE script_modules (
     created_at   INTEGER NOT NULL,
     updated_at   INTEGER NOT NULL,
     deleted_at   INTEGER,
-    -- The revision that left it out.
-    deleted_revision INTEGER,
     PRIMARY KEY (workspace_id, name)
 ) STRICT;
 
@@ -28,6 +26,8 @@ CREATE TABLE script_module_versions (
     reason          TEXT NOT NULL,
     override_reason TEXT,
     created_at      INTEGER NOT NULL,
+    -- The revision that left the module out while this was its live version.
+    gone_revision   INTEGER,
     PRIMARY KEY (workspace_id, name, version),
     UNIQUE (workspace_id, revision)
 ) STRICT;

@@ -43,6 +43,7 @@ fn compared(outcome: ShadowOutcome, because: impl Into<String>) -> Compared {
 
 /// What the live version did.
 enum Live {
+    /// No trigger of it listens, or what it decided was not recorded.
     Nothing,
     Started(Timestamp),
     Refused(Box<Decision>, Timestamp, Option<Recorded>),
@@ -71,6 +72,10 @@ impl Engine {
             return Ok(None);
         }
         let live = recorded(reader, event, pair.live.id).await?;
+        // It listens, and neither a run nor a refusal is there any more, or was there ever.
+        if matches!(live, Live::Nothing) && listens(&pair.live) {
+            return Ok(Some(compared(ShadowOutcome::CannotSay, UNRECORDED)));
+        }
         let at = match &live {
             Live::Nothing => stored_at,
             Live::Started(at) | Live::Refused(_, at, _) => *at,
@@ -95,6 +100,11 @@ impl Engine {
             }
             (Candidate::Holds, Live::Refused(decision, ..)) if passed_condition(&decision) => {
                 self.gated(pair, event, &decision, at).await?
+            }
+            (Candidate::Holds, Live::Refused(decision, ..))
+                if chain_refused(pair, event, &decision) =>
+            {
+                compared(ShadowOutcome::Same, "")
             }
             (Candidate::Holds, live) => self.alone(pair, event, &live, at).await?,
         };
@@ -281,6 +291,20 @@ impl Engine {
 /// Why nothing can be said where the bounds differ.
 const GATES: &str = "mode, throttle, debounce, dedupe or limits differ, and what the candidate's would have counted is \
                      not known";
+
+/// Why nothing can be said of an event that left no trace.
+const UNRECORDED: &str = "the live version listens to it, and what it decided was not recorded";
+
+/// The chain of consequences ended it, by a bound that holds for the candidate as well: the number of events of a
+/// chain, not the depth that a rule gives itself.
+fn chain_refused(pair: &Pair, event: &Event, decision: &Decision) -> bool {
+    let (one, other) = (
+        pair.live.document.limits.max_depth,
+        pair.candidate.document.limits.max_depth,
+    );
+    let own = one.is_some_and(|most| event.cause.depth > most);
+    decision.verdict == Verdict::LoopGuard && (one == other || !own)
+}
 
 /// The condition held, and a bound on starts refused.
 fn passed_condition(decision: &Decision) -> bool {

@@ -20,10 +20,10 @@ use so_model::{
     shadow::{ShadowDifference, ShadowOutcome},
     time::{MINUTE, SECOND},
 };
-use so_store::{StoreError, events, rule_shadows, rule_shadows::RuleShadow, rules};
+use so_store::{StoreError, events, rule_shadows, rule_shadows::RuleShadow, rules, script_library};
 use tokio_util::sync::CancellationToken;
 
-use crate::{decide::CompiledRule, engine::Engine};
+use crate::{decide::CompiledRule, engine::Engine, script::mentioned};
 use moments::Schedules;
 
 /// Shadows are looked at this often; with none that is one query.
@@ -137,12 +137,16 @@ impl Engine {
         crate::failpoint::hit("shadow.claim.commit");
         tx.commit().await?;
         shadow.generation += 1;
-        let differences = match self.pair(&shadow).await? {
-            Ok(pair) => self.follow(&mut shadow, &pair, now).await?,
-            Err(problem) => {
-                shadow.problem = Some(problem);
-                Vec::new()
+        let mut moved = shadow.clone();
+        let (shadow, differences) = match self.compare_all(&mut moved, now).await {
+            Ok(differences) => (moved, differences),
+            // It would fail again each time, and nobody would see why nothing is compared.
+            Err(error) if lasts(&error) => {
+                tracing::warn!(%error, rule.id = %shadow.rule, "a shadow of a rule ends");
+                shadow.problem = Some(format!("it cannot be compared: {error}"));
+                (shadow, Vec::new())
             }
+            Err(error) => return Err(error),
         };
         let mut tx = self.store.begin().await?;
         // It was ended, or another process took it over: whatever was found here counts nowhere.
@@ -157,6 +161,20 @@ impl Engine {
         Ok(true)
     }
 
+    async fn compare_all(
+        &self,
+        shadow: &mut RuleShadow,
+        now: Timestamp,
+    ) -> Result<Vec<ShadowDifference>, StoreError> {
+        match self.pair(shadow).await? {
+            Ok(pair) => self.follow(shadow, &pair, now).await,
+            Err(problem) => {
+                shadow.problem = Some(problem);
+                Ok(Vec::new())
+            }
+        }
+    }
+
     /// The two versions, or why they are not compared any further.
     async fn pair(&self, shadow: &RuleShadow) -> Result<Result<Pair, String>, StoreError> {
         let mut reader = self.store.clone();
@@ -167,6 +185,14 @@ impl Engine {
             let reason = format!("version {} went live meanwhile", row.version);
             return Ok(Err(reason));
         }
+        if !row.is_enabled {
+            return Ok(Err("the rule was switched off".into()));
+        }
+        let revision = script_library::revision(&mut reader, shadow.workspace).await?;
+        let document = serde_json::to_value(&shadow.document).unwrap_or_default();
+        if revision != shadow.library_revision && !mentioned(&document).is_empty() {
+            return Ok(Err("the script library changed meanwhile".into()));
+        }
         let live = self
             .rule_version(shadow.workspace, row.id, row.version)
             .await?;
@@ -174,7 +200,7 @@ impl Engine {
             Ok(live) => live,
             Err(reason) => return Ok(Err(format!("the live version cannot be run: {reason}"))),
         };
-        let scripts = self.scripts_now(shadow.workspace).await?;
+        let scripts = self.scripts_at(shadow.workspace, revision).await?;
         let candidate = CompiledRule::compile(
             row.id,
             shadow.workspace,
@@ -209,16 +235,19 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Vec<ShadowDifference>, StoreError> {
         let mut found = Vec::new();
-        let until = now.plus(-AGE);
+        let mut until = now.plus(-AGE);
         let workspace = self.workspace(shadow.workspace).await?;
         let mut reader = self.store.clone();
         let last = EventId::from_parts(until, [u8::MAX; 10]);
         let after = shadow.progress.after_event.clone();
         let happened =
             events::list_after(&mut reader, shadow.workspace, &after, last, EVENTS).await?;
+        let is_full = i64::try_from(happened.len()).is_ok_and(|count| count >= EVENTS);
         let mut rehearsals = 0;
         for (event, stored_at, is_decided) in happened {
             if !is_decided && stored_at.plus(PATIENCE) > now || rehearsals >= REHEARSALS {
+                // Whatever lies behind it was not looked at either.
+                until = until.min(before(event.id));
                 break;
             }
             let event = Arc::new(event);
@@ -228,7 +257,7 @@ impl Engine {
             shadow.progress.after_event = event.id.to_string();
             let Some(compared) = compared else { continue };
             rehearsals += compared.rehearsals;
-            note(shadow, &mut found, compared.outcome, |seq| {
+            note(shadow, &mut found, compared.outcome, stored_at, |seq| {
                 ShadowDifference {
                     seq,
                     outcome: compared.outcome,
@@ -240,6 +269,10 @@ impl Engine {
                 }
             });
         }
+        // There may be more, of the same millisecond as well.
+        if is_full && let Ok(last) = shadow.progress.after_event.parse() {
+            until = until.min(before(last));
+        }
         let from = shadow.progress.seen_until;
         let (moments, looked_until) = moments::only_candidate(
             &pair.live_moments,
@@ -249,7 +282,7 @@ impl Engine {
         );
         for (at, trigger) in moments {
             let outcome = ShadowOutcome::OnlyCandidate;
-            note(shadow, &mut found, outcome, |seq| ShadowDifference {
+            note(shadow, &mut found, outcome, at, |seq| ShadowDifference {
                 seq,
                 outcome,
                 at,
@@ -264,18 +297,37 @@ impl Engine {
     }
 }
 
+/// The last moment of which every event has a smaller id.
+fn before(id: EventId) -> Timestamp {
+    // The first 48 bits are the milliseconds of its making.
+    let millis = i64::try_from(id.uuid().as_u128() >> 80).unwrap_or(i64::MAX / 1_000);
+    Timestamp::from_micros(millis * 1_000 - 1)
+}
+
+/// Trying again later does not help: a row that cannot be read, a statement that is refused.
+fn lasts(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Corrupt { .. }
+            | StoreError::Refused(_)
+            | StoreError::NotAllowed(_)
+            | StoreError::Vault(_)
+    )
+}
+
 fn note(
     shadow: &mut RuleShadow,
     found: &mut Vec<ShadowDifference>,
     outcome: ShadowOutcome,
+    at: Timestamp,
     made: impl FnOnce(i64) -> ShadowDifference,
 ) {
     let progress = &mut shadow.progress;
     progress.counts.count(outcome);
     if outcome == ShadowOutcome::Same {
+        progress.same_at = progress.same_at.max(Some(at));
         return;
     }
-    let made = made(progress.counts.listed());
-    progress.differed_at = progress.differed_at.max(Some(made.at));
-    found.push(made);
+    progress.differed_at = progress.differed_at.max(Some(at));
+    found.push(made(progress.counts.listed()));
 }

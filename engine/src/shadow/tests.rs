@@ -8,8 +8,10 @@ use so_model::{
     time::{HOUR, MINUTE, SECOND},
 };
 use so_store::{
+    Sql as _,
     rule_shadows::{self, Progress, RuleShadow},
     rules,
+    script_library::{self, ModuleVersion},
 };
 
 use crate::testing::World;
@@ -23,6 +25,10 @@ steps: [{id: say, action: test.echo, with: {text: '{{ event.data.name }}'}}]
 ";
 
 async fn shadow(world: &World, rule: RuleId, candidate: &str) {
+    shadow_at(world, rule, candidate, 0).await;
+}
+
+async fn shadow_at(world: &World, rule: RuleId, candidate: &str, library_revision: i64) {
     let document: RuleDocument = serde_yaml_ng::from_str(candidate).unwrap();
     let now = world.engine.now();
     let row = RuleShadow {
@@ -32,6 +38,7 @@ async fn shadow(world: &World, rule: RuleId, candidate: &str) {
         source: candidate.into(),
         cases: None,
         base_version: 1,
+        library_revision,
         author: UserId::derived(&["ann"]),
         reason: "more of it".into(),
         promote_after_days: None,
@@ -39,6 +46,7 @@ async fn shadow(world: &World, rule: RuleId, candidate: &str) {
             after_event: so_model::id::EventId::from_parts(now, [0; 10]).to_string(),
             seen_until: now,
             counts: ShadowCounts::default(),
+            same_at: None,
             differed_at: None,
         },
         problem: None,
@@ -114,22 +122,206 @@ async fn a_candidate_is_counted_beside_the_live_version_and_does_nothing() {
 #[tokio::test]
 async fn nobody_is_called_for_a_shadow() {
     let world = World::new().await;
-    let call = RULE.replace("test.echo", "test.call");
+    let call = RULE.replace(
+        "steps: [{",
+        "steps: [{id: ask, action: test.call, with: {text: hello}}, {",
+    );
+    assert_ne!(call, RULE);
     let rule = world.rule(&call).await;
+    // The step behind the call says something else, so both were gone through beyond it.
+    let other = call.replace("event.data.name", "event.data.name + \"!\"");
+    assert_ne!(other, call);
+    shadow(&world, rule, &other).await;
+    world
+        .event("test.happened", json!({"likes": 150, "name": "Ann"}))
+        .await;
+    looked_at(&world).await;
+    let (row, listed) = seen(&world, rule).await;
+    let expected = ShadowCounts {
+        differs: 1,
+        ..ShadowCounts::default()
+    };
+    assert_eq!(row.progress.counts, expected, "{listed:#?}");
+    assert!(world.remote_calls.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_not_looked_at_is_not_said_to_be() {
+    let world = World::new().await;
+    let rule = world.rule(RULE).await;
+    let more = RULE.replace("event.data.name", "event.data.name + \"!\"");
+    shadow(&world, rule, &more).await;
+    // Two dry runs each: more than one turn takes.
+    let mut last = world.engine.now();
+    for _ in 0..15 {
+        world.clock.advance(SECOND);
+        last = world.engine.now();
+        world
+            .event("test.happened", json!({"likes": 150, "name": "Ann"}))
+            .await;
+    }
+    looked_at(&world).await;
+    let (row, _) = seen(&world, rule).await;
+    assert_eq!(row.progress.counts.differs, 10);
+    assert!(
+        row.progress.seen_until < last.plus(-4 * SECOND),
+        "{}",
+        row.progress.seen_until
+    );
+    assert_eq!(row.progress.differed_at, Some(last.plus(-5 * SECOND)));
+    looked_at(&world).await;
+    let (row, _) = seen(&world, rule).await;
+    assert_eq!(row.progress.counts.differs, 15);
+    assert!(row.progress.seen_until > last);
+    assert_eq!(row.progress.same_at, None);
+}
+
+#[tokio::test]
+async fn what_nobody_recorded_is_not_told() {
+    let world = World::new().await;
+    let rule = world.rule(RULE).await;
+    shadow(&world, rule, &RULE.replace("100", "50")).await;
+    world
+        .event("test.happened", json!({"likes": 20, "name": "Ann"}))
+        .await;
+    world
+        .event("test.happened", json!({"likes": 70, "name": "Ann"}))
+        .await;
+    let mut tx = world.engine.store.begin().await.unwrap();
+    let gone = tx
+        .run("DELETE FROM decisions", so_store::args![])
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(gone, 2);
+    looked_at(&world).await;
+    let (row, listed) = seen(&world, rule).await;
+    let expected = ShadowCounts {
+        unknown: 2,
+        ..ShadowCounts::default()
+    };
+    assert_eq!(row.progress.counts, expected, "{listed:#?}");
+    assert!(listed[0].because.contains("not recorded"));
+}
+
+#[tokio::test]
+async fn a_chain_that_ended_for_live_would_have_ended_for_the_candidate() {
+    let mut world = World::new().await;
+    // It feeds itself until the chain is too long.
+    let circle = RULE
+        .replace(
+            "with: {text: '{{ event.data.name }}'}",
+            "with: {emit: test.happened}",
+        )
+        .replace(
+            "if: {field: event.data.likes, op: gt, value: 100}",
+            "notes: round",
+        );
+    assert!(circle.contains("emit") && circle.contains("round"));
+    let rule = world.rule(&circle).await;
     shadow(
         &world,
         rule,
-        &call.replace("event.data.name", "event.data.name + \"!\""),
+        &circle.replace("notes: round", "notes: round and round"),
     )
     .await;
     world
         .event("test.happened", json!({"likes": 150, "name": "Ann"}))
         .await;
+    world.settle().await;
     looked_at(&world).await;
-    // A call is told by its kind here, so the two look alike; the steps were gone through all the same.
+    let (row, listed) = seen(&world, rule).await;
+    assert_eq!(row.progress.counts.listed(), 0, "{listed:#?}");
+    assert!(row.progress.counts.same > 1);
+}
+
+#[tokio::test]
+async fn a_rule_that_was_switched_off_ends_the_comparison() {
+    let world = World::new().await;
+    let rule = world.rule(RULE).await;
+    shadow(&world, rule, &RULE.replace("100", "50")).await;
+    let mut tx = world.engine.store.begin().await.unwrap();
+    let found = rules::find(&mut tx, world.workspace, rule).await;
+    let mut row = found.unwrap().unwrap();
+    row.is_enabled = false;
+    row.generation += 1;
+    rules::update(&mut tx, &row).await.unwrap();
+    tx.commit().await.unwrap();
+    looked_at(&world).await;
     let (row, _) = seen(&world, rule).await;
-    assert_eq!(row.progress.counts.same + row.progress.counts.listed(), 1);
-    assert!(world.remote_calls.lock().unwrap().is_empty());
+    assert_eq!(row.problem.as_deref(), Some("the rule was switched off"));
+    assert_eq!(world.engine.move_shadows().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_candidate_ends_with_the_library_it_was_frozen_with() {
+    let world = World::new().await;
+    let (calls, plain) = (world.rule(RULE).await, world.rule(RULE).await);
+    let save = async |revision: i64, source: &str| {
+        let version = ModuleVersion {
+            name: "texts".into(),
+            version: revision,
+            revision,
+            source: source.into(),
+            author: None,
+            reason: String::new(),
+            override_reason: None,
+            created_at: world.engine.now(),
+        };
+        let mut tx = world.engine.store.begin().await.unwrap();
+        script_library::lock(&mut tx, world.workspace)
+            .await
+            .unwrap();
+        script_library::put(&mut tx, world.workspace, &version)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    };
+    save(1, "fn say(name) { name }").await;
+    let candidate = RULE.replace("event.data.name", "lib::texts::say(event.data.name)");
+    shadow_at(&world, calls, &candidate, 1).await;
+    shadow_at(&world, plain, RULE, 1).await;
+    world
+        .event("test.happened", json!({"likes": 150, "name": "Ann"}))
+        .await;
+    world.clock.advance(11 * SECOND);
+    assert_eq!(world.engine.move_shadows().await.unwrap(), 2);
+    assert_eq!(seen(&world, calls).await.0.progress.counts.same, 1);
+    save(2, "fn say(name) { name + \"!\" }").await;
+    world.engine.move_shadows().await.unwrap();
+    let problem = seen(&world, calls).await.0.problem;
+    assert_eq!(
+        problem.as_deref(),
+        Some("the script library changed meanwhile")
+    );
+    assert_eq!(seen(&world, plain).await.0.problem, None);
+}
+
+#[tokio::test]
+async fn an_error_that_lasts_is_the_shadows_problem() {
+    let world = World::new().await;
+    let rule = world.rule(RULE).await;
+    shadow(&world, rule, &RULE.replace("100", "50")).await;
+    for likes in [70, 80] {
+        world
+            .event("test.happened", json!({"likes": likes, "name": "Ann"}))
+            .await;
+        world.clock.advance(SECOND);
+    }
+    let mut tx = world.engine.store.begin().await.unwrap();
+    let broken = "UPDATE events SET cause = '1' WHERE id = (SELECT MAX(id) FROM events)";
+    assert_eq!(tx.run(broken, so_store::args![]).await.unwrap(), 1);
+    tx.commit().await.unwrap();
+    looked_at(&world).await;
+    let (row, listed) = seen(&world, rule).await;
+    let problem = row.problem.unwrap_or_default();
+    assert!(problem.starts_with("it cannot be compared: "), "{problem}");
+    // Nothing of that turn counts.
+    assert_eq!(
+        (row.progress.counts, listed.len()),
+        (ShadowCounts::default(), 0)
+    );
+    assert_eq!(world.engine.move_shadows().await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -191,7 +383,7 @@ async fn bounds_on_starts_that_differ_are_not_guessed() {
     // Without any bound it would have started each time.
     let mut tx = world.engine.store.begin().await.unwrap();
     assert!(
-        rule_shadows::delete(&mut tx, world.workspace, rule)
+        rule_shadows::delete(&mut tx, world.workspace, rule, None)
             .await
             .unwrap()
     );

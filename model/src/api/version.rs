@@ -63,7 +63,7 @@ pub struct RuleDraftView {
     pub author: UserId,
     /// Why, as far as that was said.
     pub reason: String,
-    /// Grows with each change.
+    /// Grows with each change; a new draft begins above every draft that was there before.
     pub generation: i64,
     /// When it was begun.
     pub created_at: Timestamp,
@@ -116,10 +116,6 @@ pub enum VersionState {
     Live,
     /// It was live.
     Former,
-    /// It decides events about the chosen accounts.
-    Canary,
-    /// It was tried on some accounts and never became live.
-    Withdrawn,
 }
 
 /// Compares the draft with the live version on what really happens from now on, without effects.
@@ -189,6 +185,9 @@ pub struct ShadowDifferenceList {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PromoteCandidate {
+    /// When the shadow that was seen began; refused when another one took its place. Whichever there is without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
     /// Why; that of its beginning without it. One of the two must be there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -28,7 +28,8 @@ pub struct RuleDraft {
     pub author: UserId,
     /// Why, as far as that was said.
     pub reason: String,
-    /// Grows with each change, from 1.
+    /// Grows with each change, from the milliseconds of its beginning: a draft that takes the place of another is
+    /// not taken for it.
     pub generation: i64,
     /// When it was begun.
     pub created_at: Timestamp,
@@ -52,11 +53,11 @@ fn read(row: &Row) -> Result<RuleDraft> {
     })
 }
 
-/// Stores a draft that is new (generation 1) or was seen at `generation - 1`.
+/// Stores a draft that is new, or was seen at `generation - 1`.
 ///
 /// Fails as stale when somebody else wrote one in between.
-pub async fn put(tx: &mut Tx, draft: &RuleDraft) -> Result<()> {
-    let changed = if draft.generation == 1 {
+pub async fn put(tx: &mut Tx, draft: &RuleDraft, is_new: bool) -> Result<()> {
+    let changed = if is_new {
         tx.run(
             "INSERT INTO rule_drafts (workspace_id, rule_id, format, text, cases, base_version, author, reason, \
              generation, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
@@ -99,6 +100,22 @@ pub async fn find(
         )
         .await?;
     row.as_ref().map(read).transpose()
+}
+
+/// Puts a draft on top of a version with the same document as the one it was begun from.
+pub async fn rebase(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    rule: RuleId,
+    from: i64,
+    to: i64,
+) -> Result<()> {
+    tx.run(
+        "UPDATE rule_drafts SET base_version = $4 WHERE workspace_id = $1 AND rule_id = $2 AND base_version = $3",
+        args![workspace, rule, from, to],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Removes a draft; `generation` is the one that was seen, none takes any.

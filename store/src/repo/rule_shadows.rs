@@ -7,7 +7,7 @@ use so_model::{
     id::{RuleId, UserId, WorkspaceId},
     rule::RuleDocument,
     shadow::{ShadowCounts, ShadowDifference},
-    time::Timestamp,
+    time::{DAY, Timestamp},
 };
 
 use crate::{Result, Row, Sql, StoreError, Tx, args, value::to_json};
@@ -30,6 +30,8 @@ pub struct RuleShadow {
     pub cases: Option<String>,
     /// The live version that it is compared with.
     pub base_version: i64,
+    /// The state of the script library that it calls.
+    pub library_revision: i64,
     /// Who began it.
     pub author: UserId,
     /// Why, as far as that was said.
@@ -42,7 +44,7 @@ pub struct RuleShadow {
     pub problem: Option<String>,
     /// Grows with each change.
     pub generation: i64,
-    /// When it began.
+    /// When it began; it is known by that, as another may take its place.
     pub started_at: Timestamp,
 }
 
@@ -55,6 +57,8 @@ pub struct Progress {
     pub seen_until: Timestamp,
     /// What was found.
     pub counts: ShadowCounts,
+    /// When both last did the same.
+    pub same_at: Option<Timestamp>,
     /// When the latest difference happened.
     pub differed_at: Option<Timestamp>,
 }
@@ -67,33 +71,35 @@ fn read(row: &Row) -> Result<RuleShadow> {
         source: row.text(3)?,
         cases: row.opt_text(4)?,
         base_version: row.int(5)?,
-        author: row.id(6)?,
-        reason: row.text(7)?,
-        promote_after_days: row.opt_int(8)?,
+        library_revision: row.int(6)?,
+        author: row.id(7)?,
+        reason: row.text(8)?,
+        promote_after_days: row.opt_int(9)?,
         progress: Progress {
-            after_event: row.text(9)?,
-            seen_until: row.at(10)?,
+            after_event: row.text(10)?,
+            seen_until: row.at(11)?,
             counts: ShadowCounts {
-                same: row.int(11)?,
-                only_live: row.int(12)?,
-                only_candidate: row.int(13)?,
-                differs: row.int(14)?,
-                unknown: row.int(15)?,
+                same: row.int(12)?,
+                only_live: row.int(13)?,
+                only_candidate: row.int(14)?,
+                differs: row.int(15)?,
+                unknown: row.int(16)?,
             },
-            differed_at: row.opt_at(16)?,
+            same_at: row.opt_at(17)?,
+            differed_at: row.opt_at(18)?,
         },
-        problem: row.opt_text(17)?,
-        generation: row.int(18)?,
-        started_at: row.at(19)?,
+        problem: row.opt_text(19)?,
+        generation: row.int(20)?,
+        started_at: row.at(21)?,
     })
 }
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT rule_id, workspace_id, doc, source, cases, base_version, author, reason, promote_after_days, \
-             after_event, seen_until, same, only_live, only_candidate, differs, unknown, differed_at, problem, \
-             generation, started_at FROM rule_shadows ",
+            "SELECT rule_id, workspace_id, doc, source, cases, base_version, library_revision, author, reason, \
+             promote_after_days, after_event, seen_until, same, only_live, only_candidate, differs, unknown, same_at, \
+             differed_at, problem, generation, started_at FROM rule_shadows ",
             $rest
         )
     };
@@ -104,15 +110,15 @@ pub async fn insert(tx: &mut Tx, shadow: &RuleShadow) -> Result<()> {
     let progress = &shadow.progress;
     let made = tx
         .run(
-            "INSERT INTO rule_shadows (workspace_id, rule_id, doc, source, cases, base_version, author, reason, \
-             promote_after_days, after_event, seen_until, same, only_live, only_candidate, differs, unknown, \
-             differed_at, problem, generation, lease_until, started_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, 0, 0, 0, NULL, NULL, 1, 0, $12) \
+            "INSERT INTO rule_shadows (workspace_id, rule_id, doc, source, cases, base_version, library_revision, \
+             author, reason, promote_after_days, after_event, seen_until, same, only_live, only_candidate, differs, \
+             unknown, same_at, differed_at, problem, generation, lease_until, started_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 0, 0, 0, 0, NULL, NULL, NULL, 1, 0, $13) \
              ON CONFLICT (rule_id) DO NOTHING",
             args![
                 shadow.workspace, shadow.rule, to_json(&shadow.document)?, &shadow.source, shadow.cases.clone(),
-                shadow.base_version, shadow.author, &shadow.reason, shadow.promote_after_days,
-                &progress.after_event, progress.seen_until, shadow.started_at
+                shadow.base_version, shadow.library_revision, shadow.author, &shadow.reason,
+                shadow.promote_after_days, &progress.after_event, progress.seen_until, shadow.started_at
             ],
         )
         .await?;
@@ -140,19 +146,26 @@ pub async fn find(
     row.as_ref().map(read).transpose()
 }
 
-/// Ends a shadow; its differences go with it.
-pub async fn delete(tx: &mut Tx, workspace: WorkspaceId, rule: RuleId) -> Result<bool> {
-    tx.run(
-        "DELETE FROM shadow_differences WHERE workspace_id = $1 AND rule_id = $2",
-        args![workspace, rule],
-    )
-    .await?;
+/// Ends the shadow that began at a moment, none takes any; its differences go with it.
+pub async fn delete(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    rule: RuleId,
+    started_at: Option<Timestamp>,
+) -> Result<bool> {
     let gone = tx
         .run(
-            "DELETE FROM rule_shadows WHERE workspace_id = $1 AND rule_id = $2",
+            "DELETE FROM rule_shadows WHERE workspace_id = $1 AND rule_id = $2 AND started_at = COALESCE($3, started_at)",
+            args![workspace, rule, started_at],
+        )
+        .await?;
+    if gone == 1 {
+        tx.run(
+            "DELETE FROM shadow_differences WHERE workspace_id = $1 AND rule_id = $2",
             args![workspace, rule],
         )
         .await?;
+    }
     Ok(gone == 1)
 }
 
@@ -170,13 +183,23 @@ pub async fn list_free(sql: &mut dyn Sql, now: Timestamp, limit: i64) -> Result<
     .collect()
 }
 
-/// Shadows of all workspaces that go live by themselves.
-pub async fn list_promoting(sql: &mut dyn Sql, limit: i64) -> Result<Vec<RuleShadow>> {
+/// Shadows of all workspaces that go live by themselves now: since the latest difference both did the same once at
+/// least, nothing differed for as many days as was asked, and everything was looked at but for the last `lag_max`.
+pub async fn list_proven(
+    sql: &mut dyn Sql,
+    now: Timestamp,
+    lag_max: i64,
+    limit: i64,
+) -> Result<Vec<RuleShadow>> {
     sql.all(
         select!(
-            "WHERE problem IS NULL AND promote_after_days IS NOT NULL ORDER BY started_at, rule_id LIMIT $1"
+            "WHERE problem IS NULL AND promote_after_days IS NOT NULL AND seen_until >= $1 \
+             AND same_at > started_at AND same_at > COALESCE(differed_at, started_at) \
+             AND started_at <= $2 - promote_after_days * $3 \
+             AND COALESCE(differed_at, started_at) <= $2 - promote_after_days * $3 \
+             ORDER BY started_at, rule_id LIMIT $4"
         ),
-        args![limit],
+        args![now.plus(-lag_max), now, DAY, limit],
     )
     .await?
     .iter()
@@ -194,8 +217,8 @@ pub async fn claim(
     let taken = tx
         .run(
             "UPDATE rule_shadows SET lease_until = $5, generation = generation + 1 \
-             WHERE workspace_id = $1 AND rule_id = $2 AND generation = $3 AND lease_until <= $4",
-            args![shadow.workspace, shadow.rule, shadow.generation, now, until],
+             WHERE workspace_id = $1 AND rule_id = $2 AND generation = $3 AND started_at = $6 AND lease_until <= $4",
+            args![shadow.workspace, shadow.rule, shadow.generation, now, until, shadow.started_at],
         )
         .await?;
     Ok(taken == 1)
@@ -207,12 +230,13 @@ pub async fn advance(tx: &mut Tx, shadow: &RuleShadow) -> Result<bool> {
     let moved = tx
         .run(
             "UPDATE rule_shadows SET after_event = $4, seen_until = $5, same = $6, only_live = $7, only_candidate = $8, \
-             differs = $9, unknown = $10, differed_at = $11, problem = $12, lease_until = 0, generation = generation + 1 \
-             WHERE workspace_id = $1 AND rule_id = $2 AND generation = $3",
+             differs = $9, unknown = $10, same_at = $11, differed_at = $12, problem = $13, lease_until = 0, \
+             generation = generation + 1 \
+             WHERE workspace_id = $1 AND rule_id = $2 AND generation = $3 AND started_at = $14",
             args![
                 shadow.workspace, shadow.rule, shadow.generation, &progress.after_event, progress.seen_until,
                 counts.same, counts.only_live, counts.only_candidate, counts.differs, counts.unknown,
-                progress.differed_at, shadow.problem.clone()
+                progress.same_at, progress.differed_at, shadow.problem.clone(), shadow.started_at
             ],
         )
         .await?;

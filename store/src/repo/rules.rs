@@ -121,38 +121,20 @@ async fn note_switch(
     Ok(())
 }
 
-/// Stores a version that is live from the moment it is made.
+/// Stores a version, which is live from the moment it is made.
 pub async fn insert_version(
     tx: &mut Tx,
     workspace: WorkspaceId,
     version: &RuleVersion,
 ) -> Result<()> {
-    insert_version_live_at(tx, workspace, version, Some(version.created_at)).await
-}
-
-/// Stores a version that is not the live one, at least not yet.
-pub async fn insert_candidate(
-    tx: &mut Tx,
-    workspace: WorkspaceId,
-    version: &RuleVersion,
-) -> Result<()> {
-    insert_version_live_at(tx, workspace, version, None).await
-}
-
-async fn insert_version_live_at(
-    tx: &mut Tx,
-    workspace: WorkspaceId,
-    version: &RuleVersion,
-    live_at: Option<Timestamp>,
-) -> Result<()> {
     let document = to_json(&version.document)?;
     super::script_library::pin(tx, workspace, version.rule, version.version, &document).await?;
     tx.run(
-        "INSERT INTO rule_versions (workspace_id, rule_id, version, doc, source, author, reason, created_at, live_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO rule_versions (workspace_id, rule_id, version, doc, source, author, reason, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         args![
             workspace, version.rule, version.version, document,
-            &version.source, version.author, &version.reason, version.created_at, live_at
+            &version.source, version.author, &version.reason, version.created_at
         ],
     )
     .await?;
@@ -387,8 +369,8 @@ pub async fn version_at(
 ) -> Result<Option<i64>> {
     let row = sql
         .one(
-            "SELECT version FROM rule_versions WHERE workspace_id = $1 AND rule_id = $2 AND live_at <= $3 \
-             ORDER BY live_at DESC, version DESC LIMIT 1",
+            "SELECT version FROM rule_versions WHERE workspace_id = $1 AND rule_id = $2 AND created_at <= $3 \
+             ORDER BY created_at DESC, version DESC LIMIT 1",
             args![workspace, rule, at],
         )
         .await?;

@@ -101,7 +101,7 @@ pub async fn put(tx: &mut Tx, workspace: WorkspaceId, version: &ModuleVersion) -
         .run(
             "INSERT INTO script_modules (workspace_id, name, version, created_at, updated_at) VALUES ($1, $2, $3, $4, $4) \
              ON CONFLICT (workspace_id, name) DO UPDATE SET version = excluded.version, updated_at = excluded.updated_at, \
-             deleted_at = NULL, deleted_revision = NULL WHERE script_modules.version = excluded.version - 1",
+             deleted_at = NULL WHERE script_modules.version = excluded.version - 1",
             args![workspace, &version.name, version.version, version.created_at],
         )
         .await?;
@@ -132,11 +132,19 @@ pub async fn delete(
     advance(tx, workspace, revision).await?;
     let changed = tx
         .run(
-            "UPDATE script_modules SET deleted_at = $4, deleted_revision = $3, updated_at = $4 \
+            "UPDATE script_modules SET deleted_at = $3, updated_at = $3 \
              WHERE workspace_id = $1 AND name = $2 AND deleted_at IS NULL",
-            args![workspace, name, revision, now],
+            args![workspace, name, now],
         )
         .await?;
+    // Stays with that version for good, so that a module which is there again is not there in between.
+    tx.run(
+        "UPDATE script_module_versions SET gone_revision = $3 WHERE workspace_id = $1 AND name = $2 \
+         AND gone_revision IS NULL AND version = (SELECT m.version FROM script_modules AS m \
+         WHERE m.workspace_id = $1 AND m.name = $2)",
+        args![workspace, name, revision],
+    )
+    .await?;
     Ok(changed == 1)
 }
 
@@ -148,8 +156,7 @@ pub async fn at_revision(
 ) -> Result<Vec<ModuleVersion>> {
     let text = select!(
         "FROM script_module_versions AS v \
-         JOIN script_modules AS m ON m.workspace_id = v.workspace_id AND m.name = v.name \
-         WHERE v.workspace_id = $1 AND (m.deleted_revision IS NULL OR m.deleted_revision > $2) \
+         WHERE v.workspace_id = $1 AND (v.gone_revision IS NULL OR v.gone_revision > $2) \
          AND v.revision = (SELECT MAX(n.revision) FROM script_module_versions AS n \
          WHERE n.workspace_id = v.workspace_id AND n.name = v.name AND n.revision <= $2) ORDER BY v.name"
     );

@@ -140,15 +140,15 @@ by_workspace!(
 
 by_workspace!(
     /// Modules of the script library.
-    modules(), MODULES, "script_modules", "ttiiiii",
-    "workspace_id, name, version, created_at, updated_at, deleted_at, deleted_revision",
+    modules(), MODULES, "script_modules", "ttiiii",
+    "workspace_id, name, version, created_at, updated_at, deleted_at",
     "WHERE workspace_id = $1 ORDER BY name LIMIT $2"
 );
 
 by_workspace!(
     /// Versions of the library's modules, the newest first.
-    module_versions(), MODULE_VERSIONS, "script_module_versions", "ttiitttti",
-    "workspace_id, name, version, revision, source, author, reason, override_reason, created_at",
+    module_versions(), MODULE_VERSIONS, "script_module_versions", "ttiittttii",
+    "workspace_id, name, version, revision, source, author, reason, override_reason, created_at, gone_revision",
     "WHERE workspace_id = $1 ORDER BY revision DESC LIMIT $2"
 );
 

@@ -92,6 +92,11 @@ async fn each_state_of_a_library_stays_as_it_was(db: Db) {
             .version,
         3
     );
+    // What was between is as it was: there again is not there in between.
+    assert_eq!(versions(&db, mine, 3).await, newest);
+    assert_eq!(versions(&db, mine, 4).await, [pair("dates", 1)]);
+    let again = [pair("dates", 1), pair("texts", 3)];
+    assert_eq!(versions(&db, mine, 5).await, again);
     // Another workspace has a library of its own.
     assert_eq!(script_library::revision(read, theirs).await.unwrap(), 0);
     assert!(versions(&db, theirs, 5).await.is_empty());

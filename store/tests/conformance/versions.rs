@@ -1,8 +1,9 @@
 //! Drafts, reasons and shadows of rules.
 
 use so_model::{
-    id::{EventId, UserId},
+    id::{EventId, RuleId, UserId, WorkspaceId},
     shadow::{ShadowCounts, ShadowDifference, ShadowOutcome},
+    time::{DAY, HOUR},
 };
 use so_store::{
     events,
@@ -16,14 +17,9 @@ use crate::{
     support::{Db, NOW, at, event, is_stale, on_both},
 };
 
-on_both!(a_draft_is_written_in_turn_and_seen_by_its_workspace_alone);
-async fn a_draft_is_written_in_turn_and_seen_by_its_workspace_alone(db: Db) {
-    let (workspace, stranger) = (db.workspace().await, db.workspace().await);
-    let (row, version) = rule(workspace, "a");
-    let mut tx = db.begin().await;
-    rules::insert(&mut tx, &row, &version).await.unwrap();
-    let mut draft = RuleDraft {
-        rule: row.id,
+fn draft(workspace: WorkspaceId, rule: RuleId, generation: i64) -> RuleDraft {
+    RuleDraft {
+        rule,
         workspace,
         format: "yaml".into(),
         text: "name: half a ru".into(),
@@ -31,18 +27,52 @@ async fn a_draft_is_written_in_turn_and_seen_by_its_workspace_alone(db: Db) {
         base_version: 1,
         author: UserId::derived(&["ann"]),
         reason: String::new(),
-        generation: 1,
+        generation,
         created_at: NOW,
         updated_at: NOW,
-    };
-    rule_drafts::put(&mut tx, &draft).await.unwrap();
-    assert!(is_stale(rule_drafts::put(&mut tx, &draft).await));
+    }
+}
+
+fn shadow(rule: &rules::RuleRow, document: so_model::rule::RuleDocument) -> RuleShadow {
+    RuleShadow {
+        rule: rule.id,
+        workspace: rule.workspace,
+        document,
+        source: "name: a".into(),
+        cases: Some("cases: []".into()),
+        base_version: 1,
+        library_revision: 4,
+        author: UserId::derived(&["ann"]),
+        reason: "because".into(),
+        promote_after_days: Some(3),
+        progress: Progress {
+            after_event: "evt_0".into(),
+            seen_until: NOW,
+            counts: ShadowCounts::default(),
+            same_at: None,
+            differed_at: None,
+        },
+        problem: None,
+        generation: 1,
+        started_at: NOW,
+    }
+}
+
+on_both!(a_draft_is_written_in_turn_and_seen_by_its_workspace_alone);
+async fn a_draft_is_written_in_turn_and_seen_by_its_workspace_alone(db: Db) {
+    let (workspace, stranger) = (db.workspace().await, db.workspace().await);
+    let (row, version) = rule(workspace, "a");
+    let mut tx = db.begin().await;
+    rules::insert(&mut tx, &row, &version).await.unwrap();
+    let mut draft = draft(workspace, row.id, 1);
+    rule_drafts::put(&mut tx, &draft, true).await.unwrap();
+    assert!(is_stale(rule_drafts::put(&mut tx, &draft, true).await));
     draft.generation = 2;
     draft.cases = Some("cases: []".into());
     draft.reason = "because".into();
     draft.updated_at = at(5);
-    rule_drafts::put(&mut tx, &draft).await.unwrap();
-    assert!(is_stale(rule_drafts::put(&mut tx, &draft).await));
+    rule_drafts::put(&mut tx, &draft, false).await.unwrap();
+    assert!(is_stale(rule_drafts::put(&mut tx, &draft, false).await));
     tx.commit().await.unwrap();
     let mut read = db.read();
     let found = rule_drafts::find(&mut read, workspace, row.id).await;
@@ -56,7 +86,7 @@ async fn a_draft_is_written_in_turn_and_seen_by_its_workspace_alone(db: Db) {
         generation: 3,
         ..draft
     };
-    assert!(is_stale(rule_drafts::put(&mut tx, &foreign).await));
+    assert!(is_stale(rule_drafts::put(&mut tx, &foreign, false).await));
     for (of, generation, is_gone) in [
         (stranger, None, false),
         (workspace, Some(1), false),
@@ -69,27 +99,67 @@ async fn a_draft_is_written_in_turn_and_seen_by_its_workspace_alone(db: Db) {
     tx.commit().await.unwrap();
 }
 
-on_both!(a_version_keeps_its_reason_and_a_candidate_was_never_live);
-async fn a_version_keeps_its_reason_and_a_candidate_was_never_live(db: Db) {
+on_both!(a_version_keeps_its_reason_and_is_live_from_when_it_was_made);
+async fn a_version_keeps_its_reason_and_is_live_from_when_it_was_made(db: Db) {
     let workspace = db.workspace().await;
     let (row, version) = rule(workspace, "a");
     let mut tx = db.begin().await;
     rules::insert(&mut tx, &row, &version).await.unwrap();
-    let candidate = rules::RuleVersion {
+    let second = rules::RuleVersion {
         version: 2,
         reason: "quieter nights".into(),
         created_at: at(10),
         ..version
     };
-    rules::insert_candidate(&mut tx, workspace, &candidate)
+    rules::insert_version(&mut tx, workspace, &second)
         .await
         .unwrap();
     tx.commit().await.unwrap();
     let mut read = db.read();
     let found = rules::find_version(&mut read, workspace, row.id, 2).await;
-    assert_eq!(found.unwrap(), Some(candidate));
-    let live = rules::version_at(&mut read, workspace, row.id, at(20)).await;
-    assert_eq!(live.unwrap(), Some(1));
+    assert_eq!(found.unwrap(), Some(second));
+    for (moment, version) in [(at(9), 1), (at(10), 2), (at(20), 2)] {
+        let live = rules::version_at(&mut read, workspace, row.id, moment).await;
+        assert_eq!(live.unwrap(), Some(version));
+    }
+}
+
+on_both!(a_draft_in_the_place_of_another_is_not_taken_for_it_and_moves_with_an_equal_version);
+async fn a_draft_in_the_place_of_another_is_not_taken_for_it_and_moves_with_an_equal_version(
+    db: Db,
+) {
+    let (workspace, stranger) = (db.workspace().await, db.workspace().await);
+    let (row, version) = rule(workspace, "a");
+    let mut tx = db.begin().await;
+    rules::insert(&mut tx, &row, &version).await.unwrap();
+    let first = draft(workspace, row.id, 1_000);
+    rule_drafts::put(&mut tx, &first, true).await.unwrap();
+    assert!(
+        rule_drafts::delete(&mut tx, workspace, row.id, None)
+            .await
+            .unwrap()
+    );
+    let second = draft(workspace, row.id, 2_000);
+    rule_drafts::put(&mut tx, &second, true).await.unwrap();
+    // Whoever saw the first one neither writes over the second nor removes it.
+    let edited = RuleDraft {
+        generation: 1_001,
+        ..first
+    };
+    assert!(is_stale(rule_drafts::put(&mut tx, &edited, false).await));
+    let gone = rule_drafts::delete(&mut tx, workspace, row.id, Some(1_000)).await;
+    assert!(!gone.unwrap());
+    for (of, from) in [(stranger, 1), (workspace, 7), (workspace, 1)] {
+        let before = rule_drafts::find(&mut tx, workspace, row.id).await.unwrap();
+        rule_drafts::rebase(&mut tx, of, row.id, from, 2)
+            .await
+            .unwrap();
+        let after = rule_drafts::find(&mut tx, workspace, row.id).await.unwrap();
+        let is_moved = of == workspace && from == 1;
+        assert_eq!(before != after, is_moved);
+        assert_eq!(after.unwrap().generation, 2_000);
+    }
+    tx.commit().await.unwrap();
 }
 
 on_both!(a_shadow_moves_only_for_whoever_claimed_it_and_keeps_the_latest_differences);
@@ -98,32 +168,11 @@ async fn a_shadow_moves_only_for_whoever_claimed_it_and_keeps_the_latest_differe
     let (row, version) = rule(workspace, "a");
     let mut tx = db.begin().await;
     rules::insert(&mut tx, &row, &version).await.unwrap();
-    let mut shadow = RuleShadow {
-        rule: row.id,
-        workspace,
-        document: version.document,
-        source: "name: a".into(),
-        cases: Some("cases: []".into()),
-        base_version: 1,
-        author: UserId::derived(&["ann"]),
-        reason: "because".into(),
-        promote_after_days: Some(3),
-        progress: Progress {
-            after_event: "evt_0".into(),
-            seen_until: NOW,
-            counts: ShadowCounts::default(),
-            differed_at: None,
-        },
-        problem: None,
-        generation: 1,
-        started_at: NOW,
-    };
+    let mut shadow = shadow(&row, version.document);
     rule_shadows::insert(&mut tx, &shadow).await.unwrap();
     assert!(is_stale(rule_shadows::insert(&mut tx, &shadow).await));
     let found = rule_shadows::find(&mut tx, workspace, row.id).await;
     assert_eq!(found.unwrap(), Some(shadow.clone()));
-    let promoting = rule_shadows::list_promoting(&mut tx, 9).await.unwrap();
-    assert!(promoting.contains(&shadow));
     let is_free = async |tx: &mut so_store::Tx, now| {
         let free = rule_shadows::list_free(tx, now, 9).await.unwrap();
         free.iter().any(|one| one.rule == row.id)
@@ -144,6 +193,13 @@ async fn a_shadow_moves_only_for_whoever_claimed_it_and_keeps_the_latest_differe
     shadow.generation = 2;
     shadow.progress.counts.only_live = 600;
     shadow.progress.differed_at = Some(at(5));
+    shadow.progress.same_at = Some(at(6));
+    // One that took its place is another, whatever its generation.
+    let other = RuleShadow {
+        started_at: at(1),
+        ..shadow.clone()
+    };
+    assert!(!rule_shadows::advance(&mut tx, &other).await.unwrap());
     assert!(rule_shadows::advance(&mut tx, &shadow).await.unwrap());
     assert!(is_free(&mut tx, NOW).await);
     let found: Vec<ShadowDifference> = (1..=600)
@@ -170,19 +226,96 @@ async fn a_shadow_moves_only_for_whoever_claimed_it_and_keeps_the_latest_differe
     let foreign = rule_shadows::find(&mut read, stranger, row.id).await;
     assert_eq!(foreign.unwrap(), None);
     let mut tx = db.begin().await;
-    assert!(
-        !rule_shadows::delete(&mut tx, stranger, row.id)
-            .await
-            .unwrap()
-    );
-    assert!(
-        rule_shadows::delete(&mut tx, workspace, row.id)
-            .await
-            .unwrap()
-    );
+    for (of, started_at, is_gone) in [
+        (stranger, None, false),
+        (workspace, Some(at(1)), false),
+        (workspace, Some(NOW), true),
+    ] {
+        let gone = rule_shadows::delete(&mut tx, of, row.id, started_at).await;
+        assert_eq!(gone.unwrap(), is_gone);
+        let listed = rule_shadows::list_differences(&mut tx, workspace, row.id, 600, 9).await;
+        assert_eq!(listed.unwrap().is_empty(), is_gone);
+    }
     tx.commit().await.unwrap();
     let gone = rule_shadows::list_differences(&mut read, workspace, row.id, 600, 9).await;
     assert!(gone.unwrap().is_empty());
+}
+
+on_both!(a_shadow_is_proven_by_days_since_the_latest_difference_in_which_both_did_the_same);
+async fn a_shadow_is_proven_by_days_since_the_latest_difference_in_which_both_did_the_same(db: Db) {
+    const SECOND: i64 = 1_000_000;
+    let day = |days: i64| NOW.plus(days * DAY);
+    let workspace = db.workspace().await;
+    let (row, version) = rule(workspace, "a");
+    let mut tx = db.begin().await;
+    rules::insert(&mut tx, &row, &version).await.unwrap();
+    let mut one = shadow(&row, version.document);
+    rule_shadows::insert(&mut tx, &one).await.unwrap();
+    let is_proven = async |tx: &mut so_store::Tx, now| {
+        let proven = rule_shadows::list_proven(tx, now, HOUR, 100).await.unwrap();
+        proven.iter().any(|found| found.rule == row.id)
+    };
+    // What it says, and on which day it is proven with that.
+    let progress = |seen, same: Option<i64>, differed: Option<i64>| Progress {
+        seen_until: day(seen),
+        same_at: same.map(|days| day(days).plus(SECOND)),
+        differed_at: differed.map(day),
+        ..one.progress.clone()
+    };
+    let table = [
+        (progress(3, None, None), 3, false, "nothing happened"),
+        (
+            progress(3, Some(1), None),
+            3,
+            true,
+            "three days of the same",
+        ),
+        (progress(2, Some(1), None), 2, false, "too early"),
+        (
+            progress(2, Some(1), None),
+            3,
+            false,
+            "the comparison is behind",
+        ),
+        (
+            progress(4, Some(2), Some(1)),
+            3,
+            false,
+            "it differed too late",
+        ),
+        (
+            progress(4, Some(2), Some(1)),
+            4,
+            true,
+            "three days since it differed",
+        ),
+        (
+            progress(4, Some(0), Some(1)),
+            4,
+            false,
+            "nothing happened since",
+        ),
+    ];
+    for (progress, now, expected, what) in table {
+        one.progress = progress;
+        assert!(rule_shadows::advance(&mut tx, &one).await.unwrap());
+        one.generation += 1;
+        assert_eq!(is_proven(&mut tx, day(now)).await, expected, "{what}");
+    }
+    // Where no days were asked for, and with a problem, it waits for somebody.
+    one.progress.same_at = Some(day(2));
+    one.problem = Some("it is so".into());
+    assert!(rule_shadows::advance(&mut tx, &one).await.unwrap());
+    assert!(!is_proven(&mut tx, day(9)).await);
+    rule_shadows::delete(&mut tx, workspace, row.id, None)
+        .await
+        .unwrap();
+    one.promote_after_days = None;
+    rule_shadows::insert(&mut tx, &one).await.unwrap();
+    (one.generation, one.problem) = (1, None);
+    assert!(rule_shadows::advance(&mut tx, &one).await.unwrap());
+    assert!(!is_proven(&mut tx, day(4)).await);
+    tx.rollback().await.unwrap();
 }
 
 on_both!(events_after_one_come_in_order_with_their_moment);

@@ -174,6 +174,11 @@ fn parts(told: &mut Told, path: &str, whose: &str, group: &str, old: &Value, new
         match partner[index] {
             Some(one) if before[one] == *part => {}
             Some(one) => changed(told, &path, whose, before[one], part),
+            // What is asked besides narrows, what is enough as well widens: never the same words.
+            None if group == "any" => {
+                let sentence = format!("{whose}: the clause “{}” is enough now, too", clause(part));
+                told.tell("alternative.added", path, sentence, &Value::Null, part);
+            }
             None => {
                 let sentence = format!("{whose}: the clause “{}” is new", clause(part));
                 told.tell("clause.added", path, sentence, &Value::Null, part);
@@ -181,9 +186,19 @@ fn parts(told: &mut Told, path: &str, whose: &str, group: &str, old: &Value, new
         }
     }
     for index in gone {
-        let sentence = format!("{whose}: the clause “{}” is gone", clause(before[index]));
+        let words = clause(before[index]);
+        let (code, sentence) = match group {
+            "any" => (
+                "alternative.removed",
+                format!("{whose}: the clause “{words}” is not enough any more"),
+            ),
+            _ => (
+                "clause.removed",
+                format!("{whose}: the clause “{words}” is gone"),
+            ),
+        };
         told.tell(
-            "clause.removed",
+            code,
             place(old, index),
             sentence,
             before[index],

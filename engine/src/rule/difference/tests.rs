@@ -202,6 +202,48 @@ fn a_clause_beside_another_makes_a_group_of_it() {
 }
 
 #[test]
+fn a_clause_that_is_enough_as_well_is_not_told_like_one_that_is_asked_besides() {
+    let (alone, more) = (
+        json!({"field": "event.data.likes", "op": "gt", "value": 1}),
+        json!({"expr": "x"}),
+    );
+    let with = |condition: Value| {
+        let mut made = whole();
+        made["if"] = condition;
+        document(&made)
+    };
+    let one = with(alone.clone());
+    for either in [
+        with(json!({"any": [alone, more]})),
+        with(json!({"any": [more, alone]})),
+    ] {
+        let words = |from: &RuleDocument, to: &RuleDocument| {
+            let found = difference(from, to);
+            assert_eq!(found.len(), 1, "{found:#?}");
+            (found[0].code.clone(), found[0].sentence.clone())
+        };
+        let (code, sentence) = words(&one, &either);
+        assert_eq!(code, "alternative.added");
+        assert_eq!(sentence, "the rule: the clause “`x`” is enough now, too");
+        let (code, sentence) = words(&either, &one);
+        assert_eq!(code, "alternative.removed");
+        assert_eq!(
+            sentence,
+            "the rule: the clause “`x`” is not enough any more"
+        );
+    }
+    expect(
+        |rule| {
+            let either = rule["if"]["all"][1]["any"].as_array_mut().unwrap();
+            either.remove(0);
+        },
+        "alternative.removed",
+        "/if/all/1/any/0",
+        "the rule: the clause “not (`event.data.muted`)” is not enough any more",
+    );
+}
+
+#[test]
 fn cases_are_known_by_their_names() {
     let case = |name: &str, fires| Case {
         name: name.into(),

@@ -320,14 +320,18 @@ async fn a_saved_module_outdates_no_draft_and_ends_the_shadow_of_its_callers() {
     let rule = rule(&test, &ada, "").await;
     let draft = format!("{rule}/draft");
     let more = RULE.replace("Greeter", "Greets");
-    let body = json!({"text": {"format": "yaml", "text": more}, "expected_generation": 0, "reason": "r"});
+    let body =
+        json!({"text": {"format": "yaml", "text": more}, "expected_generation": 0, "reason": "r"});
     let kept = test.put(&ada, &draft, body).await.expect(200).body;
     let seen = json!({"expected_generation": kept["generation"]});
     let shadow = format!("{rule}/shadow");
     test.post(&ada, &shadow, seen.clone()).await.expect(201);
     save(&test, &ada, "texts", &TEXTS.replace("Hello", "Hi"), 1).await;
     let now = test.get(&ada, &draft).await.expect(200).body;
-    assert_eq!((&now["base_version"], &now["is_outdated"]), (&json!(2), &json!(false)));
+    assert_eq!(
+        (&now["base_version"], &now["is_outdated"]),
+        (&json!(2), &json!(false))
+    );
     let refused = test
         .post(&ada, &format!("{shadow}/promote"), json!({}))
         .await;
@@ -354,7 +358,8 @@ async fn a_candidate_is_not_promoted_with_another_library_than_it_was_compared_w
     let made = test.post(&ada, &ada.at("rules"), body).await;
     let made = made.expect(201).body;
     let rule = ada.at(&format!("rules/{}", made["id"].as_str().unwrap()));
-    let body = json!({"text": {"format": "yaml", "text": RULE}, "expected_generation": 0, "reason": "r"});
+    let body =
+        json!({"text": {"format": "yaml", "text": RULE}, "expected_generation": 0, "reason": "r"});
     let kept = test.put(&ada, &format!("{rule}/draft"), body).await;
     let seen = json!({"expected_generation": kept.expect(200).body["generation"]});
     let (shadow, promote) = (format!("{rule}/shadow"), format!("{rule}/shadow/promote"));

@@ -8,7 +8,7 @@ use so_model::{
     workspace::Role,
 };
 use so_store::{
-    Tx, rule_cases,
+    Tx, rule_cases, rule_drafts,
     rules::{self, RuleRow, RuleVersion},
     script_library::{self, ModuleVersion},
 };
@@ -210,6 +210,8 @@ async fn renew(
     };
     rules::update(&mut change.tx, &row).await?;
     rules::insert_version(&mut change.tx, workspace, &version).await?;
+    // Its document is that of the version before, so a draft misses nothing.
+    rule_drafts::rebase(&mut change.tx, workspace, row.id, old.version, row.version).await?;
     let beside = rule_cases::find(&mut change.tx, workspace, row.id, old.version).await?;
     let is_overridden = module.override_reason.is_some() && row.is_enabled;
     if !beside.cases.is_empty() || is_overridden {

@@ -3,7 +3,7 @@
 //! Invariant: a draft changes nothing that runs; what goes live was made from the version that is live.
 
 use serde_json::Value;
-use so_engine::rule::difference::difference;
+use so_engine::rule::{Format, difference::difference, parse};
 use so_model::{
     api::{
         rule::{PutRule, RuleCheck, RuleDetail, RuleFormat, RuleInput, RuleText},
@@ -67,6 +67,7 @@ pub async fn put(app: &App, actor: Actor, id: RuleId, request: PutDraft) -> Outc
             .map_or_else(String::new, |draft| draft.reason.clone()),
     };
     let mut change = Change::begin(app, actor.workspace).await?;
+    let is_new = request.expected_generation <= 0;
     // The rule may have been deleted meanwhile.
     let row = hold(&mut change.tx, actor.workspace, id).await?;
     let draft = RuleDraft {
@@ -78,11 +79,14 @@ pub async fn put(app: &App, actor: Actor, id: RuleId, request: PutDraft) -> Outc
         base_version: base,
         author: actor.user,
         reason,
-        generation: request.expected_generation.max(0) + 1,
+        generation: match is_new {
+            true => change.now.micros() / 1_000,
+            false => request.expected_generation.saturating_add(1),
+        },
         created_at: former.map_or(change.now, |draft| draft.created_at),
         updated_at: change.now,
     };
-    rule_drafts::put(&mut change.tx, &draft).await?;
+    rule_drafts::put(&mut change.tx, &draft, is_new).await?;
     change.touch("rule", id);
     change.commit().await?;
     view(app, row, draft).await
@@ -142,7 +146,7 @@ pub async fn publish_draft(
     };
     let ending = Ending {
         draft: Some(draft.generation),
-        shadow: false,
+        shadow: None,
     };
     publish(app, actor, id, as_put, ending).await
 }
@@ -158,11 +162,13 @@ async fn outdated(app: &App, row: &RuleRow, draft: &RuleDraft) -> Outcome<Failur
     if missed.len() > NAMED_MAX {
         named.push(&more);
     }
+    let told = match named.as_slice() {
+        [] => String::new(),
+        named => format!(": {}", named.join("; ")),
+    };
     let detail = format!(
-        "It was made from version {}, and version {} is live: {}.",
-        draft.base_version,
-        row.version,
-        named.join("; ")
+        "It was made from version {}, and version {} is live{told}.",
+        draft.base_version, row.version
     );
     Ok(Failure::new(409, "rule_draft.outdated", "Another version was published since the draft was begun")
         .detail(detail)
@@ -277,13 +283,23 @@ async fn checked(app: &App, row: &RuleRow, draft: &RuleDraft) -> Outcome<RuleChe
     };
     let mut checked = check(app, Some(row.workspace), input).await?;
     // A text that says nothing about the switch leaves it as it is.
-    let says = checked.yaml.as_deref().is_some_and(|text| {
-        text.lines().any(|line| line.starts_with("enabled:")) || draft.format == "json"
-    });
-    if let Some(document) = checked.document.as_mut().filter(|_| !says) {
-        document.enabled = row.is_enabled;
+    if checked.document.is_some() && !says_enabled(app, text_of_draft(draft)).await? {
+        let document = checked.document.iter_mut();
+        document.for_each(|document| document.enabled = row.is_enabled);
     }
     Ok(checked)
+}
+
+/// Whether a text says whether the rule is on, wherever and however it is written.
+async fn says_enabled(app: &App, text: RuleText) -> Outcome<bool> {
+    let work = move || {
+        let format = match text.format {
+            RuleFormat::Json => Format::Json,
+            RuleFormat::Yaml => Format::Yaml,
+        };
+        parse(&text.text, format).is_ok_and(|(value, _)| value["enabled"].is_boolean())
+    };
+    app.bench.work(work).await
 }
 
 async fn missed(app: &App, row: &RuleRow, draft: &RuleDraft) -> Outcome<Vec<RuleChange>> {

@@ -256,5 +256,8 @@ async fn whoever_may_not_change_rules_any_more_ends_what_would_go_live_by_itself
     assert_eq!(shadows::promote_equal(&test.app).await.unwrap(), 0);
     let seen = test.get(&ada, &shadow).await.expect(200).body;
     let problem = seen["problem"].as_str().unwrap();
-    assert!(problem.contains("may not change rules any more"), "{problem}");
+    assert!(
+        problem.contains("may not change rules any more"),
+        "{problem}"
+    );
 }

@@ -3,9 +3,8 @@
 //! Owns beginning, telling and ending. Must not compare: the engine's loop does. Invariant: what goes live is the
 //! candidate that was compared, and it passes the same gate as any version.
 
-use so_engine::rule::difference::difference;
+use so_engine::{rule::difference::difference, script::mentioned};
 use so_model::{
-    Timestamp,
     api::{
         rule::{PutRule, RuleDetail, RuleFormat, RuleInput, RuleText},
         version::{
@@ -15,19 +14,22 @@ use so_model::{
     },
     id::{EventId, RuleId, WorkspaceId},
     shadow::ShadowCounts,
-    time::{DAY, HOUR},
+    time::HOUR,
     workspace::Role,
 };
 use so_store::{
-    Sql, StoreError, memberships, rule_drafts, rule_shadows,
+    Sql, StoreError, memberships, rule_drafts,
+    rule_drafts::RuleDraft,
+    rule_shadows,
     rule_shadows::{Progress, RuleShadow},
+    script_library,
 };
 
 use super::{
-    document::{ready, text_of},
+    document::{Ready, ready, text_of},
     drafts::{current, text_of_draft},
     read::{find, find_version},
-    write::{Ending, hold, publish, told_reason},
+    write::{Ending, EndingShadow, hold, publish, told_reason},
 };
 use crate::app::{
     App,
@@ -40,7 +42,7 @@ use crate::app::{
 const DAYS_MAX: i64 = 90;
 /// Shadows that go live by themselves, looked at in one turn.
 const PROMOTING_MAX: i64 = 100;
-/// A shadow that lags further behind says nothing about now.
+/// A shadow that lags further behind says nothing about now and does not go live by itself.
 const LAG_MAX: i64 = HOUR;
 
 /// Freezes the draft as a candidate and begins to compare it.
@@ -50,6 +52,24 @@ pub async fn start(
     id: RuleId,
     request: StartShadow,
 ) -> Outcome<RuleShadowView> {
+    let prepared = prepare(app, actor, id, request).await?;
+    begin(app, actor, id, prepared).await
+}
+
+/// A candidate that was looked at, before anything is locked.
+pub(super) struct Prepared {
+    draft: RuleDraft,
+    ready: Ready,
+    reason: String,
+    days: Option<i64>,
+}
+
+pub(super) async fn prepare(
+    app: &App,
+    actor: Actor,
+    id: RuleId,
+    request: StartShadow,
+) -> Outcome<Prepared> {
     let days = request.promote_after_equal_days;
     if days.is_some_and(|days| !(1..=DAYS_MAX).contains(&days)) {
         let expected = format!("1 to {DAYS_MAX}");
@@ -92,8 +112,32 @@ pub async fn start(
         Some(reason) => told_reason(Some(reason))?,
         None => draft.reason.clone(),
     };
+    Ok(Prepared {
+        draft,
+        ready,
+        reason,
+        days,
+    })
+}
+
+pub(super) async fn begin(
+    app: &App,
+    actor: Actor,
+    id: RuleId,
+    prepared: Prepared,
+) -> Outcome<RuleShadowView> {
+    let Prepared {
+        draft,
+        ready,
+        reason,
+        days,
+    } = prepared;
     let mut change = Change::begin(app, actor.workspace).await?;
     let row = hold(&mut change.tx, actor.workspace, id).await?;
+    // Frozen on top of a version that it does not know, it would take back what that version changed.
+    if row.version != draft.base_version || !row.is_enabled {
+        return Err(StoreError::Stale { what: "rule" }.into());
+    }
     let shadow = RuleShadow {
         rule: id,
         workspace: actor.workspace,
@@ -101,6 +145,7 @@ pub async fn start(
         source: ready.source,
         cases: draft.cases,
         base_version: row.version,
+        library_revision: script_library::revision(&mut change.tx, actor.workspace).await?,
         author: actor.user,
         reason,
         promote_after_days: days,
@@ -108,6 +153,7 @@ pub async fn start(
             after_event: EventId::from_parts(change.now, [0; 10]).to_string(),
             seen_until: change.now,
             counts: ShadowCounts::default(),
+            same_at: None,
             differed_at: None,
         },
         problem: None,
@@ -203,7 +249,7 @@ pub async fn differences(
 pub async fn stop(app: &App, workspace: WorkspaceId, id: RuleId) -> Outcome<()> {
     let mut change = Change::begin(app, workspace).await?;
     hold(&mut change.tx, workspace, id).await?;
-    if !rule_shadows::delete(&mut change.tx, workspace, id).await? {
+    if !rule_shadows::delete(&mut change.tx, workspace, id, None).await? {
         return Err(Failure::not_found("rule_shadow"));
     }
     change.touch("rule", id);
@@ -217,8 +263,26 @@ pub async fn promote(
     id: RuleId,
     request: PromoteCandidate,
 ) -> Outcome<RuleDetail> {
-    let mut reader = app.reader();
-    let shadow = find_shadow(&mut reader, actor.workspace, id).await?;
+    let shadow = find_shadow(&mut app.reader(), actor.workspace, id).await?;
+    if request
+        .started_at
+        .is_some_and(|seen| seen != shadow.started_at)
+    {
+        return Err(StoreError::Stale {
+            what: "rule shadow",
+        }
+        .into());
+    }
+    promote_this(app, actor, shadow, request).await
+}
+
+async fn promote_this(
+    app: &App,
+    actor: Actor,
+    shadow: RuleShadow,
+    request: PromoteCandidate,
+) -> Outcome<RuleDetail> {
+    let (mut reader, id) = (app.reader(), shadow.rule);
     let reason = request.reason.filter(|reason| !reason.trim().is_empty());
     let reason = reason.unwrap_or_else(|| shadow.reason.clone());
     if reason.trim().is_empty() {
@@ -231,9 +295,9 @@ pub async fn promote(
     // The draft that it was made of ends with it, unless it went on since.
     let draft = rule_drafts::find(&mut reader, actor.workspace, id).await?;
     let draft = draft.filter(|draft| draft.text == shadow.source && draft.cases == shadow.cases);
+    let mut document = serde_json::to_value(&shadow.document).map_err(|_| Failure::internal())?;
+    let calls_library = !mentioned(&document).is_empty();
     let (document, text) = if shadow.source.is_empty() {
-        let mut document =
-            serde_json::to_value(&shadow.document).map_err(|_| Failure::internal())?;
         // What the row says about the switch holds.
         if let Some(fields) = document.as_object_mut() {
             fields.shift_remove("enabled");
@@ -256,7 +320,10 @@ pub async fn promote(
     };
     let ending = Ending {
         draft: draft.map(|draft| draft.generation),
-        shadow: true,
+        shadow: Some(EndingShadow {
+            started_at: shadow.started_at,
+            library: calls_library.then_some(shadow.library_revision),
+        }),
     };
     publish(app, actor, id, as_put, ending).await
 }
@@ -265,10 +332,9 @@ pub async fn promote(
 pub async fn promote_equal(app: &App) -> Outcome<usize> {
     let mut reader = app.reader();
     let mut promoted = 0;
-    for shadow in rule_shadows::list_promoting(&mut reader, PROMOTING_MAX).await? {
-        if !is_proven(&shadow, app.engine.now()) {
-            continue;
-        }
+    let now = app.engine.now();
+    let proven = rule_shadows::list_proven(&mut reader, now, LAG_MAX, PROMOTING_MAX).await?;
+    for shadow in proven {
         let role = memberships::find_role(&mut reader, shadow.workspace, shadow.author).await?;
         let allowed = role.filter(|role| *role >= Role::Admin);
         let outcome = match allowed {
@@ -278,7 +344,8 @@ pub async fn promote_equal(app: &App) -> Outcome<usize> {
                     user: shadow.author,
                     role,
                 };
-                promote(app, actor, shadow.rule, as_announced(&shadow))
+                // The very row that was judged.
+                promote_this(app, actor, shadow.clone(), as_announced(&shadow))
                     .await
                     .map(|_| ())
             }
@@ -290,6 +357,11 @@ pub async fn promote_equal(app: &App) -> Outcome<usize> {
         };
         match outcome {
             Ok(()) => promoted += 1,
+            // What may be otherwise in an hour is tried again, and so is a server that could not.
+            Err(failure) if !matches!(failure.problem.status, 403 | 422) => {
+                tracing::warn!(rule.id = %shadow.rule, code = %failure.problem.code,
+                    "a shadow could not go live by itself yet");
+            }
             Err(failure) => {
                 let problem = format!("it could not go live by itself: {}", failure.problem.title);
                 note(app, shadow, problem).await?;
@@ -306,6 +378,7 @@ fn as_announced(shadow: &RuleShadow) -> PromoteCandidate {
         said => format!("{said} (no difference for {days} days)"),
     };
     PromoteCandidate {
+        started_at: Some(shadow.started_at),
         // A reason that fills its bound stays as it was said.
         reason: Some(if reason.chars().count() > 1_000 {
             shadow.reason.clone()
@@ -314,19 +387,6 @@ fn as_announced(shadow: &RuleShadow) -> PromoteCandidate {
         }),
         override_reason: None,
     }
-}
-
-/// Something was compared, nothing differed for as long as was asked, and the comparison is not behind.
-fn is_proven(shadow: &RuleShadow, now: Timestamp) -> bool {
-    let progress = &shadow.progress;
-    let since = progress
-        .differed_at
-        .unwrap_or(shadow.started_at)
-        .max(shadow.started_at);
-    let days = shadow.promote_after_days.unwrap_or(i64::MAX / DAY);
-    progress.counts.same > 0
-        && now.since(since) >= days * DAY
-        && now.since(progress.seen_until) <= LAG_MAX
 }
 
 async fn note(app: &App, mut shadow: RuleShadow, problem: String) -> Outcome<()> {
@@ -338,48 +398,4 @@ async fn note(app: &App, mut shadow: RuleShadow, problem: String) -> Outcome<()>
         change.commit().await?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use so_model::{id::UserId, rule::RuleDocument};
-
-    #[test]
-    fn a_shadow_is_proven_by_days_without_a_difference_in_which_something_happened() {
-        let at = |days: i64| Timestamp::from_micros(1_780_000_000_000_000).plus(days * DAY);
-        let document = serde_json::json!({"version": 1, "name": "a", "triggers": [], "steps": []});
-        let mut shadow = RuleShadow {
-            rule: RuleId::derived(&["a"]),
-            workspace: WorkspaceId::derived(&["a"]),
-            document: serde_json::from_value::<RuleDocument>(document).unwrap(),
-            source: String::new(),
-            cases: None,
-            base_version: 1,
-            author: UserId::derived(&["a"]),
-            reason: String::new(),
-            promote_after_days: Some(3),
-            progress: Progress {
-                after_event: String::new(),
-                seen_until: at(3),
-                counts: ShadowCounts {
-                    same: 1,
-                    ..ShadowCounts::default()
-                },
-                differed_at: None,
-            },
-            problem: None,
-            generation: 1,
-            started_at: at(0),
-        };
-        assert!(is_proven(&shadow, at(3)));
-        assert!(!is_proven(&shadow, at(2)));
-        shadow.progress.seen_until = at(2);
-        assert!(!is_proven(&shadow, at(3)), "the comparison is behind");
-        shadow.progress.seen_until = at(4);
-        shadow.progress.differed_at = Some(at(1));
-        assert!(!is_proven(&shadow, at(3)) && is_proven(&shadow, at(4)));
-        shadow.progress.counts.same = 0;
-        assert!(!is_proven(&shadow, at(4)), "nothing happened");
-    }
 }

@@ -271,8 +271,7 @@ async fn a_draft_leaves_the_switch_as_it_is_unless_it_says_something_about_it() 
     ];
     let mut seen = 0;
     for (format, text, switches) in table {
-        let body =
-            json!({"text": {"format": format, "text": text}, "expected_generation": seen});
+        let body = json!({"text": {"format": format, "text": text}, "expected_generation": seen});
         let kept = test.put(&ada, &draft, body).await.expect(200).body;
         seen = kept["generation"].as_i64().unwrap();
         let changes = kept["changes"].as_array().unwrap();

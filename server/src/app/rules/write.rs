@@ -12,7 +12,7 @@ use so_model::{
 use so_store::{
     StoreError, Tx, rule_drafts, rule_shadows, rules,
     rules::{RuleRow, RuleVersion},
-    timers, workspaces,
+    script_library, timers, workspaces,
 };
 
 use super::{
@@ -92,7 +92,16 @@ pub(super) struct Ending {
     /// Generation of the draft.
     pub draft: Option<i64>,
     /// The shadow.
-    pub shadow: bool,
+    pub shadow: Option<EndingShadow>,
+}
+
+/// A shadow that goes live.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EndingShadow {
+    /// When it began: another that took its place is not meant.
+    pub started_at: Timestamp,
+    /// The state of the library that it was compared with, if it calls the library.
+    pub library: Option<i64>,
 }
 
 /// Makes a new version.
@@ -258,7 +267,21 @@ async fn end(tx: &mut Tx, workspace: WorkspaceId, id: RuleId, ending: Ending) ->
     if ending.draft.is_some() && !rule_drafts::delete(tx, workspace, id, ending.draft).await? {
         return Err(StoreError::Stale { what: "rule draft" }.into());
     }
-    if ending.shadow && !rule_shadows::delete(tx, workspace, id).await? {
+    let Some(shadow) = ending.shadow else {
+        return Ok(());
+    };
+    // The new version was stored before, and so the library is locked.
+    if let Some(compared) = shadow.library
+        && script_library::revision(tx, workspace).await? != compared
+    {
+        return Err(Failure::new(
+            409,
+            "rule_shadow.library_changed",
+            "The script library changed since the candidate was frozen",
+        )
+        .next_step("Give the candidate up and begin to compare the draft anew."));
+    }
+    if !rule_shadows::delete(tx, workspace, id, Some(shadow.started_at)).await? {
         return Err(StoreError::Stale {
             what: "rule shadow",
         }
@@ -322,7 +345,7 @@ pub async fn delete(app: &App, workspace: WorkspaceId, id: RuleId) -> Outcome<()
         timers::delete_for(&mut change.tx, kind, &id.to_string()).await?;
     }
     rule_drafts::delete(&mut change.tx, workspace, id, None).await?;
-    rule_shadows::delete(&mut change.tx, workspace, id).await?;
+    rule_shadows::delete(&mut change.tx, workspace, id, None).await?;
     change.touch("rule", id);
     change.commit().await?;
     reload(app).await;

@@ -5,13 +5,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use so_model::{
     api::{
-        auth::SignedIn,
+        auth::{Me, SignedIn},
         event::{EventDetail, EventList},
         rule::{RuleDetail, RuleList, RuleVersionList, RuleView},
         workspace::{MemberList, WorkspaceList},
@@ -199,6 +199,20 @@ impl Remote {
         self.send(Method::GET, path, None).await
     }
 
+    /// Reads something of the workspace that need not be there.
+    pub async fn find<T: DeserializeOwned>(&self, path: &str) -> Asked<Option<T>> {
+        match self.get(path).await {
+            Ok(found) => Ok(Some(found)),
+            Err(Trouble::Server(error)) if is_missing(&error) => Ok(None),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Who asks.
+    pub async fn me(&self) -> Asked<Me> {
+        self.call(Method::GET, "/api/v1/me", None).await
+    }
+
     /// Changes something of the workspace.
     pub async fn send<T: DeserializeOwned>(
         &self,
@@ -240,7 +254,12 @@ impl Remote {
         let answer = self.outbound.send(request).await?;
         if !answer.is_success() {
             let problem: Value = answer.json().unwrap_or_default();
-            bail!("the server says {}: {}", answer.status, in_words(&problem));
+            let status = answer.status;
+            return Err(Refusal {
+                status,
+                words: in_words(&problem),
+            }
+            .into());
         }
         // Some answers are empty.
         let body = if answer.body.is_empty() {
@@ -251,6 +270,20 @@ impl Remote {
         serde_json::from_str(&body)
             .context("the answer cannot be read; is it this program's server?")
     }
+}
+
+/// An answer that is no success.
+#[derive(Debug, thiserror::Error)]
+#[error("the server says {status}: {words}")]
+struct Refusal {
+    status: u16,
+    words: String,
+}
+
+/// The server answered that there is no such thing; whatever else went wrong says nothing about that.
+fn is_missing(error: &anyhow::Error) -> bool {
+    let refusal = error.downcast_ref::<Refusal>();
+    refusal.is_some_and(|refusal| refusal.status == 404)
 }
 
 fn in_words(problem: &Value) -> String {
@@ -264,4 +297,22 @@ fn in_words(problem: &Value) -> String {
     words.push(text("next_step"));
     words.retain(|word| !word.is_empty());
     words.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_answer_that_there_is_none_counts_as_none() {
+        let said = |status| {
+            let words = String::new();
+            anyhow::Error::from(Refusal { status, words }).context("it was not answered")
+        };
+        assert!(is_missing(&said(404)));
+        for status in [401, 403, 429, 500, 503] {
+            assert!(!is_missing(&said(status)), "{status}");
+        }
+        assert!(!is_missing(&anyhow!("the connection was cut")));
+    }
 }

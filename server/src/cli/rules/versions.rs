@@ -4,7 +4,7 @@
 
 use std::{fmt::Write as _, path::PathBuf};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use serde_json::{Value, json};
 use so_engine::rule::Format;
@@ -14,6 +14,7 @@ use so_model::{
         version::{RuleDifference, RuleDraftView, RuleShadowView, ShadowDifferenceList},
     },
     difference::RuleChange,
+    id::UserId,
 };
 use so_net::Method;
 
@@ -46,6 +47,9 @@ pub struct Drafting {
     /// The version it was made from, if that is not the live one or the draft's.
     #[arg(long, value_name = "VERSION")]
     base: Option<i64>,
+    /// With `--file`: also in the place of a draft that somebody else wrote.
+    #[arg(long, requires = "file")]
+    force: bool,
     /// Gives the draft up.
     #[arg(long, conflicts_with_all = ["file", "because", "base"])]
     discard: bool,
@@ -167,7 +171,11 @@ pub(super) async fn draft(asked: &Drafting) -> Answer {
                 Format::Json => "json",
                 Format::Yaml => "yaml",
             };
-            let former = found.draft().await.ok();
+            let former: Option<RuleDraftView> = found.remote.find(&found.path("draft")).await?;
+            if let Some(former) = &former {
+                let me = found.remote.me().await?.user.id;
+                may_replace(former.author, me, asked.force)?;
+            }
             let mut body = json!({
                 "text": {"format": format, "text": read.text}, "cases": read.cases,
                 "expected_generation": former.map_or(0, |former| former.generation),
@@ -184,6 +192,16 @@ pub(super) async fn draft(asked: &Drafting) -> Answer {
     };
     super::super::print(&told(&draft))?;
     Ok(draft.check.is_valid && !draft.is_outdated)
+}
+
+/// Whether a draft may be written over.
+fn may_replace(author: UserId, me: UserId, is_forced: bool) -> anyhow::Result<()> {
+    if author == me || is_forced {
+        return Ok(());
+    }
+    bail!(
+        "the rule has a draft that {author} wrote; look at it with `rules draft`, and give --force to write over it"
+    )
 }
 
 fn told(draft: &RuleDraftView) -> String {
@@ -335,4 +353,18 @@ pub(super) async fn shadow(asked: &Shadowing) -> Answer {
     }
     super::super::print(&told)?;
     Ok(counts.listed() == 0 && shadow.problem.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn anothers_draft_is_written_over_only_by_force() {
+        let (ann, bob) = (UserId::derived(&["ann"]), UserId::derived(&["bob"]));
+        assert!(may_replace(ann, ann, false).is_ok());
+        assert!(may_replace(ann, bob, true).is_ok());
+        let refused = may_replace(ann, bob, false).unwrap_err().to_string();
+        assert!(refused.contains("--force"), "{refused}");
+    }
 }
