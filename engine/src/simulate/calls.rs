@@ -3,6 +3,8 @@
 //! Invariant: a call is one event, the recorded one where the recorded run made it, and its outcome is told once the
 //! called run is over.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use so_model::{
     event::{Cause, Event, kind},
@@ -126,7 +128,12 @@ impl Here<'_> {
             target.id.to_string(),
             Cause::of(&call.cx.event, run.id, run.rule),
         );
-        let event = play.made(kind::RULE_CALLED, source, dedupe, subject, data, cause);
+        let mut event = play.made(kind::RULE_CALLED, source, dedupe, subject, data, cause);
+        if let Some(recorded) = play.expected.remove(&(source.clone(), dedupe.clone())) {
+            Arc::make_mut(&mut event).id = recorded;
+            play.come.insert(recorded);
+            play.told.made -= 1;
+        }
         play.pending.push_back(event);
         Ok(())
     }

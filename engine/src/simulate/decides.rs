@@ -103,7 +103,8 @@ impl Play {
             return (values, missing);
         }
         let event = view.event.id;
-        let started = self.reality.peek(rule.id, event).map(|real| &real.run);
+        let started = self.reality.peek(rule.id, event);
+        let started = started.filter(|real| !real.is_gone).map(|real| &real.run);
         let started = started.filter(|run| run.version == rule.version);
         let seen = started.and_then(|run| {
             let facts = view.facts_for(rule, trigger);
@@ -222,7 +223,7 @@ impl Play {
                 event.id,
                 &event.kind,
                 at,
-                Some(real.run.id),
+                real.id(),
                 text,
             );
         }
@@ -233,7 +234,7 @@ impl Play {
             let effects = real.effects();
             let action_of = self.action_of(rule.id);
             self.told.calls(&effects, action_of, true);
-            let (at, run) = (real.run.created_at, Some(real.run.id));
+            let (at, run) = (real.run.created_at, real.id());
             self.differs(
                 StartDiffers::OnlyRecorded,
                 rule.id,

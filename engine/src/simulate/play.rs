@@ -13,15 +13,14 @@ use so_model::{
     Timestamp,
     event::{Cause, Event, kind},
     id::{EventId, RuleId, RunId},
-    run::{Memo, Run},
     simulation::{SimulatedRule, Simulation, StartDifference, StartDiffers},
-    why::Recorded,
 };
 use so_store::history::HistoryPage;
 
 use super::{
     Given,
     calls::CallState,
+    comes::Ahead,
     facts::Past,
     gates::Gates,
     real::{Real, Reality},
@@ -82,6 +81,10 @@ pub struct Play {
     pub(super) ended: HashMap<RunId, Ended>,
     pub(super) waiting: HashMap<String, Vec<RunId>>,
     pub(super) calls: HashMap<(String, String), CallState>,
+    /// Calls that runs made which were let go: the recorded event of each, until the simulation makes the call too.
+    pub(super) expected: HashMap<(String, String), EventId>,
+    /// Recorded events of calls that the simulation has made.
+    pub(super) come: HashSet<EventId>,
     pub(super) chains: HashMap<EventId, i64>,
     pub(super) left_out: HashSet<EventId>,
     /// Posts and the like that were never made.
@@ -138,6 +141,8 @@ impl Play {
             ended: HashMap::new(),
             waiting: HashMap::new(),
             calls: HashMap::new(),
+            expected: HashMap::new(),
+            come: HashSet::new(),
             chains: HashMap::new(),
             left_out: HashSet::new(),
             absent: HashSet::new(),
@@ -156,32 +161,26 @@ impl Play {
 
     /// Plays the events of a page; no, if the simulation ends within it for want of room.
     pub async fn page(&mut self, page: HistoryPage) -> bool {
-        let mut runs: HashMap<EventId, Vec<Run>> = HashMap::new();
-        for run in page.runs {
-            runs.entry(run.event).or_default().push(run);
-        }
-        let mut memos: HashMap<RunId, Vec<Memo>> = HashMap::new();
-        for (run, memo) in page.memos {
-            memos.entry(run).or_default().push(memo);
-        }
-        let mut seen: HashMap<EventId, Vec<(RuleId, Recorded)>> = HashMap::new();
-        for (event, rule, one) in page.seen {
-            seen.entry(event).or_default().push((rule, one));
+        let events = page.events;
+        let mut ahead = Ahead::of(page.runs, page.memos, page.let_go, page.seen);
+        for (event, _) in &events {
+            self.expect_call(event, &mut ahead);
         }
         let mut has_room = true;
-        for (event, at) in page.events {
+        for (event, at) in events {
             self.advance_to(at).await;
+            if self.is_cut() {
+                has_room = false;
+                break;
+            }
+            if self.has_come(&event) {
+                continue;
+            }
             if !self.is_chosen(&event) {
                 self.only_awaited(event);
                 continue;
             }
-            for run in runs.remove(&event.id).unwrap_or_default() {
-                self.told.really_started(run.rule, run.created_at);
-                let memos = memos.remove(&run.id).unwrap_or_default();
-                self.reality.note(run, memos);
-            }
-            self.past
-                .note(event.id, seen.remove(&event.id).unwrap_or_default());
+            self.note(event.id, &mut ahead);
             self.recorded(event);
             if self.held() > self.held_max {
                 self.cut(at);
@@ -206,10 +205,14 @@ impl Play {
         self.until = self.until.min(at);
     }
 
+    fn is_cut(&self) -> bool {
+        self.told.incomplete_from.is_some()
+    }
+
     /// Plays to the end of the range and tells.
     pub async fn finish(mut self) -> Simulation {
+        self.advance_to(self.until).await;
         let until = self.until;
-        self.advance_to(until).await;
         self.end_of_range();
         let left = self.reality.take_of(|_| true);
         self.only_real(left);
@@ -234,7 +237,7 @@ impl Play {
                 run.event,
                 "",
                 run.created_at,
-                Some(run.id),
+                real.id(),
                 text,
             );
         }
@@ -272,12 +275,16 @@ impl Play {
     /// Others on this thread have their turn now and then, and whoever gives a simulation up can.
     async fn advance_to(&mut self, at: Timestamp) {
         while let Some(entry) = self.wakes.first_entry() {
-            if entry.key().0 > at {
+            // Nothing is done beyond the end, also if that has come nearer.
+            if entry.key().0 > at.min(self.until) {
                 break;
             }
             self.woken += 1;
             if self.woken >= WAKES_AT_ONCE {
                 self.woken = 0;
+                if self.held() > self.held_max && !self.is_cut() {
+                    self.cut(self.now);
+                }
                 tokio::task::yield_now().await;
                 continue;
             }

@@ -7,10 +7,13 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 use so_model::{
-    id::{EventId, RuleId, RunId},
-    run::{Memo, Run, RunState},
+    Timestamp,
+    id::{EventId, RuleId, RunId, WorkspaceId},
+    run::{ConditionTrace, Memo, Run, RunState},
     simulation::SimulatedEffect,
 };
+
+use super::play::simulated_run;
 
 /// Longest piece of a value that a sentence shows.
 const SHOWN_MAX: usize = 120;
@@ -20,9 +23,39 @@ const SHOWN_MAX: usize = 120;
 pub(super) struct Real {
     pub(super) run: Run,
     pub(super) memos: Vec<Memo>,
+    /// It was let go: nothing is known of it but its start, and that it came to its end.
+    pub(super) is_gone: bool,
 }
 
 impl Real {
+    fn gone(workspace: WorkspaceId, rule: RuleId, event: EventId, at: Timestamp) -> Self {
+        let run = Run {
+            // What it was called is gone as well.
+            id: simulated_run(rule, event),
+            workspace,
+            rule,
+            version: 0,
+            event,
+            trigger: String::new(),
+            state: RunState::Finished,
+            key: String::new(),
+            decision: ConditionTrace::unconditional(),
+            reason: None,
+            created_at: at,
+            finished_at: None,
+        };
+        Self {
+            run,
+            memos: Vec::new(),
+            is_gone: true,
+        }
+    }
+
+    /// The run, if it is there still.
+    pub(super) fn id(&self) -> Option<RunId> {
+        (!self.is_gone).then_some(self.run.id)
+    }
+
     /// What a step's try came to.
     pub(super) fn memo(&self, path: &str, attempt: i64) -> Option<&Memo> {
         let same = |memo: &&Memo| memo.path == path && memo.attempt == attempt;
@@ -47,9 +80,29 @@ impl Reality {
     pub(super) fn note(&mut self, run: Run, memos: Vec<Memo>) {
         self.known.insert(run.id);
         // The first run of an event is the one that the event started; later ones are a person's.
-        self.waiting
-            .entry((run.rule, run.event))
-            .or_insert(Real { run, memos });
+        self.waiting.entry((run.rule, run.event)).or_insert(Real {
+            run,
+            memos,
+            is_gone: false,
+        });
+    }
+
+    /// Takes a start of an event that is about to come, whose run was let go; no, if one of that event is there still.
+    pub(super) fn note_gone(
+        &mut self,
+        workspace: WorkspaceId,
+        rule: RuleId,
+        event: EventId,
+        at: Timestamp,
+    ) -> bool {
+        let std::collections::hash_map::Entry::Vacant(place) = self.waiting.entry((rule, event))
+        else {
+            return false;
+        };
+        let real = Real::gone(workspace, rule, event, at);
+        self.known.insert(real.run.id);
+        place.insert(real);
+        true
     }
 
     /// Recorded runs that wait to be met.
@@ -57,7 +110,7 @@ impl Reality {
         self.waiting.len()
     }
 
-    /// The run was started by an event that was played.
+    /// The run was started by an event that was played; one that was let go goes by the name of the simulated one.
     pub(super) fn knows(&self, run: RunId) -> bool {
         self.known.contains(&run)
     }

@@ -286,13 +286,18 @@ impl Play {
                             reason.as_deref().unwrap_or_default()
                         ),
                     )),
+                    _ if real.is_gone => None,
                     _ => difference(&was, &did, (over(real.run.state), over(state)))
                         .map(|text| (StartDiffers::Otherwise, text)),
                 };
                 match what {
                     Some((what, text)) => {
-                        let (at, id) = (run.created_at, Some(real.run.id));
+                        let (at, id) = (run.created_at, real.id());
                         self.differs(what, rule, event, &event_kind, at, id, text);
+                    }
+                    None if real.is_gone => {
+                        let text = "its run was let go, so that it started is all that is known of what happened";
+                        self.told.unknown(rule, "run", text.into(), run.created_at);
                     }
                     None if run.created_at >= self.told.from => self.told.same += 1,
                     None => {}
@@ -396,7 +401,7 @@ impl Around for Here<'_> {
 
     fn answer(&mut self, call: &Call<'_>) -> Answer {
         let input = shorten(call.with.clone());
-        let real = self.real;
+        let real = self.real.filter(|real| !real.is_gone);
         let recorded = real.and_then(|real| real.memo(call.path, call.attempt));
         let recorded = recorded.filter(|memo| memo.input == input);
         if recorded.is_none() && real.is_some() {
@@ -443,11 +448,14 @@ impl Here<'_> {
                     .flat_map(|trigger| &trigger.event_kinds);
                 kinds.any(|one| one == kind)
             };
-            if play
-                .index
-                .of_workspace(play.workspace.id)
-                .iter()
-                .any(listens)
+            // What followed from a call of a run that was let go is in history.
+            let is_gone = self.real.is_some_and(|real| real.is_gone);
+            if !is_gone
+                && play
+                    .index
+                    .of_workspace(play.workspace.id)
+                    .iter()
+                    .any(listens)
             {
                 let text = format!(
                     "{action} was not called so in reality, and what would follow from its {kind} is not known"

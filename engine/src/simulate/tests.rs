@@ -68,6 +68,30 @@ fn play(world: &World, with_rules: bool) -> Play {
     })
 }
 
+/// A play of a day with a draft's schedule.
+async fn scheduled(world: &World, yaml: &str) -> Play {
+    let engine = &world.engine;
+    let id = world.rule(yaml).await;
+    let rule = engine.index().get(id).unwrap().clone();
+    let schedules = super::schedules(&rule.document, &engine.plugins, "UTC");
+    let of = play(world, false);
+    Play::new(Given {
+        workspace: of.workspace.as_ref().clone(),
+        catalogue: of.catalogue.clone(),
+        rules: vec![Taking {
+            rule,
+            is_draft: true,
+            schedules: Some(schedules),
+        }],
+        kinds: Vec::new(),
+        first: START,
+        from: START,
+        until: START.plus(DAY),
+        published: Published::default(),
+        published_since: START,
+    })
+}
+
 /// Everything that happened, in one page.
 async fn everything(world: &World) -> so_store::history::HistoryPage {
     let (span, mut reader) = (
@@ -331,26 +355,7 @@ name: Often
 triggers: [{id: t, kind: time.cron, with: {expression: '* * * * *'}}]
 steps: [{id: say, action: test.echo}]
 ";
-    let engine = &world.engine;
-    let id = world.rule(often).await;
-    let rule = engine.index().get(id).unwrap().clone();
-    let schedules = super::schedules(&rule.document, &engine.plugins, "UTC");
-    let of = play(&world, false);
-    let play = Play::new(Given {
-        workspace: of.workspace.as_ref().clone(),
-        catalogue: of.catalogue.clone(),
-        rules: vec![Taking {
-            rule,
-            is_draft: true,
-            schedules: Some(schedules),
-        }],
-        kinds: Vec::new(),
-        first: START,
-        from: START,
-        until: START.plus(DAY),
-        published: Published::default(),
-        published_since: START,
-    });
+    let play = scheduled(&world, often).await;
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     let mut finish = std::pin::pin!(play.finish());
     let mut polls = 1;
@@ -362,6 +367,67 @@ steps: [{id: say, action: test.echo}]
     };
     assert_eq!(told.starts.len(), 1_000);
     assert!(polls > 3, "{polls}");
+}
+
+#[tokio::test]
+async fn starts_whose_runs_were_let_go_are_starts_and_what_they_did_is_unknown() {
+    let mut world = World::new().await;
+    let maker = "
+version: 1
+name: Maker
+triggers: [{id: t, kind: test.happened}]
+steps: [{id: say, action: test.echo, with: {emit: test.echoed}}]
+";
+    let maker = world.rule(maker).await;
+    world
+        .rule("{version: 1, name: Hearer, triggers: [{id: t, kind: test.echoed}], steps: [{id: b, action: test.echo}]}")
+        .await;
+    for _ in 0..8 {
+        world.pass(MINUTE).await;
+        happened(&mut world, json!({})).await;
+    }
+    world.clock.advance(50 * DAY);
+    let gone = world.engine.prune().await.unwrap();
+    assert_eq!(world.runs().await.len(), 6, "{gone:?}");
+    let same = ask(&world, Vec::new(), Vec::new()).await;
+    assert_eq!(differences(&same), []);
+    for rule in &same.rules {
+        assert_eq!((rule.started, rule.started_really), (8, 8), "{}", rule.name);
+    }
+    assert_eq!((same.same, same.left_out, same.made), (6, 0, 0));
+    let unknown: Vec<_> = same
+        .unknowns
+        .iter()
+        .map(|one| (one.what.as_str(), one.count))
+        .collect();
+    assert_eq!(unknown, [("run", 5); 2]);
+    // What runs made that were let go does not come without them.
+    let without = ask(&world, Vec::new(), vec![maker]).await;
+    assert_eq!(without.left_out, 8);
+    assert_eq!(without.differences.len(), 16);
+    let is_real =
+        |one: &&so_model::simulation::StartDifference| one.what == StartDiffers::OnlyRecorded;
+    assert_eq!(without.differences.iter().filter(is_real).count(), 16);
+    let kept = without.differences.iter().filter(|one| one.run.is_some());
+    assert_eq!(kept.count(), 6);
+}
+
+#[tokio::test]
+async fn a_simulation_that_keeps_too_much_after_its_last_event_ends_there() {
+    let world = World::new().await;
+    let slow = "
+version: 1
+name: Slow
+triggers: [{id: t, kind: time.cron, with: {expression: '* * * * *'}}]
+steps: [{id: w, delay: {for: 3d}}, {id: say, action: test.echo}]
+";
+    let mut play = scheduled(&world, slow).await;
+    play.held_max = 50;
+    let told = play.finish().await;
+    let end = told.incomplete_from.unwrap();
+    assert!(end > START.plus(HOUR) && end < START.plus(DAY), "{end}");
+    assert_eq!(told.until, end);
+    assert!(told.starts.iter().all(|start| start.at <= end));
 }
 
 #[test]

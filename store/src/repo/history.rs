@@ -23,6 +23,8 @@ pub struct HistoryPage {
     pub runs: Vec<Run>,
     /// Memos of these runs.
     pub memos: Vec<(RunId, Memo)>,
+    /// Starts whose runs were let go, and when they were.
+    pub let_go: Vec<(EventId, RuleId, Timestamp)>,
     /// What refusals looked at beside the event, where they did.
     pub seen: Vec<(EventId, RuleId, Recorded)>,
     /// The last event of the page, if more may follow.
@@ -65,8 +67,30 @@ pub async fn page(
     if !page.runs.is_empty() {
         page.memos = runs::memos_of_events(sql, workspace, first, last).await?;
     }
+    page.let_go = let_go(sql, workspace, first, last).await?;
     page.seen = seen(sql, workspace, first, last).await?;
     Ok(page)
+}
+
+async fn let_go(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    first: EventId,
+    last: EventId,
+) -> Result<Vec<(EventId, RuleId, Timestamp)>> {
+    // Without the workspace as a condition on an index, likewise.
+    Filter::new(
+        "SELECT runs_let_go.event_id, run_ways.rule_id, runs_let_go.at FROM runs_let_go \
+         JOIN run_ways ON run_ways.way = runs_let_go.way",
+    )
+    .with(" WHERE runs_let_go.event_id >= ?", first)
+    .with(" AND runs_let_go.event_id <= ?", last)
+    .with(" AND run_ways.workspace_id || '' = ?", workspace)
+    .rows(sql)
+    .await?
+    .iter()
+    .map(|row| Ok((row.id(0)?, row.id(1)?, row.at(2)?)))
+    .collect()
 }
 
 async fn seen(
