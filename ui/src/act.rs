@@ -71,9 +71,13 @@ impl Act {
     }
 
     /// The refusal as a notice, without what stands at `shown` fields.
-    pub fn notice(self, shown: &'static [&'static str]) -> View {
+    pub fn notice(self, shown: &[&str]) -> View {
+        let shown: Vec<String> = shown.iter().map(|one| (*one).to_owned()).collect();
         View::from_dynamic(move || match self.problem.get_clone() {
-            Some(problem) => view! { ErrorNotice(problem=problem, shown_fields=shown) },
+            Some(mut problem) => {
+                problem.errors.retain(|one| !shown.contains(&one.pointer));
+                view! { ErrorNotice(problem=problem) }
+            }
             None => View::new(),
         })
     }

@@ -7,7 +7,7 @@ use so_model::api::label::LabelView;
 use so_model::id::{AccountId, LabelId};
 use sycamore::prelude::*;
 
-use crate::components::{AccountChip, unique_id};
+use crate::components::{AccountChip, FieldErrorText, Glyph, Icon, unique_id};
 use crate::loaded::Loaded;
 use crate::routes::Route;
 
@@ -27,9 +27,25 @@ pub fn AccountPicker(
     #[prop(setter(into))] label: String,
     accounts: Loaded<Vec<Account>>,
     chosen: Signal<Vec<AccountId>>,
+    #[prop(default, setter(into))] hint: String,
+    #[prop(default = None.into(), setter(into))] error: FieldErrorText,
 ) -> View {
     let id = unique_id("accounts");
     let tied = id.clone();
+    let (hint_id, error_id) = (format!("{id}-hint"), format!("{id}-error"));
+    let described = match hint.is_empty() {
+        true => error_id.clone(),
+        false => format!("{hint_id} {error_id}"),
+    };
+    // The regions stand there before their texts do: only then is an error announced.
+    let wrong = move || match error.get_clone() {
+        Some(text) => view! { Icon(glyph=Glyph::Alert, small=true) span { (text) } },
+        None => View::new(),
+    };
+    let hint = match hint.is_empty() {
+        true => View::new(),
+        false => view! { p(class="hint", id=hint_id) { (hint) } },
+    };
     let chips = accounts.view(move |accounts| {
         if accounts.is_empty() {
             return view! { p(class="muted") { "No accounts yet. " a(href=Route::Connect.path()) { "Connect one" } } };
@@ -40,7 +56,9 @@ pub fn AccountPicker(
     view! {
         div(class="field") {
             span(class="label", id=id) { (label) }
-            div(class="picks", role="group", aria-labelledby=tied) { (chips) }
+            div(class="picks", role="group", aria-labelledby=tied, aria-describedby=described) { (chips) }
+            (hint)
+            div(class="error", id=error_id, aria-live="polite") { (wrong) }
         }
     }
 }

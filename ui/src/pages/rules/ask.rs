@@ -59,6 +59,14 @@ pub struct Field {
     many: Signal<Vec<AccountId>>,
 }
 
+impl Field {
+    /// Where the server says what is wrong with it.
+    pub fn pointer(&self) -> String {
+        let name = self.name.replace('~', "~0").replace('/', "~1");
+        format!("/inputs/{name}")
+    }
+}
+
 /// A field for each input, in the order of the names.
 pub fn fields(inputs: &Value) -> Vec<Field> {
     let asked: BTreeMap<String, Asked> = serde_json::from_value(inputs.clone()).unwrap_or_default();
@@ -121,14 +129,15 @@ fn value_of(asked: &Asked, text: &str) -> Option<Value> {
 /// The control of a field.
 pub fn control(field: &Field, act: Act) -> View {
     let app = App::here();
+    let error = act.error(field.pointer());
     let Field {
         name,
         asked,
         text,
         many,
     } = field.clone();
-    let error = act.error(format!("/inputs/{name}"));
-    let (label, hint) = (asked.title.clone(), hint(&asked));
+    let (label, words) = (asked.title.clone(), hint(&asked));
+    let (hint, wrong) = (words.clone(), error.clone());
     let choose = move |choices: Vec<Choice>| {
         let mut all = vec![Choice::new("", "Choose")];
         all.extend(choices);
@@ -156,7 +165,7 @@ pub fn control(field: &Field, act: Act) -> View {
         Sort::Accounts => {
             let all = Loaded::new(move || accounts::all(app));
             let title = asked.title;
-            view! { AccountPicker(label=title, accounts=all, chosen=many) }
+            view! { AccountPicker(label=title, accounts=all, chosen=many, hint=words, error=wrong) }
         }
         Sort::Queue => Loaded::new(move || queues::all(app)).view(move |all: Vec<QueueView>| {
             let choices = all
@@ -177,10 +186,9 @@ pub fn control(field: &Field, act: Act) -> View {
             choose(choices.collect())
         }),
         _ => {
-            let (label, hint) = (asked.title.clone(), self::hint(&asked));
+            let label = asked.title.clone();
             let optional = !asked.default.is_null();
-            let error = act.error(format!("/inputs/{name}"));
-            view! { TextField(label=label, name=name, value=text, hint=hint, optional=optional, error=error) }
+            view! { TextField(label=label, name=name, value=text, hint=words, optional=optional, error=wrong) }
         }
     }
 }
@@ -220,6 +228,15 @@ mod tests {
         assert_eq!(value_of(&choice, "1"), Some(json!(1)));
         let bool = asked(json!({"type": "bool", "title": "b"}));
         assert_eq!(value_of(&bool, "true"), Some(json!(true)));
+    }
+
+    #[test]
+    fn a_field_is_found_where_the_server_points_at() {
+        let inputs = json!({"accounts": {"type": "accounts", "title": "a"}, "a/b~c": {"type": "text", "title": "t"}});
+        let _ = sycamore::reactive::create_root(|| {
+            let pointers: Vec<String> = fields(&inputs).iter().map(Field::pointer).collect();
+            assert_eq!(pointers, ["/inputs/a~1b~0c", "/inputs/accounts"]);
+        });
     }
 
     #[test]

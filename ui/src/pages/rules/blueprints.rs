@@ -6,8 +6,8 @@ use so_model::api::rule::{BlueprintList, BlueprintView, FillBlueprint, FilledBlu
 use so_model::workspace::Role;
 use sycamore::prelude::*;
 
-use super::ask::{control, fields, values};
-use super::desk::{Fresh, headline};
+use super::ask::{Field, control, fields, values};
+use super::desk::Fresh;
 use super::editor::Draft;
 use crate::act::Act;
 use crate::app::App;
@@ -86,6 +86,7 @@ fn Filling(blueprint: BlueprintView) -> View {
             filled.set(Some(rule));
         });
     };
+    let pointers: Vec<String> = fields.iter().map(Field::pointer).collect();
     let controls: Vec<View> = fields.iter().map(|field| control(field, act)).collect();
     let rule = move || match filled.get_clone() {
         Some(filled) => {
@@ -96,10 +97,12 @@ fn Filling(blueprint: BlueprintView) -> View {
     };
     let description = blueprint.description;
     let form = gate(Role::Admin, "Making a rule", move || {
+        let shown: Vec<&str> = pointers.iter().map(String::as_str).collect();
+        let refused = act.notice(&shown);
         view! {
             section(class="panel") {
                 form(class="form", novalidate=true, on:submit=send) {
-                    (headline(act))
+                    (refused)
                     (controls)
                     div(class="form-actions") { Button(label="Show the rule", glyph=Glyph::Eye, submit=true, busy=act.busy) }
                 }
