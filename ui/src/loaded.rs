@@ -82,6 +82,24 @@ impl<T: Clone + PartialEq + 'static> Loaded<T> {
         });
     }
 
+    /// Asks again whenever `key` becomes another, until the current scope ends. The first one that is known is no change:
+    /// what was asked for at the beginning fits it.
+    pub fn follow<K: PartialEq + 'static>(self, key: impl Fn() -> Option<K> + 'static) {
+        let known = create_signal(None);
+        create_effect(move || {
+            let Some(now) = key() else {
+                return;
+            };
+            let is_news = known.with_untracked(|known: &Option<K>| {
+                known.as_ref().is_some_and(|known| *known != now)
+            });
+            known.set_silent(Some(now));
+            if is_news {
+                untrack(|| self.reload());
+            }
+        });
+    }
+
     /// Replaces what is shown by what another call answered.
     pub fn set(self, value: T) {
         self.generation.set(self.generation.get_untracked() + 1);
@@ -93,6 +111,22 @@ impl<T: Clone + PartialEq + 'static> Loaded<T> {
         self.state.with(|state| match state {
             State::Ready(value) => Some(value.clone()),
             _ => None,
+        })
+    }
+
+    /// Why the last request failed, with "Try again"; nothing otherwise. For what draws its value by itself.
+    pub fn refusal(self) -> View {
+        let problem = create_selector(move || {
+            self.state.with(|state| match state {
+                State::Failed(problem) => Some(problem.clone()),
+                _ => None,
+            })
+        });
+        View::from_dynamic(move || match problem.get_clone() {
+            Some(problem) => {
+                view! { ErrorNotice(problem=problem, retry=Callback::from(move || self.reload())) }
+            }
+            None => View::new(),
         })
     }
 

@@ -1,17 +1,22 @@
 //! The calendar as it would come: what goes out when, what stands in its way, and what nobody can know.
 //!
-//! Invariant: how sure an entry is stands beside it in a word, with what it hangs on.
+//! Invariant: how sure an entry is stands beside it in a word, with what it hangs on; the page has one forecast made at a
+//! time, because the server makes few for everybody.
 
 use std::collections::BTreeMap;
 
 use so_model::account::Account;
 use so_model::forecast::{Entry, Forecast, How, Sureness};
 use so_model::id::AccountId;
+use so_model::problem::Problem;
 use sycamore::prelude::*;
+use sycamore::reactive::{NodeHandle, use_current_scope};
 
+use crate::act::spawn;
 use crate::app::App;
 use crate::components::{
-    Badge, EmptyState, Face, Glyph, Moment, Notice, NoticeKind, Segment, Tone,
+    Badge, Button, Callback, EmptyState, ErrorNotice, Face, Glyph, Kind, Moment, Notice,
+    NoticeKind, Segment, SkeletonRows, Tone,
 };
 use crate::frame::Page;
 use crate::loaded::Loaded;
@@ -21,35 +26,122 @@ use crate::routes::Route;
 /// Length of a day's part of a local time: `2026-11-24`.
 const DAY: usize = 10;
 
+/// The forecast that is shown, and the making of the next one.
+#[derive(Clone, Copy)]
+struct Calendar {
+    app: App,
+    weeks: Signal<u32>,
+    found: Signal<Option<Forecast>>,
+    /// Why the last one was not made; the one before it stays.
+    problem: Signal<Option<Problem>>,
+    busy: Signal<bool>,
+    /// Another is wanted, of what was chosen or changed since.
+    wanted: Signal<bool>,
+    scope: NodeHandle,
+}
+
+impl Calendar {
+    fn new(app: App, weeks: Signal<u32>) -> Self {
+        Self {
+            app,
+            weeks,
+            found: create_signal(None),
+            problem: create_signal(None),
+            busy: create_signal(false),
+            wanted: create_signal(false),
+            scope: use_current_scope(),
+        }
+    }
+
+    /// Has one made: now, or once after the one that is under way.
+    fn ask(self) {
+        self.wanted.set(true);
+        if self.busy.replace(true) {
+            return;
+        }
+        self.scope.run_in(|| {
+            spawn(Box::pin(async move {
+                while self.wanted.replace(false) {
+                    self.make().await;
+                }
+                self.busy.set(false);
+            }));
+        });
+    }
+
+    async fn make(self) {
+        let weeks = self.weeks.get_untracked();
+        let path = self.app.scoped(&format!("/forecast?weeks={weeks}"));
+        let answer = self.app.client.get::<Forecast>(&path).await;
+        if self.weeks.get_untracked() != weeks {
+            // Another span was chosen meanwhile, and is wanted.
+            return;
+        }
+        match answer {
+            Ok(found) => {
+                self.problem.set(None);
+                self.found.set(Some(found));
+            }
+            Err(problem) => self.problem.set(Some(problem)),
+        }
+    }
+
+    fn view(self, ready: impl Fn(&Forecast) -> View + 'static) -> View {
+        let refused = move || match self.problem.get_clone() {
+            Some(problem) => {
+                let old = match self.found.with_untracked(Option::is_some) {
+                    true => {
+                        view! { p(class="muted") { "The calendar below was made before that." } }
+                    }
+                    false => View::new(),
+                };
+                view! { ErrorNotice(problem=problem, retry=Callback::from(move || self.ask())) (old) }
+            }
+            None => View::new(),
+        };
+        let has_problem = create_selector(move || self.problem.with(Option::is_some));
+        let shown = move || match self.found.get_clone() {
+            Some(found) => ready(&found),
+            None if has_problem.get() => View::new(),
+            None => view! { SkeletonRows(count=6) },
+        };
+        view! { (refused) (shown) }
+    }
+}
+
 /// The page.
 #[component]
 pub fn Ahead() -> View {
     let app = App::here();
     let weeks = create_signal(4_u32);
     let names = Loaded::new(move || accounts::all(app));
-    let forecast = Loaded::new(move || async move {
-        let path = format!("/forecast?weeks={}", weeks.get_untracked());
-        app.client.get::<Forecast>(&app.scoped(&path)).await
-    });
+    let calendar = Calendar::new(app, weeks);
     create_effect(move || {
         weeks.track();
-        forecast.reload();
+        untrack(|| calendar.ask());
     });
-    app.pulse
-        .on(&["post", "queue", "rule", "account"], move || {
-            forecast.reload()
-        });
+    // Not at each change of a post or a rule: publishing alone makes many of those, and so does a shadow that is compared.
+    // For them there is the button.
+    app.pulse.on(&["queue", "account"], move || calendar.ask());
     let choices = vec![
         (1, Glyph::CalendarDays, "A week"),
         (4, Glyph::CalendarDays, "4 weeks"),
         (13, Glyph::CalendarDays, "13 weeks"),
     ];
     let local = view! { Segment(label="How far ahead", value=weeks, choices=choices) };
-    let body = forecast.view(move |found| {
+    let body = calendar.view(move |found| {
         let accounts = names.value().unwrap_or_default();
-        drawn(&found, &accounts)
+        drawn(found, &accounts)
     });
-    view! { Page(title="Forecast", local=local) { div(class="content-pad stack") { (body) } } }
+    let again = move || calendar.ask();
+    view! {
+        Page(title="Forecast", local=local) {
+            div(class="content-pad stack") {
+                div(class="form-actions") { Button(label="Make it anew", kind=Kind::Quiet, glyph=Glyph::Refresh, busy=calendar.busy, on_press=again) }
+                (body)
+            }
+        }
+    }
 }
 
 fn drawn(found: &Forecast, accounts: &[Account]) -> View {

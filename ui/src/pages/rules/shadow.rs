@@ -2,12 +2,16 @@
 //!
 //! Invariant: counts say how much was compared, so that no difference is not taken for nothing looked at.
 
+use std::ops::RangeInclusive;
+
 use so_model::api::rule::RuleDetail;
 use so_model::api::version::{
     PromoteCandidate, RuleShadowView, ShadowDifferenceList, ShadowDifferenceQuery, StartShadow,
 };
 use so_model::id::RuleId;
+use so_model::problem::{FieldError, Problem};
 use so_model::shadow::{ShadowCounts, ShadowDifference, ShadowOutcome};
+use so_model::time::Timestamp;
 use sycamore::prelude::*;
 
 use super::desk::said;
@@ -26,6 +30,10 @@ use crate::routes::Route;
 
 /// Differences that are shown.
 const SHOWN: u32 = 20;
+/// Days that a candidate may wait for itself to go live; the server takes no more.
+const DAYS: RangeInclusive<i64> = 1..=90;
+/// Where the server says what is wrong with them.
+const DAYS_AT: &str = "/promote_after_equal_days";
 
 /// What the panel works with.
 #[derive(Clone, Copy)]
@@ -65,10 +73,7 @@ pub fn Shadow(id: RuleId, detail: Loaded<RuleDetail>, kept: Kept) -> View {
         let list: ShadowDifferenceList = app.client.get(&app.scoped(&path)).await?;
         Ok(list.items)
     });
-    create_effect(move || {
-        shadow.state.track();
-        differences.reload();
-    });
+    differences.follow(move || Some(shadow.value()));
     app.pulse.on(&["rule", "event"], move || shadow.reload());
     let trial = Trial {
         id,
@@ -82,23 +87,33 @@ pub fn Shadow(id: RuleId, detail: Loaded<RuleDetail>, kept: Kept) -> View {
         days: create_signal(String::new()),
     };
     let has_draft = create_selector(move || kept.value().flatten().is_some());
-    let shown = move || match shadow.value() {
+    // Drawn anew only for another shadow: each event changes the counts, and must not take the cursor from a field.
+    let began = create_selector(move || shadow.value().map(|one| one.map(|one| one.started_at)));
+    let shown = move || match began.get() {
         None => View::new(),
-        Some(Some(one)) => trial.running(one),
+        Some(Some(_)) => untrack(|| shadow.value())
+            .flatten()
+            .map(|one| trial.running(one))
+            .into(),
         Some(None) if has_draft.get() => trial.begin(),
         Some(None) => View::new(),
     };
-    view! { (shown) }
+    let refused = shadow.refusal();
+    view! { (refused) (shown) }
 }
 
 impl Trial {
     fn begin(self) -> View {
         let app = App::here();
         let press = move || {
-            let days = self.days.with_untracked(|days| days.trim().parse().ok());
+            let days = match self.days.with_untracked(|text| days_of(text)) {
+                Ok(days) => days,
+                Err(problem) => return self.act.refuse(problem),
+            };
             let body = StartShadow {
                 expected_generation: generation(self.kept),
-                reason: said(self.reason),
+                // The draft's own; the reason that is asked for here is one for promoting.
+                reason: None,
                 promote_after_equal_days: days,
             };
             let path = app.scoped(&format!("/rules/{}/shadow", self.id));
@@ -113,15 +128,17 @@ impl Trial {
             section(class="panel") {
                 h2 { "Try the draft in the shadow" }
                 p(class="muted") { "It is compared with the live version on what really happens, and does nothing." }
-                (self.act.notice(&[]))
-                TextField(label="Days without a difference after which it goes live", value=self.days, optional=true, hint="1 to 90; without it somebody promotes it.")
+                (self.act.notice(&[DAYS_AT]))
+                TextField(label="Days without a difference after which it goes live", value=self.days, optional=true, error=self.act.error(DAYS_AT), hint="1 to 90; without it somebody promotes it.")
                 div(class="form-actions") { Button(label="Begin", glyph=Glyph::Play, busy=self.act.busy, on_press=press) }
             }
         }
     }
 
-    fn promote(self, app: App, override_reason: Option<String>) {
+    /// Promotes the shadow that was seen, and no other that took its place meanwhile.
+    fn promote(self, app: App, seen: Timestamp, override_reason: Option<String>) {
         let body = PromoteCandidate {
+            started_at: Some(seen),
             reason: said(self.reason),
             override_reason,
         };
@@ -131,7 +148,7 @@ impl Trial {
             app.router.hold(None);
             app.toasts
                 .done(format!("It is live as version {}", answer.rule.version));
-            self.shadow.set(None);
+            self.forget();
             self.detail.set(answer);
         });
     }
@@ -141,21 +158,29 @@ impl Trial {
         let call = async move { app.client.delete(&path).await };
         self.act.run(call, move |()| {
             app.toasts.done("It is compared no longer");
-            self.shadow.set(None);
+            self.forget();
         });
+    }
+
+    /// There is no shadow any more, and what was typed about it is not about the next one.
+    fn forget(self) {
+        self.reason.set(String::new());
+        self.days.set(String::new());
+        self.shadow.set(None);
     }
 
     fn running(self, one: RuleShadowView) -> View {
         let app = App::here();
-        let (author, at, counts) = (
-            self.people.shown(Some(one.author)),
-            one.started_at,
-            counts(one.counts),
-        );
-        let problem: View = one
-            .problem
-            .map(|text| view! { Notice(kind=NoticeKind::Warning, title="It is compared no further", text=text) })
-            .into();
+        let (author, at) = (self.people.shown(Some(one.author)), one.started_at);
+        let stuck = create_selector(move || self.shadow.value().flatten()?.problem);
+        let problem = move || match stuck.get_clone() {
+            Some(text) => {
+                view! { Notice(kind=NoticeKind::Warning, title="It is compared no further", text=text) }
+            }
+            None => View::new(),
+        };
+        let found = create_selector(move || self.shadow.value().flatten().map(|one| one.counts));
+        let counts = move || View::from(found.get().map(counts));
         let by_itself = match one.promote_after_equal_days {
             Some(days) => format!("It goes live by itself after {days} days without a difference."),
             None => "It goes live when somebody promotes it.".into(),
@@ -180,16 +205,36 @@ impl Trial {
                 (counts)
                 details(class="answer") { summary { "What it would change in the rule" } (changed) }
                 ul(class="results") { (list) }
-                (self.act.notice(&[]))
-                Despite(act=self.act, on_publish=move |word| self.promote(app, Some(word)))
-                TextField(label="Why promote it", value=self.reason, optional=true)
+                (self.act.notice(&["/reason"]))
+                Despite(act=self.act, on_publish=move |word| self.promote(app, at, Some(word)))
+                TextField(label="Why promote it", value=self.reason, optional=true, error=self.act.error("/reason"), hint="What was said when it began stands without it.")
                 div(class="form-actions") {
-                    Button(label="Promote", kind=Kind::Primary, glyph=Glyph::Send, busy=self.act.busy, on_press=move || self.promote(app, None))
+                    Button(label="Promote", kind=Kind::Primary, glyph=Glyph::Send, busy=self.act.busy, on_press=move || self.promote(app, at, None))
                     Button(label="Stop", glyph=Glyph::X, busy=self.act.busy, on_press=move || self.end(app))
                 }
             }
         }
     }
+}
+
+/// The days as they were typed; none when the field is empty.
+fn days_of(text: &str) -> Result<Option<i64>, Problem> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let days = text.parse().ok().filter(|days| DAYS.contains(days));
+    days.map(Some).ok_or_else(|| {
+        let wrong = FieldError::new(DAYS_AT, "is no such number of days");
+        let wrong = wrong.expected("a whole number from 1 to 90, or nothing");
+        Problem::new(
+            422,
+            "request.invalid",
+            "The draft was not put into the shadow",
+        )
+        .next_step("Correct the days and begin again.")
+        .with_errors(vec![wrong])
+    })
 }
 
 fn counts(counts: ShadowCounts) -> View {
@@ -222,4 +267,20 @@ fn difference(one: &ShadowDifference) -> View {
     };
     let (at, because, path) = (one.at, one.because.clone(), one.path.clone());
     view! { li { div(class="decision-head") { Badge(face=face) (what) span(class="muted") { Ago(at=at) } } p(class="row-wrap") { (because) " " code(class="muted") { (path) } } } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_that_are_no_number_of_the_range_are_refused_at_their_field() {
+        assert_eq!(days_of("  "), Ok(None));
+        assert_eq!(days_of(" 1 "), Ok(Some(1)));
+        assert_eq!(days_of("90"), Ok(Some(90)));
+        for wrong in ["0", "91", "-3", "7 days", "1.5", "99999999999999999999"] {
+            let problem = days_of(wrong).unwrap_err();
+            assert_eq!(problem.errors[0].pointer, DAYS_AT, "{wrong}");
+        }
+    }
 }

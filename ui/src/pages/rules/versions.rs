@@ -22,9 +22,7 @@ use crate::pages::people::People;
 fn face(state: VersionState) -> Face {
     let (tone, glyph, word) = match state {
         VersionState::Live => (Tone::Published, Glyph::CircleCheck, "Live"),
-        VersionState::Former => (Tone::Neutral, Glyph::Clock, "Former"),
-        VersionState::Canary => (Tone::Pending, Glyph::Split, "Canary"),
-        VersionState::Withdrawn => (Tone::Neutral, Glyph::CircleX, "Withdrawn"),
+        _ => (Tone::Neutral, Glyph::Clock, "Former"),
     };
     Face { tone, glyph, word }
 }
@@ -52,11 +50,7 @@ pub fn Versions(id: RuleId, detail: Loaded<RuleDetail>) -> View {
         let list: RuleVersionList = app.client.get(&app.scoped(&path)).await?;
         Ok(list.items)
     });
-    let live = create_selector(move || detail.value().map(|one| one.rule.version));
-    create_effect(move || {
-        live.track();
-        versions.reload();
-    });
+    versions.follow(move || detail.value().map(|one| one.rule.version));
     let room = Room {
         id,
         detail,
