@@ -110,9 +110,9 @@ pub fn Desk(id: RuleId, start: RuleDetail, detail: Loaded<RuleDetail>) -> View {
     };
     let banner: View = kept
         .map(|kept| {
-            let saved = start.cases.clone();
+            let live = (start.yaml.clone(), start.cases.clone());
             view! {
-                Banner(id=id, draft=draft, cases=cases, saved=saved, detail=detail, kept=kept)
+                Banner(id=id, draft=draft, cases=cases, live=live, detail=detail, kept=kept)
                 Shadow(id=id, detail=detail, kept=kept)
             }
         })
