@@ -60,9 +60,10 @@ pub fn List() -> View {
             LinkButton(href=Route::Blueprints.path(), label="Blueprints", glyph=Glyph::Copy)
             LinkButton(href=Route::NewRule.path(), label="New rule", kind=Kind::Primary, glyph=Glyph::Plus)
         },
-        false => {
-            view! { LinkButton(href=Route::Blueprints.path(), label="Blueprints", glyph=Glyph::Copy) }
-        }
+        false => view! {
+            LinkButton(href=Route::Scripts.path(), label="Scripts", glyph=Glyph::FileText)
+            LinkButton(href=Route::Blueprints.path(), label="Blueprints", glyph=Glyph::Copy)
+        },
     };
     view! {
         Page(title="Rules", primary=primary) { (list.view(empty, move |rule| row(app, rule, list, sentences))) }
