@@ -90,10 +90,9 @@ impl<T: Clone + PartialEq + 'static> Loaded<T> {
             let Some(now) = key() else {
                 return;
             };
-            let is_news = known.with_untracked(|known: &Option<K>| {
-                known.as_ref().is_some_and(|known| *known != now)
-            });
-            known.set_silent(Some(now));
+            let mut last = known.take_silent();
+            let is_news = is_news(&mut last, now);
+            known.set_silent(last);
             if is_news {
                 untrack(|| self.reload());
             }
@@ -139,5 +138,26 @@ impl<T: Clone + PartialEq + 'static> Loaded<T> {
             },
             State::Ready(value) => ready(value),
         })
+    }
+}
+
+/// Whether `now` is another than the one known before; the first is none.
+fn is_news<K: PartialEq>(known: &mut Option<K>, now: K) -> bool {
+    let before = known.replace(now);
+    before.is_some() && before != *known
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_first_asks_for_nothing_again() {
+        let mut known = None;
+        assert!(!is_news(&mut known, 3));
+        assert!(!is_news(&mut known, 3));
+        assert!(is_news(&mut known, 4));
+        assert!(!is_news(&mut known, 4));
+        assert!(is_news(&mut known, 3));
     }
 }
