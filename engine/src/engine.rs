@@ -15,7 +15,7 @@ use so_model::{
     id::{RuleId, WorkspaceId},
     run::Run,
 };
-use so_store::{Backend, Store, StoreError, Tx, jobs::Job, rules, workspaces};
+use so_store::{Backend, Store, StoreError, Tx, jobs::Job, rule_canaries, rules, workspaces};
 use tokio::sync::{Notify, broadcast};
 
 pub use crate::handover::HandedReceiver;
@@ -24,7 +24,7 @@ use crate::{
     bell::Bell,
     clock::Ids,
     config::EngineConfig,
-    decide::{CompiledRule, RuleIndex, WorkspaceFacts},
+    decide::{Canary, CompiledRule, RuleIndex, WorkspaceFacts},
     handover::{self, HandOver},
     plugin::{LiveUpdate, Plugins},
     publish::PublishPort,
@@ -227,7 +227,8 @@ impl Engine {
                 }
             }
         }
-        let index = Arc::new(RuleIndex::build(compiled));
+        let canaries = self.canaries(&mut reader).await?;
+        let index = Arc::new(RuleIndex::build(compiled).with_canaries(canaries));
         *self
             .index
             .write()
@@ -235,6 +236,26 @@ impl Engine {
         *lock(&self.index_stamp) = stamp;
         self.index_read_at.store(began, Ordering::Relaxed);
         Ok(())
+    }
+
+    async fn canaries(&self, reader: &mut Store) -> Result<Vec<Canary>, StoreError> {
+        let mut found = Vec::new();
+        for (row, document) in rule_canaries::list_deciding(reader).await? {
+            let made = self
+                .compiled(row.workspace, row.rule, row.version, document)
+                .await?;
+            match made {
+                Ok(rule) => found.push(Canary {
+                    rule,
+                    accounts: row.accounts.into_iter().collect(),
+                }),
+                // The live version decides until a server that can run it comes.
+                Err(reason) => {
+                    tracing::error!(rule.id = %row.rule, %reason, "a canary cannot be compiled");
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// The rule index is empty because nobody has filled it yet.

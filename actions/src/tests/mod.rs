@@ -291,6 +291,7 @@ impl World {
             author: None,
             reason: String::new(),
             created_at: now,
+            is_trial: false,
         };
         let mut tx = self.engine.store.begin().await.unwrap();
         rules::insert(&mut tx, &row, &version).await.unwrap();

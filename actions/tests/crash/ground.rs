@@ -164,6 +164,7 @@ impl Ground {
             author: None,
             reason: String::new(),
             created_at: now,
+            is_trial: false,
         };
         rules::insert(tx, &rule, &version).await.unwrap();
     }

@@ -87,6 +87,7 @@ pub async fn put_rule(tx: &mut Tx, engine: &Engine, workspace: WorkspaceId, docu
         author: None,
         reason: String::new(),
         created_at: now,
+        is_trial: false,
     };
     rules::insert(tx, &rule, &version).await.unwrap();
 }

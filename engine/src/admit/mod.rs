@@ -4,6 +4,8 @@
 //! Invariant: event, decisions, runs and their first, already claimed jobs are
 //! committed together; a second delivery changes nothing.
 
+#[cfg(test)]
+mod canary_tests;
 mod desk;
 mod gates;
 mod intake;

@@ -19,6 +19,7 @@ use so_model::{
 use crate::rule::ANY_EVENT_KIND;
 
 use super::{
+    canary::{Canaries, Canary},
     compiled::CompiledRule,
     trigger::{CompiledTrigger, Field, Pick},
 };
@@ -37,6 +38,7 @@ type Literal = Option<Box<str>>;
 pub struct RuleIndex {
     workspaces: HashMap<WorkspaceId, HashMap<String, Vec<Bucket>>>,
     rules: HashMap<RuleId, Arc<CompiledRule>>,
+    canaries: Option<Box<Canaries>>,
     hasher: RandomState,
 }
 
@@ -63,6 +65,12 @@ impl RuleIndex {
             index.insert(rule);
         }
         index
+    }
+
+    /// The same, with versions that decide events about some accounts instead of the live ones.
+    pub fn with_canaries(mut self, canaries: Vec<Canary>) -> Self {
+        self.canaries = Canaries::build(canaries);
+        self
     }
 
     /// Adds a rule in place of its earlier version, or only removes that if
@@ -128,9 +136,23 @@ impl RuleIndex {
         }
     }
 
-    /// The compiled rule, if it is switched on.
+    /// The live version of a rule, compiled, if it is switched on.
     pub fn get(&self, rule: RuleId) -> Option<&Arc<CompiledRule>> {
         self.rules.get(&rule)
+    }
+
+    /// The version of a rule that decides an event; its canary if the event is about that one's accounts.
+    pub fn deciding(&self, rule: RuleId, event: &Event) -> Option<&Arc<CompiledRule>> {
+        let canary = self.canaries.as_ref();
+        let canary = canary.and_then(|canaries| canaries.deciding(rule, event));
+        canary.or_else(|| self.get(rule))
+    }
+
+    /// Every version of a rule that starts runs: the live one and its canary.
+    pub fn starting(&self, rule: RuleId) -> impl Iterator<Item = &Arc<CompiledRule>> {
+        let canary = self.canaries.as_ref();
+        let canary = canary.and_then(|canaries| canaries.get(rule));
+        self.get(rule).into_iter().chain(canary)
     }
 
     /// The rules of a workspace that are switched on, by their ids.
@@ -167,6 +189,9 @@ impl RuleIndex {
             for bucket in kinds.get(kind).into_iter().flatten() {
                 self.look_up(bucket, event, &mut found);
             }
+        }
+        if let Some(canaries) = &self.canaries {
+            canaries.take_over(event, &mut found);
         }
         found.sort_unstable_by_key(|(rule, trigger)| (rule.id, *trigger));
         found.dedup_by_key(|(rule, trigger)| (rule.id, *trigger));

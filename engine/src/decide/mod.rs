@@ -4,6 +4,7 @@
 //! I/O, await or read a clock: facts and the moment are handed in. Invariant:
 //! the same rule version, event, facts and moment give the same decision.
 
+mod canary;
 mod compiled;
 mod condition;
 mod decision;
@@ -18,6 +19,7 @@ mod trigger;
 mod weigh;
 mod window;
 
+pub use canary::{Canary, accounts_of};
 pub use compiled::{CompiledRule, Params};
 pub use condition::{Condition, Fault};
 pub use decision::{

@@ -355,7 +355,11 @@ impl Engine {
         if !row.is_enabled {
             return Ok(Vec::new());
         }
-        let Ok(rule) = self.rule_version(timer.workspace, id, row.version).await? else {
+        let index = self.index();
+        let version = index
+            .deciding(id, &event)
+            .map_or(row.version, |rule| rule.version);
+        let Ok(rule) = self.rule_version(timer.workspace, id, version).await? else {
             return Ok(Vec::new());
         };
         let started = self.start_debounced(tx, &rule, &event, now).await?;

@@ -46,8 +46,8 @@ pub async fn start_next_queued(
     let is_queue = |rule: &crate::decide::CompiledRule| rule.document.mode.kind == Queued;
     let now_queue = engine
         .index()
-        .get(ended.rule)
-        .is_some_and(|rule| is_queue(rule));
+        .starting(ended.rule)
+        .any(|rule| is_queue(rule));
     let then = engine
         .rule_version(ended.workspace, ended.rule, ended.version)
         .await?;

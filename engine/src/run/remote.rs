@@ -236,8 +236,8 @@ impl Engine {
             && !is_queue(&cx.rule)
             && !self
                 .index()
-                .get(cx.run.rule)
-                .is_some_and(|rule| is_queue(rule))
+                .starting(cx.run.rule)
+                .any(|rule| is_queue(rule))
     }
 
     // Saves a second transaction when the call was the last step.

@@ -51,6 +51,9 @@ pub enum SpanError {
     TooLong,
 }
 
+/// Versions that were live, with the moment since when, and those that were tried beside them.
+type Versions = (Vec<(Timestamp, Arc<CompiledRule>)>, Vec<Arc<CompiledRule>>);
+
 impl Engine {
     /// Why a rule did not start in a span, or how often it did.
     pub async fn why_span(
@@ -70,8 +73,9 @@ impl Engine {
         let Some(asked) = self.asked(&mut reader, workspace, rule).await? else {
             return Ok(Err(Missing::Rule.into()));
         };
-        let versions = self.versions_in(&mut reader, &asked, from, until).await?;
-        let (found, is_cut) = listened(&mut reader, workspace, &versions, from, until).await?;
+        let (versions, tried) = self.versions_in(&mut reader, &asked, from, until).await?;
+        let listening = versions.iter().map(|(_, rule)| rule).chain(&tried);
+        let (found, is_cut) = listened(&mut reader, workspace, listening, from, until).await?;
         let lines = self
             .lines(&mut reader, &asked, &versions, found, from, until)
             .await?;
@@ -115,16 +119,17 @@ impl Engine {
         Ok(Ok(span))
     }
 
-    /// The versions that were live at the begin or later, each with the moment since when.
+    /// The versions that were live at the begin or later, each with the moment since when, and those of them that were
+    /// tried beside a live one.
     async fn versions_in(
         &self,
         reader: &mut Store,
         asked: &Asked,
         from: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<(Timestamp, Arc<CompiledRule>)>, StoreError> {
+    ) -> Result<Versions, StoreError> {
         let row = &asked.history.rule;
-        let mut found = Vec::new();
+        let (mut found, mut tried) = (Vec::new(), Vec::new());
         for version in rules::list_versions(reader, row.workspace, row.id, VERSIONS_MAX).await? {
             if version.created_at > until {
                 continue;
@@ -132,15 +137,17 @@ impl Engine {
             let rule = self
                 .rule_version(row.workspace, row.id, version.version)
                 .await?;
-            if let Ok(rule) = rule {
-                found.push((version.created_at, rule));
+            match rule {
+                Ok(rule) if version.is_trial => tried.push(rule),
+                Ok(rule) => found.push((version.created_at, rule)),
+                Err(_) => {}
             }
-            if version.created_at <= from {
+            if version.created_at <= from && !version.is_trial {
                 break;
             }
         }
         found.reverse();
-        Ok(found)
+        Ok((found, tried))
     }
 
     async fn lines(
@@ -262,11 +269,11 @@ impl Engine {
 async fn listened(
     reader: &mut Store,
     workspace: WorkspaceId,
-    versions: &[(Timestamp, Arc<CompiledRule>)],
+    versions: impl Iterator<Item = &Arc<CompiledRule>>,
     from: Timestamp,
     until: Timestamp,
 ) -> Result<(Vec<Event>, bool), StoreError> {
-    let triggers = versions.iter().flat_map(|(_, rule)| &rule.triggers);
+    let triggers = versions.flat_map(|rule| &rule.triggers);
     let mut kinds: Vec<&str> = triggers
         .flat_map(|trigger| trigger.event_kinds.iter().map(String::as_str))
         .collect();

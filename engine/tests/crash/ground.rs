@@ -221,6 +221,7 @@ async fn put_rule(
         author: None,
         reason: String::new(),
         created_at: now,
+        is_trial: false,
     };
     rules::insert(tx, &rule, &version).await
 }

@@ -191,6 +191,7 @@ async fn set_up(store: &Store, due_in: i64) -> Result<(WorkspaceId, PostId), so_
         author: None,
         reason: String::new(),
         created_at: now,
+        is_trial: false,
     };
     rules::insert(&mut tx, &rule, &version).await?;
     let timer = Timer {

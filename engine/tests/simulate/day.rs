@@ -107,6 +107,7 @@ pub async fn set_up(world: &mut World) {
             author: None,
             reason: String::new(),
             created_at: now,
+            is_trial: false,
         };
         rules::insert(&mut tx, &row, &version).await.unwrap();
         sync_rule_timers(&engine, &mut tx, &row, &document, "UTC", now)

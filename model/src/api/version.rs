@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::rule::{RuleCheck, RuleText};
 use crate::{
     difference::RuleChange,
-    id::{RuleId, UserId},
+    id::{AccountId, RuleId, UserId},
     shadow::{ShadowCounts, ShadowDifference},
     time::Timestamp,
 };
@@ -116,6 +116,10 @@ pub enum VersionState {
     Live,
     /// It was live.
     Former,
+    /// It decides events about chosen accounts.
+    Canary,
+    /// It was a canary and never became live itself.
+    Tried,
 }
 
 /// Compares the draft with the live version on what really happens from now on, without effects.
@@ -181,11 +185,72 @@ pub struct ShadowDifferenceList {
     pub next_cursor: Option<String>,
 }
 
+/// Makes the draft a version that decides events about some accounts, with effects; the live one decides all others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StartCanary {
+    /// The generation of the draft as it was seen.
+    pub expected_generation: i64,
+    /// The accounts, 1 to 100. An event is about them if every account that it names is one of them.
+    #[schemars(length(min = 1, max = 100))]
+    pub accounts: Vec<AccountId>,
+    /// Why; that of the draft without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Why an owner tries it although cases fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_reason: Option<String>,
+    /// Withdraws it by itself after so many failed runs, 1 to 100; never without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    pub withdraw_after_failures: Option<i64>,
+}
+
+/// A version that decides events about some accounts, beside the live one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RuleCanaryView {
+    /// The rule.
+    pub rule: RuleId,
+    /// Its own number.
+    pub version: i64,
+    /// The live version that it was made from.
+    pub base_version: i64,
+    /// The accounts whose events it decides.
+    pub accounts: Vec<AccountId>,
+    /// What it changes in the live version.
+    pub changes: Vec<RuleChange>,
+    /// It as YAML.
+    pub yaml: String,
+    /// What it did since it began.
+    pub canary: RunCounts,
+    /// What the live version did since then.
+    pub live: RunCounts,
+    /// It is withdrawn by itself after so many failed runs.
+    pub withdraw_after_failures: Option<i64>,
+    /// Why it decides nothing any more.
+    pub problem: Option<String>,
+    /// Who began it.
+    pub author: UserId,
+    /// Why.
+    pub reason: String,
+    /// When it began.
+    pub started_at: Timestamp,
+}
+
+/// Runs of a version since a moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunCounts {
+    /// Started.
+    pub started: i64,
+    /// Of those, failed.
+    pub failed: i64,
+}
+
 /// Makes a candidate that was tried the live version.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PromoteCandidate {
-    /// When the shadow that was seen began; refused when another one took its place. Whichever there is without it.
+    /// When the shadow or canary that was seen began; refused when another one took its place. Whichever there is without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// Why; that of its beginning without it. One of the two must be there.

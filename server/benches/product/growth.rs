@@ -191,6 +191,7 @@ async fn settle_in(
             author: None,
             reason: String::new(),
             created_at: now,
+            is_trial: false,
         };
         rules::insert(&mut tx, &rule, &version).await.unwrap();
     }

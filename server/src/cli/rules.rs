@@ -5,6 +5,7 @@
 //! code with the same catalogue.
 
 mod blueprints;
+mod canary;
 mod folder;
 mod forecast;
 pub(super) mod library;
@@ -13,6 +14,7 @@ mod outcome;
 mod remote;
 mod run;
 mod simulate;
+mod supposed;
 mod sync;
 mod versions;
 
@@ -71,6 +73,8 @@ pub(super) enum FolderCommand {
     Restore(versions::Restoring),
     /// Compares the draft of a rule with its live version on what really happens.
     Shadow(versions::Shadowing),
+    /// Tries the draft of a rule on some accounts, with effects, or tells what the trial did.
+    Canary(canary::Trying),
     /// Makes rules from blueprints.
     Blueprint {
         #[command(subcommand)]
@@ -107,6 +111,7 @@ pub(super) fn folder_command(command: &FolderCommand) -> ExitCode {
         FolderCommand::Shadow(asked) => {
             waited(&|runtime| runtime.block_on(versions::shadow(asked)))
         }
+        FolderCommand::Canary(asked) => waited(&|runtime| runtime.block_on(canary::canary(asked))),
         FolderCommand::Restore(asked) => {
             waited(&|runtime| runtime.block_on(versions::restore(asked)))
         }

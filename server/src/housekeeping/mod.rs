@@ -34,6 +34,8 @@ const TOKENS_EVERY: Duration = Duration::from_secs(60);
 const HISTORIES_EVERY: Duration = Duration::from_secs(5 * 60);
 /// Shadows that go live by themselves are looked at this often; they wait for days.
 const SHADOWS_EVERY: Duration = Duration::from_secs(10 * 60);
+/// Canaries that fail are looked at this often: what they do is real.
+const CANARIES_EVERY: Duration = Duration::from_secs(10);
 /// Retention, a while after the full hour, when schedules are quiet. Seconds come first.
 const PRUNE_AT: &str = "0 17 * * * *";
 
@@ -73,6 +75,10 @@ pub async fn start(app: &App) -> Result<Housekeeping, JobSchedulerError> {
     let busy = Some(Arc::default());
     scheduler
         .add(every(app, SHADOWS_EVERY, "shadows", busy, shadows)?)
+        .await?;
+    let busy = Some(Arc::default());
+    scheduler
+        .add(every(app, CANARIES_EVERY, "canaries", busy, canaries)?)
         .await?;
     let (pruned, busy) = (app.clone(), Arc::<AtomicBool>::default());
     let prune_job = Job::new_async(PRUNE_AT, move |_, _| {
@@ -140,6 +146,16 @@ fn shadows(app: App) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>>
     Box::pin(async move {
         let promoted = rules::shadows::promote_equal(&app).await;
         promoted
+            .map(|_| ())
+            .map_err(|failure| failure.problem.title)
+    })
+}
+
+// What is withdrawn is one commit each.
+fn canaries(app: App) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+    Box::pin(async move {
+        let withdrawn = rules::canaries::withdraw_failing(&app).await;
+        withdrawn
             .map(|_| ())
             .map_err(|failure| failure.problem.title)
     })

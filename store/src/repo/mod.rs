@@ -22,6 +22,7 @@ pub mod posts;
 pub mod publications;
 pub mod queue_slots;
 pub mod queues;
+pub mod rule_canaries;
 pub mod rule_cases;
 pub mod rule_drafts;
 pub mod rule_keys;

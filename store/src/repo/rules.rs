@@ -50,6 +50,8 @@ pub struct RuleVersion {
     pub reason: String,
     /// When.
     pub created_at: Timestamp,
+    /// It is tried beside the live version, or was, and never became that itself.
+    pub is_trial: bool,
 }
 
 fn read(row: &Row) -> Result<RuleRow> {
@@ -76,6 +78,7 @@ fn read_version(row: &Row) -> Result<RuleVersion> {
         author: row.opt_id(4)?,
         reason: row.text(5)?,
         created_at: row.at(6)?,
+        is_trial: row.truth(7)?,
     })
 }
 
@@ -121,7 +124,7 @@ async fn note_switch(
     Ok(())
 }
 
-/// Stores a version, which is live from the moment it is made.
+/// Stores a version, which is live from the moment it is made unless it is a trial.
 pub async fn insert_version(
     tx: &mut Tx,
     workspace: WorkspaceId,
@@ -130,11 +133,12 @@ pub async fn insert_version(
     let document = to_json(&version.document)?;
     super::script_library::pin(tx, workspace, version.rule, version.version, &document).await?;
     tx.run(
-        "INSERT INTO rule_versions (workspace_id, rule_id, version, doc, source, author, reason, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO rule_versions (workspace_id, rule_id, version, doc, source, author, reason, created_at, is_trial) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         args![
             workspace, version.rule, version.version, document,
-            &version.source, version.author, &version.reason, version.created_at
+            &version.source, version.author, &version.reason, version.created_at,
+            version.is_trial
         ],
     )
     .await?;
@@ -238,11 +242,22 @@ pub async fn list_live(sql: &mut dyn Sql) -> Result<Vec<LiveRule>> {
     .collect()
 }
 
-/// Number of rules and sum of their generations: differs after any change to any rule.
+/// Notes that a rule changed for whoever reads all rules, though neither its version nor its timers did.
+pub async fn touch(tx: &mut Tx, workspace: WorkspaceId, id: RuleId, now: Timestamp) -> Result<()> {
+    tx.run(
+        "UPDATE rules SET updated_at = $3 WHERE workspace_id = $1 AND id = $2",
+        args![workspace, id, now],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Number of rules, and sum of their generations and of when their canaries began: differs after any change to any rule.
 pub async fn stamp(sql: &mut dyn Sql) -> Result<(i64, i64)> {
     let row = sql
         .one(
-            "SELECT COUNT(*), CAST(COALESCE(SUM(generation), 0) AS BIGINT) FROM rules",
+            "SELECT COUNT(*), CAST(COALESCE(SUM(generation), 0) AS BIGINT) \
+             + (SELECT CAST(COALESCE(SUM(started_at / 1000 + 1), 0) AS BIGINT) FROM rule_canaries WHERE problem IS NULL) FROM rules",
             args![],
         )
         .await?;
@@ -269,7 +284,7 @@ pub async fn find_version(
 ) -> Result<Option<RuleVersion>> {
     let row = sql
         .one(
-            "SELECT rule_id, version, doc, source, author, reason, created_at FROM rule_versions \
+            "SELECT rule_id, version, doc, source, author, reason, created_at, is_trial FROM rule_versions \
              WHERE workspace_id = $1 AND rule_id = $2 AND version = $3",
             args![workspace, rule, version],
         )
@@ -285,7 +300,7 @@ pub async fn list_versions(
     limit: i64,
 ) -> Result<Vec<RuleVersion>> {
     sql.all(
-        "SELECT rule_id, version, doc, source, author, reason, created_at FROM rule_versions \
+        "SELECT rule_id, version, doc, source, author, reason, created_at, is_trial FROM rule_versions \
          WHERE workspace_id = $1 AND rule_id = $2 ORDER BY version DESC LIMIT $3",
         args![workspace, rule, limit],
     )
@@ -293,6 +308,17 @@ pub async fn list_versions(
     .iter()
     .map(read_version)
     .collect()
+}
+
+/// The number that the next version of a rule has. The rule was locked.
+pub async fn next_version(tx: &mut Tx, workspace: WorkspaceId, rule: RuleId) -> Result<i64> {
+    let row = tx
+        .one(
+            "SELECT COALESCE(MAX(version), 0) + 1 FROM rule_versions WHERE workspace_id = $1 AND rule_id = $2",
+            args![workspace, rule],
+        )
+        .await?;
+    row.map_or(Ok(1), |row| row.int(0))
 }
 
 /// Makes every other process wait that wants to decide about this rule.
@@ -370,7 +396,7 @@ pub async fn version_at(
     let row = sql
         .one(
             "SELECT version FROM rule_versions WHERE workspace_id = $1 AND rule_id = $2 AND created_at <= $3 \
-             ORDER BY created_at DESC, version DESC LIMIT 1",
+             AND is_trial = 0 ORDER BY created_at DESC, version DESC LIMIT 1",
             args![workspace, rule, at],
         )
         .await?;

@@ -358,6 +358,7 @@ pub fn rule(workspace: WorkspaceId, name: &str) -> (rules::RuleRow, rules::RuleV
         author: None,
         reason: String::new(),
         created_at: NOW,
+        is_trial: false,
     };
     (row, version)
 }

@@ -201,6 +201,7 @@ async fn every_version_of_a_rule_stays_readable(db: Db) {
         author: Some(id()),
         reason: String::new(),
         created_at: NOW,
+        is_trial: false,
     };
     let mut tx = db.begin().await;
     rules::insert(&mut tx, &row, &version).await.unwrap();

@@ -1,15 +1,17 @@
 //! Drafts, reasons and shadows of rules.
 
 use so_model::{
-    id::{EventId, RuleId, UserId, WorkspaceId},
+    id::{AccountId, EventId, RuleId, RunId, UserId, WorkspaceId},
+    run::{ConditionTrace, Run, RunState},
     shadow::{ShadowCounts, ShadowDifference, ShadowOutcome},
     time::{DAY, HOUR},
 };
 use so_store::{
-    events,
+    events, rule_canaries,
+    rule_canaries::{RuleCanary, VersionRuns},
     rule_drafts::{self, RuleDraft},
     rule_shadows::{self, Progress, RuleShadow},
-    rules,
+    rules, runs,
 };
 
 use crate::{
@@ -345,4 +347,164 @@ async fn events_after_one_come_in_order_with_their_moment(db: Db) {
     assert_eq!(until.unwrap().len(), 2);
     let foreign = events::list_after(&mut read, stranger, "", ids[2], 9).await;
     assert!(foreign.unwrap().is_empty());
+}
+
+fn canary(rule: &rules::RuleRow, version: i64, started_at: so_model::Timestamp) -> RuleCanary {
+    RuleCanary {
+        rule: rule.id,
+        workspace: rule.workspace,
+        version,
+        base_version: rule.version,
+        accounts: vec![AccountId::derived(&["ann"]), AccountId::derived(&["bob"])],
+        library_revision: 4,
+        failures_max: Some(3),
+        author: UserId::derived(&["ann"]),
+        reason: "try".into(),
+        problem: None,
+        started_at,
+    }
+}
+
+on_both!(a_canary_decides_until_it_is_withdrawn_or_another_version_is_live);
+async fn a_canary_decides_until_it_is_withdrawn_or_another_version_is_live(db: Db) {
+    let (workspace, stranger) = (db.workspace().await, db.workspace().await);
+    let (mut row, version) = rule(workspace, "a");
+    let mut tx = db.begin().await;
+    rules::insert(&mut tx, &row, &version).await.unwrap();
+    let number = rules::next_version(&mut tx, workspace, row.id).await;
+    assert_eq!(number.unwrap(), 2);
+    let trial = rules::RuleVersion {
+        version: 2,
+        created_at: at(10),
+        is_trial: true,
+        ..version.clone()
+    };
+    rules::insert_version(&mut tx, workspace, &trial)
+        .await
+        .unwrap();
+    let number = rules::next_version(&mut tx, workspace, row.id).await;
+    assert_eq!(number.unwrap(), 3);
+    // It never was the live one.
+    let live = rules::version_at(&mut tx, workspace, row.id, at(20)).await;
+    assert_eq!(live.unwrap(), Some(1));
+    let found = rules::find_version(&mut tx, workspace, row.id, 2).await;
+    assert_eq!(found.unwrap(), Some(trial.clone()));
+
+    let before = rules::stamp(&mut tx).await.unwrap();
+    let one = canary(&row, 2, at(10));
+    rule_canaries::insert(&mut tx, &one).await.unwrap();
+    assert!(is_stale(rule_canaries::insert(&mut tx, &one).await));
+    let began = rules::stamp(&mut tx).await.unwrap();
+    let changed = rules::newest_change(&mut tx, workspace).await.unwrap();
+    rules::touch(&mut tx, stranger, row.id, at(30))
+        .await
+        .unwrap();
+    assert_eq!(
+        rules::newest_change(&mut tx, workspace).await.unwrap(),
+        changed
+    );
+    rules::touch(&mut tx, workspace, row.id, at(30))
+        .await
+        .unwrap();
+    assert_eq!(
+        rules::newest_change(&mut tx, workspace).await.unwrap(),
+        at(30)
+    );
+    assert_ne!(before, began);
+    let found = rule_canaries::find(&mut tx, workspace, row.id).await;
+    assert_eq!(found.unwrap(), Some(one.clone()));
+    let foreign = rule_canaries::find(&mut tx, stranger, row.id).await;
+    assert_eq!(foreign.unwrap(), None);
+    let deciding = rule_canaries::list_deciding(&mut tx).await.unwrap();
+    assert_eq!(deciding, [(one.clone(), trial.document.clone())]);
+
+    // Off, it decides nothing; on again, it does; with another version live it is over.
+    for (is_enabled, version, decides) in [(false, 1, 0), (true, 1, 1), (true, 3, 0), (true, 1, 1)]
+    {
+        row.is_enabled = is_enabled;
+        row.version = version;
+        row.generation += 1;
+        rules::update(&mut tx, &row).await.unwrap();
+        let deciding = rule_canaries::list_deciding(&mut tx).await.unwrap();
+        assert_eq!(deciding.len(), decides, "{is_enabled} {version}");
+    }
+    let began = rules::stamp(&mut tx).await.unwrap();
+    let other = canary(&row, 2, at(11));
+    assert!(
+        !rule_canaries::withdraw(&mut tx, &other, "no")
+            .await
+            .unwrap()
+    );
+    assert!(
+        rule_canaries::withdraw(&mut tx, &one, "too much")
+            .await
+            .unwrap()
+    );
+    assert!(
+        !rule_canaries::withdraw(&mut tx, &one, "again")
+            .await
+            .unwrap()
+    );
+    assert_ne!(rules::stamp(&mut tx).await.unwrap(), began);
+    assert_eq!(rule_canaries::list_deciding(&mut tx).await.unwrap(), []);
+    let found = rule_canaries::find(&mut tx, workspace, row.id)
+        .await
+        .unwrap();
+    assert_eq!(found.unwrap().problem.as_deref(), Some("too much"));
+    for (of, started_at, is_gone) in [
+        (stranger, None, false),
+        (workspace, Some(at(11)), false),
+        (workspace, Some(at(10)), true),
+        (workspace, None, false),
+    ] {
+        let gone = rule_canaries::delete(&mut tx, of, row.id, started_at).await;
+        assert_eq!(gone.unwrap(), is_gone, "{started_at:?}");
+    }
+    tx.commit().await.unwrap();
+}
+
+on_both!(runs_are_counted_by_their_version_since_a_moment);
+async fn runs_are_counted_by_their_version_since_a_moment(db: Db) {
+    let (workspace, stranger) = (db.workspace().await, db.workspace().await);
+    let (row, version) = rule(workspace, "a");
+    let mut tx = db.begin().await;
+    rules::insert(&mut tx, &row, &version).await.unwrap();
+    let made = [
+        (1, 5, RunState::Finished),
+        (1, 20, RunState::Finished),
+        (2, 20, RunState::Failed),
+        (2, 21, RunState::Finished),
+        (2, 9, RunState::Failed),
+    ];
+    for (number, (version, second, state)) in made.into_iter().enumerate() {
+        let cause = event(workspace, &format!("e{number}"));
+        events::insert(&mut tx, &cause, true, at(second))
+            .await
+            .unwrap();
+        let run = Run {
+            id: RunId::derived(&["run", &number.to_string()]),
+            workspace,
+            rule: row.id,
+            version,
+            event: cause.id,
+            trigger: "t".into(),
+            state,
+            key: String::new(),
+            decision: ConditionTrace::unconditional(),
+            reason: None,
+            created_at: at(second),
+            finished_at: Some(at(second)),
+        };
+        runs::insert(&mut tx, &run).await.unwrap();
+    }
+    let counted = rule_canaries::count_runs(&mut tx, workspace, row.id, at(10)).await;
+    let of = |version, started, failed| VersionRuns {
+        version,
+        started,
+        failed,
+    };
+    assert_eq!(counted.unwrap(), [of(1, 1, 0), of(2, 2, 1)]);
+    let foreign = rule_canaries::count_runs(&mut tx, stranger, row.id, at(10)).await;
+    assert_eq!(foreign.unwrap(), []);
+    tx.rollback().await.unwrap();
 }

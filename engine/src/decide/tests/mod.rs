@@ -1,5 +1,6 @@
 //! Helpers: a rule, an event, and what the decision should say.
 
+mod canaries;
 mod conditions;
 mod decisions;
 mod indexing;

@@ -198,7 +198,7 @@ async fn renew(
     module: &ModuleVersion,
 ) -> Outcome<()> {
     let (workspace, old) = (actor.workspace, &caller.version);
-    row.version += 1;
+    row.version = rules::next_version(&mut change.tx, workspace, row.id).await?;
     row.generation += 1;
     row.updated_at = change.now;
     let version = RuleVersion {

@@ -146,7 +146,7 @@ pub async fn publish_draft(
     };
     let ending = Ending {
         draft: Some(draft.generation),
-        shadow: None,
+        trial: None,
     };
     publish(app, actor, id, as_put, ending).await
 }

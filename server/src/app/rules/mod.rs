@@ -5,6 +5,8 @@
 //! said by its row alone, so that switching makes no version.
 
 mod around;
+pub mod canaries;
+mod candidate;
 mod cases;
 mod catalogue;
 mod difference;
@@ -20,6 +22,8 @@ mod write;
 
 #[cfg(test)]
 mod analysis_tests;
+#[cfg(test)]
+mod canary_tests;
 #[cfg(test)]
 mod cases_tests;
 #[cfg(test)]

@@ -12,7 +12,9 @@ use so_model::{
     rule::RuleDocument,
 };
 use so_store::{
-    Page, Sql, StoreError, rule_cases,
+    Page, Sql, StoreError, rule_canaries,
+    rule_canaries::RuleCanary,
+    rule_cases,
     rule_cases::VersionCases,
     rules,
     rules::{RuleRow, RuleVersion},
@@ -21,6 +23,7 @@ use so_store::{
 };
 
 use super::{
+    canaries::is_deciding,
     document::{review, text_of},
     mask::hide,
 };
@@ -76,9 +79,10 @@ pub async fn list_versions(
     let row = find(&mut reader, workspace, id).await?;
     let found = rules::list_versions(&mut reader, workspace, id, VERSIONS_MAX).await?;
     let overridden = rule_cases::list_overridden(&mut reader, workspace, id, VERSIONS_MAX).await?;
+    let canary = rule_canaries::find(&mut reader, workspace, id).await?;
     let view = |version: &RuleVersion| {
         let beside = overridden.iter().find(|one| one.version == version.version);
-        version_view(version, row.version, beside.cloned())
+        version_view(version, &row, canary.as_ref(), beside.cloned())
     };
     Ok(RuleVersionList {
         items: found.iter().map(view).collect(),
@@ -103,8 +107,9 @@ pub async fn get_version(
     };
     hide(actor.role, &mut document, &mut yaml)?;
     let beside = rule_cases::find(&mut reader, workspace, id, version).await?;
+    let canary = rule_canaries::find(&mut reader, workspace, id).await?;
     Ok(RuleVersionDetail {
-        version: version_view(&found, row.version, Some(beside)),
+        version: version_view(&found, &row, canary.as_ref(), Some(beside)),
         document,
         yaml,
     })
@@ -187,14 +192,22 @@ async fn view(sql: &mut dyn Sql, row: RuleRow) -> Result<RuleView, StoreError> {
     })
 }
 
-fn version_view(version: &RuleVersion, live: i64, beside: Option<VersionCases>) -> RuleVersionView {
+fn version_view(
+    version: &RuleVersion,
+    row: &RuleRow,
+    canary: Option<&RuleCanary>,
+    beside: Option<VersionCases>,
+) -> RuleVersionView {
+    let is_canary =
+        canary.is_some_and(|canary| canary.version == version.version && is_deciding(canary, row));
     RuleVersionView {
         version: version.version,
         name: version.document.name.clone(),
-        state: if version.version == live {
-            VersionState::Live
-        } else {
-            VersionState::Former
+        state: match version.is_trial {
+            _ if version.version == row.version => VersionState::Live,
+            false => VersionState::Former,
+            true if is_canary => VersionState::Canary,
+            true => VersionState::Tried,
         },
         author: version.author,
         reason: version.reason.clone(),

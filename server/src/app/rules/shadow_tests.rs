@@ -117,7 +117,7 @@ async fn a_shadow_of_a_version_that_was_replaced_is_not_promoted() {
         .expect(200);
     let begin = json!({"expected_generation": draft});
     let off = test.post(&ada, &shadow, begin.clone()).await.expect(409);
-    assert_eq!(off.code(), "rule_shadow.off");
+    assert_eq!(off.code(), "rule.off");
     test.patch(&ada, &rule, json!({"enabled": true}))
         .await
         .expect(200);

@@ -3,10 +3,10 @@
 //! Owns beginning, telling and ending. Must not compare: the engine's loop does. Invariant: what goes live is the
 //! candidate that was compared, and it passes the same gate as any version.
 
-use so_engine::{rule::difference::difference, script::mentioned};
+use so_engine::rule::difference::difference;
 use so_model::{
     api::{
-        rule::{PutRule, RuleDetail, RuleFormat, RuleInput, RuleText},
+        rule::RuleDetail,
         version::{
             PromoteCandidate, RuleShadowView, ShadowDifferenceList, ShadowDifferenceQuery,
             StartShadow,
@@ -18,18 +18,16 @@ use so_model::{
     workspace::Role,
 };
 use so_store::{
-    Sql, StoreError, memberships, rule_drafts,
-    rule_drafts::RuleDraft,
-    rule_shadows,
+    Sql, StoreError, memberships, rule_shadows,
     rule_shadows::{Progress, RuleShadow},
     script_library,
 };
 
 use super::{
-    document::{Ready, ready, text_of},
-    drafts::{current, text_of_draft},
+    candidate::{Candidate, Tried, candidate, go_live},
+    document::text_of,
     read::{find, find_version},
-    write::{Ending, EndingShadow, hold, publish, told_reason},
+    write::{TrialKind, hold},
 };
 use crate::app::{
     App,
@@ -56,13 +54,8 @@ pub async fn start(
     begin(app, actor, id, prepared).await
 }
 
-/// A candidate that was looked at, before anything is locked.
-pub(super) struct Prepared {
-    draft: RuleDraft,
-    ready: Ready,
-    reason: String,
-    days: Option<i64>,
-}
+/// A candidate that was looked at, and the days after which it goes live by itself.
+pub(super) type Prepared = (Candidate, Option<i64>);
 
 pub(super) async fn prepare(
     app: &App,
@@ -79,45 +72,8 @@ pub(super) async fn prepare(
             expected,
         ));
     }
-    let row = find(&mut app.reader(), actor.workspace, id).await?;
-    let draft = current(app, actor.workspace, id).await?;
-    if draft.generation != request.expected_generation {
-        return Err(StoreError::Stale { what: "rule_draft" }.into());
-    }
-    if draft.base_version != row.version {
-        return Err(Failure::new(
-            409,
-            "rule_draft.outdated",
-            "Another version was published since the draft was begun",
-        )
-        .next_step(
-            "Save the draft on top of the live version first; its missed tells what changed.",
-        ));
-    }
-    if !row.is_enabled {
-        return Err(Failure::new(
-            409,
-            "rule_shadow.off",
-            "A rule that is off decides nothing to compare with",
-        )
-        .next_step("Switch the rule on first."));
-    }
-    let input = RuleInput {
-        text: Some(text_of_draft(&draft)),
-        rule: Some(id),
-        ..RuleInput::default()
-    };
-    let ready = ready(app, actor.workspace, input).await?;
-    let reason = match request.reason {
-        Some(reason) => told_reason(Some(reason))?,
-        None => draft.reason.clone(),
-    };
-    Ok(Prepared {
-        draft,
-        ready,
-        reason,
-        days,
-    })
+    let (seen, reason) = (request.expected_generation, request.reason);
+    Ok((candidate(app, actor, id, seen, reason).await?, days))
 }
 
 pub(super) async fn begin(
@@ -126,17 +82,26 @@ pub(super) async fn begin(
     id: RuleId,
     prepared: Prepared,
 ) -> Outcome<RuleShadowView> {
-    let Prepared {
+    let (candidate, days) = prepared;
+    let Candidate {
         draft,
         ready,
         reason,
-        days,
-    } = prepared;
+    } = candidate;
     let mut change = Change::begin(app, actor.workspace).await?;
     let row = hold(&mut change.tx, actor.workspace, id).await?;
     // Frozen on top of a version that it does not know, it would take back what that version changed.
     if row.version != draft.base_version || !row.is_enabled {
         return Err(StoreError::Stale { what: "rule" }.into());
+    }
+    // What it would be compared with would be decided by two versions.
+    if super::canaries::decides(&mut change.tx, &row).await? {
+        return Err(Failure::new(
+            409,
+            "rule_shadow.canary",
+            "The rule has a canary, which decides some events",
+        )
+        .next_step("Promote the canary or withdraw it first."));
     }
     let shadow = RuleShadow {
         rule: id,
@@ -282,50 +247,18 @@ async fn promote_this(
     shadow: RuleShadow,
     request: PromoteCandidate,
 ) -> Outcome<RuleDetail> {
-    let (mut reader, id) = (app.reader(), shadow.rule);
-    let reason = request.reason.filter(|reason| !reason.trim().is_empty());
-    let reason = reason.unwrap_or_else(|| shadow.reason.clone());
-    if reason.trim().is_empty() {
-        return Err(Failure::field(
-            "/reason",
-            "is missing",
-            "why the rule is changed",
-        ));
-    }
-    // The draft that it was made of ends with it, unless it went on since.
-    let draft = rule_drafts::find(&mut reader, actor.workspace, id).await?;
-    let draft = draft.filter(|draft| draft.text == shadow.source && draft.cases == shadow.cases);
-    let mut document = serde_json::to_value(&shadow.document).map_err(|_| Failure::internal())?;
-    let calls_library = !mentioned(&document).is_empty();
-    let (document, text) = if shadow.source.is_empty() {
-        // What the row says about the switch holds.
-        if let Some(fields) = document.as_object_mut() {
-            fields.shift_remove("enabled");
-        }
-        (Some(document), None)
-    } else {
-        let text = RuleText {
-            format: RuleFormat::Yaml,
-            text: shadow.source,
-        };
-        (None, Some(text))
-    };
-    let as_put = PutRule {
-        document,
-        text,
-        expected_version: shadow.base_version,
+    let tried = Tried {
+        kind: TrialKind::Shadow,
+        rule: shadow.rule,
+        document: shadow.document,
+        source: shadow.source,
         cases: shadow.cases,
-        reason: Some(reason),
-        override_reason: request.override_reason,
+        base_version: shadow.base_version,
+        library_revision: shadow.library_revision,
+        reason: shadow.reason,
+        started_at: shadow.started_at,
     };
-    let ending = Ending {
-        draft: draft.map(|draft| draft.generation),
-        shadow: Some(EndingShadow {
-            started_at: shadow.started_at,
-            library: calls_library.then_some(shadow.library_revision),
-        }),
-    };
-    publish(app, actor, id, as_put, ending).await
+    go_live(app, actor, tried, request).await
 }
 
 /// Promotes the shadows that showed no difference for as long as was asked; answers how many.

@@ -51,6 +51,7 @@ pub async fn install_starters(
                     author: None,
                     reason: String::new(),
                     created_at: now,
+                    is_trial: false,
                 };
                 rules::insert(tx, &row, &version).await?;
                 sync_rule_timers(engine, tx, &row, &version.document, zone, now).await?;

@@ -10,7 +10,7 @@ use so_model::{
     rule::RuleDocument,
 };
 use so_store::{
-    StoreError, Tx, rule_drafts, rule_shadows, rules,
+    StoreError, Tx, rule_canaries, rule_drafts, rule_shadows, rules,
     rules::{RuleRow, RuleVersion},
     script_library, timers, workspaces,
 };
@@ -91,17 +91,28 @@ pub async fn put(app: &App, actor: Actor, id: RuleId, request: PutRule) -> Outco
 pub(super) struct Ending {
     /// Generation of the draft.
     pub draft: Option<i64>,
-    /// The shadow.
-    pub shadow: Option<EndingShadow>,
+    /// The shadow or canary.
+    pub trial: Option<EndingTrial>,
 }
 
-/// A shadow that goes live.
+/// A candidate that goes live.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct EndingShadow {
+pub(super) struct EndingTrial {
+    /// How it was tried.
+    pub kind: TrialKind,
     /// When it began: another that took its place is not meant.
     pub started_at: Timestamp,
-    /// The state of the library that it was compared with, if it calls the library.
+    /// The state of the library that it was tried with, if it calls the library.
     pub library: Option<i64>,
+}
+
+/// How a candidate is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TrialKind {
+    /// Compared, without effects.
+    Shadow,
+    /// On some accounts.
+    Canary,
 }
 
 /// Makes a new version.
@@ -248,7 +259,8 @@ async fn save(
     row.name = ready.document.name.clone();
     row.is_enabled = ready.says_enabled.unwrap_or(row.is_enabled);
     let override_reason = trial.publish(actor, row.is_enabled, override_reason.as_deref())?;
-    row.version += 1;
+    // Not the one after the live one: a canary has a number, too.
+    row.version = rules::next_version(&mut change.tx, actor.workspace, id).await?;
     row.generation += 1;
     row.problem = None;
     row.updated_at = change.now;
@@ -262,32 +274,37 @@ async fn save(
     finish(app, change, row, version).await
 }
 
-/// A draft or shadow that somebody changed in between is not what was published.
+/// A draft or candidate that somebody changed in between is not what was published.
 async fn end(tx: &mut Tx, workspace: WorkspaceId, id: RuleId, ending: Ending) -> Outcome<()> {
     if ending.draft.is_some() && !rule_drafts::delete(tx, workspace, id, ending.draft).await? {
         return Err(StoreError::Stale { what: "rule draft" }.into());
     }
-    let Some(shadow) = ending.shadow else {
+    let Some(trial) = ending.trial else {
         return Ok(());
     };
+    let (what, code) = match trial.kind {
+        TrialKind::Shadow => ("rule shadow", "rule_shadow.library_changed"),
+        TrialKind::Canary => ("rule canary", "rule_canary.library_changed"),
+    };
     // The new version was stored before, and so the library is locked.
-    if let Some(compared) = shadow.library
-        && script_library::revision(tx, workspace).await? != compared
+    if let Some(tried) = trial.library
+        && script_library::revision(tx, workspace).await? != tried
     {
         return Err(Failure::new(
             409,
-            "rule_shadow.library_changed",
+            code,
             "The script library changed since the candidate was frozen",
         )
-        .next_step("Give the candidate up and begin to compare the draft anew."));
+        .next_step("Give the candidate up and try the draft anew."));
     }
-    if !rule_shadows::delete(tx, workspace, id, Some(shadow.started_at)).await? {
-        return Err(StoreError::Stale {
-            what: "rule shadow",
-        }
-        .into());
-    }
-    Ok(())
+    let since = Some(trial.started_at);
+    let was_there = match trial.kind {
+        TrialKind::Shadow => rule_shadows::delete(tx, workspace, id, since).await?,
+        TrialKind::Canary => rule_canaries::delete(tx, workspace, id, since).await?,
+    };
+    was_there
+        .then_some(())
+        .ok_or_else(|| StoreError::Stale { what }.into())
 }
 
 /// Switches a rule on or off. Switched on, it starts from now: what happened meanwhile is past.
@@ -346,6 +363,7 @@ pub async fn delete(app: &App, workspace: WorkspaceId, id: RuleId) -> Outcome<()
     }
     rule_drafts::delete(&mut change.tx, workspace, id, None).await?;
     rule_shadows::delete(&mut change.tx, workspace, id, None).await?;
+    rule_canaries::delete(&mut change.tx, workspace, id, None).await?;
     change.touch("rule", id);
     change.commit().await?;
     reload(app).await;
@@ -434,5 +452,6 @@ fn version_of(
         author: Some(actor.user),
         reason,
         created_at: now,
+        is_trial: false,
     }
 }

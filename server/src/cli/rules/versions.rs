@@ -103,7 +103,7 @@ impl Found {
         format!("rules/{}/{rest}", self.rule.id)
     }
 
-    async fn draft(&self) -> Result<RuleDraftView, Trouble> {
+    pub async fn draft(&self) -> Result<RuleDraftView, Trouble> {
         self.remote.get(&self.path("draft")).await
     }
 }

@@ -70,6 +70,7 @@ pub(in crate::http::v1) async fn publish_when_due(test: &TestApp, person: &Perso
         author: None,
         reason: String::new(),
         created_at: now,
+        is_trial: false,
     };
     let mut tx = test.app.store.begin().await.unwrap();
     rules::insert(&mut tx, &row, &version).await.unwrap();

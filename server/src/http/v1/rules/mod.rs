@@ -1,6 +1,7 @@
 //! `/api/v1/workspaces/{ws}/rules`
 
 mod blueprints;
+mod canary;
 mod coverage;
 mod create;
 mod decisions;
@@ -50,5 +51,6 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     .into_iter()
     .chain(draft::endpoints())
     .chain(shadow::endpoints())
+    .chain(canary::endpoints())
     .collect()
 }
