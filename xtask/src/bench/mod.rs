@@ -98,8 +98,8 @@ pub const PARTS: [Part; 13] = [
 const USAGE: &str = "\
 usage: cargo xtask bench [--only PART]… [--runs N] [--quick] [--database sqlite|postgres] [--write]
 
-  --only PART      events, start, rules, jobs, punctual, forecast, feeds, pages, growth, workspaces, scheduled,
-                   retention
+  --only PART      events, start, rules, jobs, simulation, punctual, forecast, feeds, pages, growth, workspaces,
+                   scheduled, retention
   --runs N         runs of which the median is taken; 3 unless said, 1 for parts that fill gigabytes
   --quick          small sizes: shows that everything runs, not how fast
   --database NAME  only this one
