@@ -15,9 +15,9 @@ use crate::desk::{PASSWORD, PROGRAM};
 const PICTURES: &str = env!("CARGO_TARGET_TMPDIR");
 /// A phone's window; nothing on it may be cut off.
 const PHONE: (u32, u32) = (390, 844);
-/// The browser itself says when the page opens without a session, and when a rule has no draft or shadow; the page
-/// handles it.
-const EXPECTED: [&str; 3] = ["/api/v1/auth/refresh", "/draft - ", "/shadow - "];
+/// The browser itself says when the page opens without a session, and when a rule has no draft, shadow or
+/// canary; the page handles it.
+const EXPECTED: [&str; 4] = ["/api/v1/auth/refresh", "/draft - ", "/shadow - ", "/canary - "];
 
 /// A browser before a newly started product, or none, said loudly.
 fn before_the_page(test: &str) -> Option<(Product, Browser)> {

@@ -4,6 +4,7 @@
 
 mod ask;
 mod blueprints;
+mod canary;
 mod cases;
 mod desk;
 mod despite;
@@ -21,6 +22,7 @@ mod simulate;
 mod upgrade;
 mod versions;
 mod ways;
+mod whole;
 mod why;
 
 pub use self::blueprints::{Blueprint, Blueprints};

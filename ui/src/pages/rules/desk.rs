@@ -10,6 +10,7 @@ use so_model::workspace::Role;
 use sycamore::prelude::*;
 use sycamore::reactive::on_cleanup;
 
+use super::canary::Canary;
 use super::cases::Cases;
 use super::despite::Despite;
 use super::drafts::{Banner, Kept, generation, kept, put};
@@ -114,6 +115,7 @@ pub fn Desk(id: RuleId, start: RuleDetail, detail: Loaded<RuleDetail>) -> View {
             view! {
                 Banner(id=id, draft=draft, cases=cases, live=live, detail=detail, kept=kept)
                 Shadow(id=id, detail=detail, kept=kept)
+                Canary(id=id, detail=detail, kept=kept)
             }
         })
         .into();

@@ -9,7 +9,6 @@ use so_model::api::version::{
     PromoteCandidate, RuleShadowView, ShadowDifferenceList, ShadowDifferenceQuery, StartShadow,
 };
 use so_model::id::RuleId;
-use so_model::problem::{FieldError, Problem};
 use so_model::shadow::{ShadowCounts, ShadowDifference, ShadowOutcome};
 use so_model::time::Timestamp;
 use sycamore::prelude::*;
@@ -18,6 +17,8 @@ use super::desk::said;
 use super::despite::Despite;
 use super::diff::changes;
 use super::drafts::{Kept, generation};
+use super::marks::sentence_case;
+use super::whole::{refused, whole};
 use crate::act::Act;
 use crate::app::App;
 use crate::components::{
@@ -106,9 +107,12 @@ impl Trial {
     fn begin(self) -> View {
         let app = App::here();
         let press = move || {
-            let days = match self.days.with_untracked(|text| days_of(text)) {
+            let days = match self.days.with_untracked(|text| whole(text, DAYS, DAYS_AT)) {
                 Ok(days) => days,
-                Err(problem) => return self.act.refuse(problem),
+                Err(wrong) => {
+                    let title = "The draft was not put into the shadow";
+                    return self.act.refuse(refused(title, vec![wrong]));
+                }
             };
             let body = StartShadow {
                 expected_generation: generation(self.kept),
@@ -175,6 +179,7 @@ impl Trial {
         let stuck = create_selector(move || self.shadow.value().flatten()?.problem);
         let problem = move || match stuck.get_clone() {
             Some(text) => {
+                let text = sentence_case(&text);
                 view! { Notice(kind=NoticeKind::Warning, title="It is compared no further", text=text) }
             }
             None => View::new(),
@@ -217,26 +222,6 @@ impl Trial {
     }
 }
 
-/// The days as they were typed; none when the field is empty.
-fn days_of(text: &str) -> Result<Option<i64>, Problem> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let days = text.parse().ok().filter(|days| DAYS.contains(days));
-    days.map(Some).ok_or_else(|| {
-        let wrong = FieldError::new(DAYS_AT, "is no such number of days");
-        let wrong = wrong.expected("a whole number from 1 to 90, or nothing");
-        Problem::new(
-            422,
-            "request.invalid",
-            "The draft was not put into the shadow",
-        )
-        .next_step("Correct the days and begin again.")
-        .with_errors(vec![wrong])
-    })
-}
-
 fn counts(counts: ShadowCounts) -> View {
     let pairs = vec![
         ("The same", counts.same.to_string().into()),
@@ -267,20 +252,4 @@ fn difference(one: &ShadowDifference) -> View {
     };
     let (at, because, path) = (one.at, one.because.clone(), one.path.clone());
     view! { li { div(class="decision-head") { Badge(face=face) (what) span(class="muted") { Ago(at=at) } } p(class="row-wrap") { (because) " " code(class="muted") { (path) } } } }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn days_that_are_no_number_of_the_range_are_refused_at_their_field() {
-        assert_eq!(days_of("  "), Ok(None));
-        assert_eq!(days_of(" 1 "), Ok(Some(1)));
-        assert_eq!(days_of("90"), Ok(Some(90)));
-        for wrong in ["0", "91", "-3", "7 days", "1.5", "99999999999999999999"] {
-            let problem = days_of(wrong).unwrap_err();
-            assert_eq!(problem.errors[0].pointer, DAYS_AT, "{wrong}");
-        }
-    }
 }

@@ -22,7 +22,9 @@ use crate::pages::people::People;
 fn face(state: VersionState) -> Face {
     let (tone, glyph, word) = match state {
         VersionState::Live => (Tone::Published, Glyph::CircleCheck, "Live"),
-        _ => (Tone::Neutral, Glyph::Clock, "Former"),
+        VersionState::Former => (Tone::Neutral, Glyph::Clock, "Former"),
+        VersionState::Canary => (Tone::Pending, Glyph::Split, "Canary"),
+        VersionState::Tried => (Tone::Neutral, Glyph::CircleX, "Tried"),
     };
     Face { tone, glyph, word }
 }
@@ -51,6 +53,8 @@ pub fn Versions(id: RuleId, detail: Loaded<RuleDetail>) -> View {
         Ok(list.items)
     });
     versions.follow(move || detail.value().map(|one| one.rule.version));
+    // A canary comes and goes without another version being live.
+    app.pulse.on(&["rule"], move || versions.reload());
     let room = Room {
         id,
         detail,
