@@ -22,6 +22,7 @@ pub mod cases;
 pub mod clock;
 pub mod config;
 pub mod decide;
+mod draft;
 pub mod engine;
 pub mod facts;
 pub mod failpoint;

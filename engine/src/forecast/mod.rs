@@ -21,11 +21,11 @@ use so_model::{
     forecast::{Forecast, Warning},
     id::{AccountId, PostId, RuleId, WorkspaceId},
     post::PostState,
-    rule::RuleDocument,
     time::DAY,
 };
 use so_store::{Store, StoreError, Tx, posts, rules, timers, workspaces};
 
+pub use crate::draft::Draft;
 pub use told::{Out, Outbound, Refusals};
 
 use crate::{
@@ -50,15 +50,6 @@ pub const DRAFTS_MAX: usize = 20;
 pub const ENTRIES_MAX: usize = 10_000;
 /// Chance in a forecast is the same each time.
 const SEED: u64 = 1;
-
-/// A rule as it might be.
-#[derive(Debug, Clone)]
-pub struct Draft {
-    /// The saved rule whose place it takes; none if it is one more.
-    pub rule: Option<RuleId>,
-    /// What it says.
-    pub document: RuleDocument,
-}
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -111,10 +102,9 @@ pub async fn forecast(source: &Store, parts: Parts, ask: &Ask) -> Result<Forecas
     let until = ask.until.min(ask.from.plus(SPAN_MAX));
     let store = Store::in_memory().await?;
     let mut tx = store.begin().await?;
-    let drafts: Vec<&RuleDocument> = ask.drafts.iter().map(|draft| &draft.document).collect();
     let mut source = source.clone();
     let (workspace, from) = (ask.workspace, ask.from);
-    let copied = snapshot::take(&mut source, &mut tx, workspace, from, until, &drafts).await?;
+    let copied = snapshot::take(&mut source, &mut tx, workspace, from, until, &ask.drafts).await?;
     let Some(house) = workspaces::find(&mut tx, workspace).await? else {
         return Err(ForecastError::NoWorkspace);
     };

@@ -8,11 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use so_model::{
     Timestamp,
-    id::{IdKind, WorkspaceId, kind},
+    id::{IdKind, RuleId, WorkspaceId, kind},
     rule::RuleDocument,
     time::{DAY, HOUR},
 };
 use so_store::{Row, Sql, StoreError, Tx, rules, snapshot as copy};
+
+use super::Draft;
 
 /// Accounts, rules, labels and queues of a workspace; more than it may have.
 const FEW_MAX: i64 = 5_000;
@@ -23,7 +25,7 @@ const TIMERS_MAX: i64 = 20_000;
 /// Slots that posts hold.
 const SLOTS_MAX: i64 = 50_000;
 /// Runs that are under way and looked at.
-const RUNS_MAX: usize = 5_000;
+const RUNS_MAX: i64 = 5_000;
 /// Kind of the keys of events that wait for their quiet spell.
 const DEBOUNCE: &str = "debounce";
 /// Posts and files that others refer to.
@@ -59,7 +61,7 @@ pub(super) async fn take(
     workspace: WorkspaceId,
     now: Timestamp,
     until: Timestamp,
-    drafts: &[&RuleDocument],
+    drafts: &[Draft],
 ) -> Result<Copied, StoreError> {
     let mut copied = Copied::default();
     copy::workspace(from, to, workspace, 1).await?;
@@ -91,16 +93,7 @@ pub(super) async fn take(
         &mut copied,
     )
     .await?;
-    open_runs(
-        from,
-        to,
-        workspace,
-        &rules,
-        &mut copied,
-        &mut mentioned,
-        now,
-    )
-    .await?;
+    open_runs(from, to, workspace, &mut copied, &mut mentioned, now).await?;
     posts(from, to, workspace, now, until, &mut copied, mentioned).await?;
     Ok(copied)
 }
@@ -174,16 +167,14 @@ async fn open_runs(
     from: &mut dyn Sql,
     to: &mut Tx,
     workspace: WorkspaceId,
-    rules: &[String],
     copied: &mut Copied,
     mentioned: &mut Mentioned,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let rows = copy::open_runs(from, to, workspace, rules).await?;
-    let mut runs = texts(&rows, 0)?;
-    if runs.len() > RUNS_MAX {
+    let rows = copy::open_runs(from, to, workspace, RUNS_MAX).await?;
+    let runs = texts(&rows, 0)?;
+    if rows.len() as i64 >= RUNS_MAX {
         copied.left_out.push(("runs under way", now));
-        runs.truncate(RUNS_MAX);
     }
     if runs.is_empty() {
         return Ok(());
@@ -215,17 +206,24 @@ async fn history(
     now: Timestamp,
     rules: &[String],
     accounts: &[Row],
-    drafts: &[&RuleDocument],
+    drafts: &[Draft],
     copied: &mut Copied,
 ) -> Result<(), StoreError> {
     let live = rules::list_live(to).await?;
     let mut asked = Asked::default();
-    for document in live
-        .iter()
-        .map(|(_, document)| document)
-        .chain(drafts.iter().copied())
-    {
+    let mut counting: BTreeMap<RuleId, Counts> = BTreeMap::new();
+    for id in rules {
+        if let Ok(id) = id.parse() {
+            counting.insert(id, Counts::default());
+        }
+    }
+    let saved = live.iter().map(|(row, document)| (Some(row.id), document));
+    let drafts = drafts.iter().map(|draft| (draft.rule, &draft.document));
+    for (rule, document) in saved.chain(drafts) {
         asked.read(&serde_json::to_value(document).unwrap_or_default());
+        if let Some(counts) = rule.and_then(|rule| counting.get_mut(&rule)) {
+            counts.read(document);
+        }
     }
     copied.is_counted = asked.published_hours > 0;
     copied.counts_runs = asked.run_hours > 0;
@@ -235,16 +233,16 @@ async fn history(
             copy::published(from, to, workspace, &account, since).await?;
         }
     }
-    let run_hours = asked.run_hours.max(1);
-    for (row, document) in &live {
-        let id = row.id.to_string();
-        if !rules.contains(&id) {
-            continue;
+    let since = now.plus(-asked.run_hours.max(1) * HOUR);
+    for (id, counts) in counting {
+        let id = id.to_string();
+        if counts.runs || asked.run_hours > 0 {
+            copy::past_runs(from, to, workspace, &id, since).await?;
         }
-        if document.limits.max_runs_per_hour.is_some() || asked.run_hours > 0 {
-            copy::past_runs(from, to, workspace, &id, now.plus(-run_hours * HOUR)).await?;
+        if asked.run_hours > 0 {
+            copy::starts_let_go(from, to, workspace, &id, since).await?;
         }
-        if document.throttle.is_some() || document.dedupe.is_some() || document.debounce.is_some() {
+        if counts.keys {
             let keys = copy::rule_keys(from, to, workspace, &id, now).await?;
             // The event that waits for its quiet spell is taken up when that is over.
             let waiting = keys
@@ -257,6 +255,21 @@ async fn history(
         }
     }
     Ok(())
+}
+
+/// What a rule counts of its own, as it is or as it might be.
+#[derive(Default)]
+struct Counts {
+    runs: bool,
+    keys: bool,
+}
+
+impl Counts {
+    fn read(&mut self, document: &RuleDocument) {
+        self.runs |= document.limits.max_runs_per_hour.is_some();
+        self.keys |=
+            document.throttle.is_some() || document.dedupe.is_some() || document.debounce.is_some();
+    }
 }
 
 /// Hours that facts of rules look back.

@@ -30,6 +30,7 @@ use so_model::{
 };
 use so_store::{Store, StoreError, history, rules, workspaces};
 
+pub use crate::draft::Draft;
 pub use facts::Published;
 pub use play::{HELD_MAX, Play};
 pub use told::{DIFFERENCES_MAX, EFFECTS_MAX, STARTS_MAX};
@@ -57,15 +58,6 @@ const PUBLISHED_MAX: i64 = 200_000;
 const FACTS_BACK: i64 = 8_760 * HOUR;
 /// Events read at a time.
 const PAGE: i64 = 2_000;
-
-/// A rule as it might be.
-#[derive(Debug, Clone)]
-pub struct Draft {
-    /// The saved rule whose place it takes; none if it is one more.
-    pub rule: Option<RuleId>,
-    /// What it says; one that is off takes the rule away.
-    pub document: RuleDocument,
-}
 
 /// What is asked.
 #[derive(Debug, Clone)]

@@ -251,6 +251,9 @@ impl Play {
         self.told.calls(&did, &action_of, false);
         let (rule, event) = (run.rule, run.event);
         let event_kind = dry.cx.event.kind.clone();
+        if end == SimulatedEnd::CannotSay {
+            self.told.cannot_say(rule, run.created_at);
+        }
         match real {
             None if end == SimulatedEnd::CannotSay => {}
             None => {

@@ -6,14 +6,11 @@
 
 use std::time::Duration;
 
-use so_engine::forecast::{self, Ask, DRAFTS_MAX, Draft, ForecastError, Outbound, Parts, SPAN_MAX};
+use so_engine::forecast::{self, Ask, DRAFTS_MAX, ForecastError, Outbound, Parts, SPAN_MAX};
 use so_model::{
     Timestamp,
     account::AccountState,
-    api::{
-        forecast::{ForecastDraft, ForecastQuery, ForecastRequest},
-        rule::RuleInput,
-    },
+    api::forecast::{ForecastQuery, ForecastRequest},
     forecast::Forecast,
     id::{AccountId, WorkspaceId},
     problem::FieldError,
@@ -26,7 +23,7 @@ use super::{
     apart::Places,
     build,
     failure::{Failure, Outcome},
-    rules,
+    supposed::{drafts, mistaken},
 };
 
 /// Forecasts at a time: each keeps a processor busy, and for a full calendar a hundred megabytes.
@@ -84,40 +81,12 @@ pub async fn ask(app: &App, workspace: WorkspaceId, request: ForecastRequest) ->
         out: outbound,
     };
     let store = app.store.clone();
-    let work = move || async move {
-        stay_on_a_processor();
-        forecast::forecast(&store, parts, &ask).await
-    };
+    let work = move || async move { forecast::forecast(&store, parts, &ask).await };
     let made = place.work(work).await?.ok_or_else(|| {
         Failure::new(503, "forecast.too_long", "The forecast took too long")
             .next_step("Ask for fewer weeks, or again when the server is less busy.")
     })?;
     made.map_err(failure)
-}
-
-/// Keeps this thread, and that of the database in memory, which it starts, on one processor: the two take turns, and
-/// waking a thread of another processor costs more than a statement does.
-fn stay_on_a_processor() {
-    #[cfg(target_os = "linux")]
-    {
-        use std::sync::atomic::{AtomicUsize, Ordering};
-
-        use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-        // Two forecasts at a time get two processors, if there are as many.
-        static TURN: AtomicUsize = AtomicUsize::new(0);
-        // Without the right to it, a forecast only takes longer.
-        let Ok(allowed) = sched_getaffinity(None) else {
-            return;
-        };
-        let processors = (0..CpuSet::MAX_CPU).filter(|processor| allowed.is_set(*processor));
-        let processors: Vec<usize> = processors.collect();
-        let turn = TURN.fetch_add(1, Ordering::Relaxed);
-        if let Some(processor) = processors.get(turn % processors.len().max(1)) {
-            let mut own = CpuSet::new();
-            own.set(*processor);
-            sched_setaffinity(None, &own).ok();
-        }
-    }
 }
 
 fn failure(error: ForecastError) -> Failure {
@@ -159,50 +128,6 @@ fn end_of(request: &ForecastRequest, from: Timestamp) -> Outcome<Timestamp> {
         return Err(Failure::field(field, "is too long", expected));
     }
     Ok(until)
-}
-
-/// Rules as they might be, checked as saved ones are.
-pub(super) async fn drafts(
-    app: &App,
-    workspace: WorkspaceId,
-    asked: Vec<ForecastDraft>,
-    most: usize,
-) -> Outcome<Vec<Draft>> {
-    if asked.len() > most {
-        let expected = format!("at most {most}");
-        return Err(Failure::field("/drafts", "are too many", expected));
-    }
-    let mut drafts = Vec::with_capacity(asked.len());
-    for (index, draft) in asked.into_iter().enumerate() {
-        if draft.document.is_none() && draft.text.is_none() {
-            let field = format!("/drafts/{index}");
-            let expected = "a rule in document or text";
-            return Err(Failure::field(&field, "holds no rule", expected));
-        }
-        let input = RuleInput {
-            document: draft.document,
-            text: draft.text,
-            ..RuleInput::default()
-        };
-        let checked = rules::check(app, Some(workspace), input).await?;
-        let Some(document) = checked.document else {
-            return Err(mistaken(index, checked.errors));
-        };
-        let rule = draft.rule;
-        drafts.push(Draft { rule, document });
-    }
-    Ok(drafts)
-}
-
-fn mistaken(index: usize, errors: Vec<FieldError>) -> Failure {
-    let mut failure = Failure::new(422, "rule.invalid", "A draft has mistakes")
-        .next_step("Correct what is named and try again.");
-    let within = |error: FieldError| FieldError {
-        pointer: format!("/drafts/{index}{}", error.pointer),
-        ..error
-    };
-    failure.problem.errors = errors.into_iter().map(within).collect();
-    failure
 }
 
 /// Tokens that end within the span, at networks that give no new one without their person, and how many others do.

@@ -35,6 +35,7 @@ pub mod sandbox;
 pub mod secrets;
 pub mod sessions;
 pub mod simulation;
+mod supposed;
 pub mod text;
 pub mod throttle;
 pub mod tokens;

@@ -6,17 +6,16 @@
 
 use std::time::Duration;
 
-use so_engine::simulate::{self, Ask, DRAFTS_MAX, Draft, EVENTS_MAX, SPAN_MAX, SimulateError};
+use so_engine::simulate::{self, Ask, DRAFTS_MAX, EVENTS_MAX, SPAN_MAX, SimulateError};
 use so_model::{
-    api::simulation::SimulationRequest, id::WorkspaceId, problem::FieldError,
-    simulation::Simulation, time::DAY,
+    api::simulation::SimulationRequest, id::WorkspaceId, simulation::Simulation, time::DAY,
 };
 
 use super::{
     App,
     apart::Places,
     failure::{Failure, Outcome},
-    forecast,
+    supposed::{drafts, mistaken},
 };
 
 /// Simulations at a time: each keeps a processor busy.
@@ -80,17 +79,12 @@ async fn checked(app: &App, workspace: WorkspaceId, request: SimulationRequest) 
             return Err(Failure::field(field, "are too many", expected));
         }
     }
-    let drafts = forecast::drafts(app, workspace, request.drafts, DRAFTS_MAX).await?;
-    let drafts = drafts.into_iter().map(|draft| Draft {
-        rule: draft.rule,
-        document: draft.document,
-    });
     Ok(Ask {
         workspace,
         from: request.from,
         until,
         kinds: request.kinds,
-        drafts: drafts.collect(),
+        drafts: drafts(app, workspace, request.drafts, DRAFTS_MAX).await?,
         without: request.without,
         events_max: EVENTS_MAX,
     })
@@ -101,15 +95,6 @@ fn failure(error: SimulateError) -> Failure {
         SimulateError::Store(error) => error.into(),
         SimulateError::NoRule(_) => Failure::not_found("rule"),
         SimulateError::NoWorkspace => Failure::not_found("workspace"),
-        SimulateError::Draft(index, errors) => {
-            let mut failure = Failure::new(422, "rule.invalid", "A draft has mistakes")
-                .next_step("Correct what is named and try again.");
-            let within = |error: FieldError| FieldError {
-                pointer: format!("/drafts/{index}{}", error.pointer),
-                ..error
-            };
-            failure.problem.errors = errors.into_iter().map(within).collect();
-            failure
-        }
+        SimulateError::Draft(index, errors) => mistaken(index, errors),
     }
 }

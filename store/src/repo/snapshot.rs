@@ -195,12 +195,12 @@ by_ids!(
     "WHERE workspace_id || '' = $1 AND id"
 );
 
-by_ids!(
-    /// Runs of rules that are not over.
-    open_runs, OPEN_RUNS, OPEN_RUNS_OF, "runs", "tttittttttiii",
+by_workspace!(
+    /// Runs that are not over, the first ones first. Goes by what is not over, of which there is little.
+    open_runs(), OPEN_RUNS, "runs", "tttittttttiii",
     "id, workspace_id, rule_id, version, event_id, trigger_id, state, mode_key, decision, reason, events_made, created_at, \
      finished_at",
-    "WHERE workspace_id || '' = $1 AND finished_at IS NULL AND rule_id"
+    "WHERE workspace_id || '' = $1 AND finished_at IS NULL ORDER BY created_at, id LIMIT $2"
 );
 
 by_ids!(
@@ -283,6 +283,45 @@ pub async fn past_runs(
         )
         .await?;
     write(to, &PAST_RUNS, rows).await
+}
+
+table!(
+    WAYS,
+    "run_ways",
+    "ittittiiiitiii",
+    "way, workspace_id, rule_id, version, trigger_id, steps, seen, let_go, week, kept_in_week, kept, first_at, last_at, let_go_at"
+);
+table!(LET_GO, "runs_let_go", "tii", "event_id, way, at");
+
+/// Starts of a rule since a moment whose runs were let go, as far as they are counted, with the ways that they belong to.
+pub async fn starts_let_go(
+    from: &mut dyn Sql,
+    to: &mut Tx,
+    workspace: WorkspaceId,
+    rule: &str,
+    since: Timestamp,
+) -> Result<Vec<Row>> {
+    let ways = from
+        .all(
+            "SELECT way, workspace_id, rule_id, version, trigger_id, 'null', seen, let_go, week, kept_in_week, '[]', first_at, \
+             last_at, let_go_at FROM run_ways WHERE workspace_id = $1 AND rule_id = $2 AND let_go_at > $3 \
+             ORDER BY last_at DESC, way LIMIT $4",
+            args![workspace, rule, since, HISTORY_MAX],
+        )
+        .await?;
+    if ways.is_empty() {
+        return Ok(ways);
+    }
+    write(to, &WAYS, ways).await?;
+    let rows = from
+        .all(
+            "SELECT runs_let_go.event_id, runs_let_go.way, runs_let_go.at FROM run_ways CROSS JOIN runs_let_go \
+             WHERE runs_let_go.way = run_ways.way AND run_ways.workspace_id = $1 AND run_ways.rule_id = $2 \
+             AND runs_let_go.at > $3 ORDER BY runs_let_go.at DESC LIMIT $4",
+            args![workspace, rule, since, HISTORY_MAX],
+        )
+        .await?;
+    write(to, &LET_GO, rows).await
 }
 
 table!(

@@ -9,7 +9,13 @@ use so_model::{
     run::{ConditionTrace, Decision, Memo, Run, RunState, StepOutcome, Verdict},
     why::Recorded,
 };
-use so_store::{decisions, decisions::NewDecision, events, history, publications, runs};
+use so_store::{
+    decisions,
+    decisions::NewDecision,
+    events, history, publications,
+    run_ways::{self, Finished, FinishedCause, WayRow},
+    runs,
+};
 
 use crate::support::{Db, NOW, at, event, id, on_both};
 
@@ -112,6 +118,59 @@ async fn the_past_is_read_page_by_page_with_what_came_of_it(db: Db) {
     assert_eq!((page.memos.len(), page.seen.len()), (2, 2));
     let later = read((at(3600), at(7200)), None, 10).await;
     assert!(later.events.is_empty() && later.runs.is_empty());
+}
+
+on_both!(starts_whose_runs_were_let_go_are_read_with_their_events);
+async fn starts_whose_runs_were_let_go_are_read_with_their_events(db: Db) {
+    let (workspace, other) = (db.workspace().await, db.workspace().await);
+    let mut gone = Vec::new();
+    for workspace in [workspace, other] {
+        let (happened, run) = lived(&db, workspace, "1").await;
+        let way = i64::from(workspace == other);
+        let row = WayRow {
+            way,
+            workspace,
+            rule: run.rule,
+            version: 1,
+            trigger: "t".into(),
+            steps: None,
+            seen: 1,
+            let_go: 1,
+            week: 0,
+            kept_in_week: 0,
+            kept: Vec::new(),
+            first_at: run.created_at,
+            last_at: run.created_at,
+            let_go_at: Some(run.created_at),
+        };
+        let finished = Finished {
+            run: run.id,
+            workspace,
+            rule: run.rule,
+            version: 1,
+            trigger: "t".into(),
+            event: happened.id,
+            cause: Some(FinishedCause {
+                root: happened.id,
+                subject: None,
+                dedupe: "1".into(),
+            }),
+            created_at: run.created_at,
+            finished_at: at(1),
+        };
+        let mut tx = db.begin().await;
+        run_ways::put_many(&mut tx, &[row]).await.unwrap();
+        run_ways::let_go(&mut tx, &[(&finished, way)])
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        gone.push((happened.id, run.rule, run.created_at));
+    }
+    let span = (at(-3600), at(3600));
+    let page = history::page(&mut db.read(), workspace, span, None, 10).await;
+    let page = page.unwrap();
+    assert_eq!((page.runs.len(), page.memos.len()), (0, 0));
+    assert_eq!(page.let_go, [gone[0]]);
 }
 
 on_both!(moments_of_publishing_are_read_for_one_workspace);

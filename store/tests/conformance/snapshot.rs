@@ -1,9 +1,11 @@
 //! A workspace's rows are copied as they are into a database in memory, and another workspace's are not.
 
 use serde_json::json;
-use so_model::{post::PostState, time::SECOND};
+use so_model::{id::RuleId, post::PostState, run::RunState, time::SECOND};
 use so_store::{
-    Store, accounts, events, posts, queue_slots, queues, runs, snapshot as copy, timers, workspaces,
+    Store, accounts, events, posts, queue_slots, queues,
+    run_ways::{self, Finished, FinishedCause, WayRow},
+    runs, snapshot as copy, timers, workspaces,
 };
 
 use crate::support::{Db, NOW, at, event, id, on_both, post, run};
@@ -31,6 +33,8 @@ async fn a_workspace_is_copied_as_it_is_and_no_other_one(db: Db) {
     };
     let happened = event(mine, "a");
     let open = run(&db, mine).await;
+    run(&db, mine).await;
+    run(&db, theirs).await;
     let open = runs::find(&mut db.read(), mine, open)
         .await
         .unwrap()
@@ -70,9 +74,8 @@ async fn a_workspace_is_copied_as_it_is_and_no_other_one(db: Db) {
     let ids = [due.id.to_string(), other.id.to_string()];
     copy::posts(from, &mut to, mine, &ids).await.unwrap();
     copy::post_timers(from, &mut to, mine, &ids).await.unwrap();
-    copy::open_runs(from, &mut to, mine, &[open.rule.to_string()])
-        .await
-        .unwrap();
+    let found = copy::open_runs(from, &mut to, mine, 1).await;
+    assert_eq!(found.unwrap().len(), 1, "no more than so many");
     copy::events(from, &mut to, mine, &[happened.id.to_string()])
         .await
         .unwrap();
@@ -98,4 +101,67 @@ async fn a_workspace_is_copied_as_it_is_and_no_other_one(db: Db) {
     );
     let copied = events::find(&mut to, mine, happened.id).await.unwrap();
     assert_eq!(copied, Some(happened));
+}
+
+on_both!(starts_whose_runs_were_let_go_are_copied_to_be_counted);
+async fn starts_whose_runs_were_let_go_are_copied_to_be_counted(db: Db) {
+    let (mine, theirs) = (db.workspace().await, db.workspace().await);
+    let rule: RuleId = id();
+    let mut tx = db.begin().await;
+    for (way, workspace) in [(1, mine), (2, theirs)] {
+        let row = WayRow {
+            way,
+            workspace,
+            rule,
+            version: 1,
+            trigger: "t".into(),
+            steps: None,
+            seen: 3,
+            let_go: 3,
+            week: 0,
+            kept_in_week: 0,
+            kept: Vec::new(),
+            first_at: at(1),
+            last_at: at(3),
+            let_go_at: Some(at(3)),
+        };
+        run_ways::put_many(&mut tx, &[row]).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    for (second, way) in [(1, 1), (2, 1), (3, 1), (3, 2)] {
+        let workspace = if way == 1 { mine } else { theirs };
+        let happened = event(workspace, &format!("{second}"));
+        let gone = run(&db, workspace).await;
+        let finished = Finished {
+            run: gone,
+            workspace,
+            rule,
+            version: 1,
+            trigger: "t".into(),
+            event: happened.id,
+            cause: Some(FinishedCause {
+                root: happened.id,
+                subject: None,
+                dedupe: String::new(),
+            }),
+            created_at: at(second),
+            finished_at: at(second),
+        };
+        let mut tx = db.begin().await;
+        events::insert(&mut tx, &happened, true, NOW).await.unwrap();
+        runs::set_state(&mut tx, workspace, gone, RunState::Finished, None, at(9))
+            .await
+            .unwrap();
+        run_ways::let_go(&mut tx, &[(&finished, way)])
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    }
+    let store = Store::in_memory().await.unwrap();
+    let mut to = store.begin().await.unwrap();
+    copy::starts_let_go(&mut db.read(), &mut to, mine, &rule.to_string(), at(1))
+        .await
+        .unwrap();
+    let count = run_ways::count_starts_since(&mut to, mine, rule, at(0)).await;
+    assert_eq!(count.unwrap(), 2, "what came before is not copied");
 }

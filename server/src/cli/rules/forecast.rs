@@ -4,9 +4,9 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 use so_model::{
     api::account::AccountList,
     forecast::{Entry, Forecast, How, Sureness},
@@ -15,9 +15,9 @@ use so_model::{
 use so_net::Method;
 
 use super::{
-    folder::{format_of, read},
     outcome::Answer,
     remote::{Place, Remote},
+    supposed::{drafts, without},
 };
 
 /// What is asked.
@@ -39,40 +39,15 @@ pub struct Looking {
     place: Place,
 }
 
-/// Asks and prints; all is well if there is nothing to be warned of.
+/// Asks and prints; all is well if there is nothing to be warned of and nothing is missing.
 pub(super) async fn ask(asked: &Looking) -> Answer {
-    let drafts = asked.draft.iter().map(|file| {
-        let text = read(file)?;
-        let format = format_of(file);
-        let (mut value, _) = so_engine::rule::parse(&text, format)
-            .map_err(|_| anyhow!("{} cannot be read; try rules validate", file.display()))?;
-        so_engine::cases::split(&mut value);
-        Ok(value)
-    });
-    let drafts = drafts.collect::<anyhow::Result<Vec<Value>>>()?;
     let remote = Remote::open(&asked.place).await?;
-    let saved = match drafts.is_empty() && asked.without.is_empty() {
+    let saved = match asked.draft.is_empty() && asked.without.is_empty() {
         true => Vec::new(),
         false => remote.list().await?,
     };
-    let id_of = |name: &str| {
-        let found = saved
-            .iter()
-            .find(|rule| rule.name == name || rule.id.to_string() == name);
-        found.map(|rule| rule.id)
-    };
-    let drafts: Vec<Value> = drafts
-        .into_iter()
-        .map(|document| {
-            let rule = document["name"].as_str().and_then(id_of);
-            json!({"rule": rule, "document": document})
-        })
-        .collect();
-    let mut without = Vec::new();
-    for name in &asked.without {
-        let id = id_of(name).with_context(|| format!("the server has no rule {name}"))?;
-        without.push(id);
-    }
+    let drafts = drafts(&asked.draft, &saved)?;
+    let without = without(&asked.without, &saved)?;
     let body = json!({"weeks": asked.weeks, "drafts": drafts, "without": without});
     let told: Forecast = match drafts.is_empty() && without.is_empty() {
         true => {
@@ -93,7 +68,7 @@ pub(super) async fn ask(asked: &Looking) -> Answer {
         )
     };
     super::super::print(&text)?;
-    Ok(told.warnings.is_empty())
+    Ok(told.warnings.is_empty() && told.incomplete_from.is_none())
 }
 
 fn in_words(told: &Forecast, names: &BTreeMap<AccountId, String>) -> String {

@@ -9,51 +9,25 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 use so_model::{
     Timestamp,
-    simulation::{Simulation, StartDiffers},
+    simulation::{SimulatedRule, Simulation, StartDiffers},
 };
 use so_net::Method;
 
 use super::{
     super::{
-        folder::read_all,
-        offline::document,
-        outcome::{Answer, Trouble},
+        outcome::Answer,
         remote::Remote,
-        report,
+        supposed::{drafts, without},
     },
     Simulated,
 };
 
-/// Asks and prints; all is well if nothing differs.
+/// Asks and prints; all is well if nothing differs and everything can be said.
 pub(super) async fn play(asked: &Simulated, from: Timestamp) -> Answer {
     let remote = Remote::open(&asked.place).await?;
     let saved = remote.list().await?;
-    let id_of = |name: &str| {
-        let found = saved
-            .iter()
-            .find(|rule| rule.name == name || rule.id.to_string() == name);
-        found.map(|rule| rule.id)
-    };
-    let mut drafts = Vec::new();
-    for file in read_all(&asked.paths)?
-        .iter()
-        .filter(|file| !file.is_blueprint)
-    {
-        match document(file) {
-            Ok(document) => {
-                let rule = document.value["name"].as_str().and_then(id_of);
-                drafts.push(json!({"rule": rule, "document": document.value}));
-            }
-            Err(errors) => {
-                let told = report(&file.path, "error", &errors);
-                return Err(Trouble::Usage(anyhow::anyhow!("{}", told.trim_end())));
-            }
-        }
-    }
-    let mut without = Vec::new();
-    for name in &asked.without {
-        without.push(id_of(name).with_context(|| format!("the server has no rule {name}"))?);
-    }
+    let drafts = drafts(&asked.paths, &saved)?;
+    let without = without(&asked.without, &saved)?;
     let body: Value = json!({"from": from, "until": asked.to, "kinds": asked.kind,
                              "drafts": drafts, "without": without});
     let told: Simulation = remote
@@ -64,7 +38,13 @@ pub(super) async fn play(asked: &Simulated, from: Timestamp) -> Answer {
         false => in_words(&told),
     };
     super::super::super::print(&text)?;
-    Ok(told.differences.is_empty())
+    Ok(is_clean(&told))
+}
+
+/// Nothing differs, as far as can be said, and everything was played.
+fn is_clean(told: &Simulation) -> bool {
+    let is_said = |rule: &SimulatedRule| rule.cannot_say == 0;
+    told.differences.is_empty() && told.incomplete_from.is_none() && told.rules.iter().all(is_said)
 }
 
 fn in_words(told: &Simulation) -> String {
@@ -114,10 +94,7 @@ fn in_words(told: &Simulation) -> String {
         );
     }
     if let Some(at) = told.incomplete_from {
-        let _ = writeln!(
-            text,
-            "there are too many events: nothing from {at} on was played"
-        );
+        let _ = writeln!(text, "there is too much: nothing from {at} on was played");
     }
     let _ = writeln!(
         text,
@@ -129,4 +106,29 @@ fn in_words(told: &Simulation) -> String {
         told.differences.len() as u64 + told.differences_more
     );
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(cannot_say: u64, incomplete_from: Option<Timestamp>) -> Simulation {
+        serde_json::from_value(json!({
+            "from": "2026-06-01T00:00:00Z", "until": "2026-06-02T00:00:00Z", "events": 1, "left_out": 0, "made": 0,
+            "rules": [{"rule": "rule_01890a5dac96774bbcceb302099a8057", "name": "R", "is_draft": true, "candidates": 1,
+                "started": 0, "started_really": 0, "cannot_say": cannot_say, "refused": []}],
+            "starts": [], "starts_more": 0, "differences": [], "differences_more": 0, "same": 0, "unknowns": [], "calls": [],
+            "incomplete_from": incomplete_from}))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_cannot_be_said_and_what_was_not_played_is_not_clean() {
+        assert!(is_clean(&told(0, None)));
+        assert!(!is_clean(&told(1, None)));
+        assert!(!is_clean(&told(
+            0,
+            Timestamp::parse("2026-06-01T12:00:00Z")
+        )));
+    }
 }
