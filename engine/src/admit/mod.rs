@@ -32,6 +32,7 @@ use crate::{
     decide::{self, CompiledRule, DecisionInput, FactValues, WorkspaceFacts},
     engine::{Engine, Handed},
     facts,
+    run::is_awaited,
 };
 
 /// Steps from the root from which on a forecast counts the events of a chain.
@@ -271,7 +272,11 @@ impl Engine {
                 Err(refusal) => {
                     self.counters.refused.fetch_add(1, Ordering::Relaxed);
                     if let Some(told) = &self.config.refusals {
-                        told.note(event, &rule, refusal.verdict, refusal.reason);
+                        told.note(event, &rule, refusal.verdict, refusal.reason.clone());
+                        // Whoever waits for this start looks up why there is none.
+                        if is_awaited(event) {
+                            desk.note(event, &rule, trigger, refusal);
+                        }
                     } else if self.config.keeps_refusals {
                         desk.note(event, &rule, trigger, refusal);
                     }

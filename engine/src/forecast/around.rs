@@ -15,7 +15,12 @@ use so_model::{
 use so_store::{StoreError, Tx, accounts, queue_slots, queues};
 
 use super::{Ask, snapshot::Copied};
-use crate::{decide::CompiledRule, rule::ANY_EVENT_KIND, schedule::Schedule};
+use crate::{
+    decide::CompiledRule,
+    rule::ANY_EVENT_KIND,
+    schedule::Schedule,
+    script::{DRAWS, mentioned},
+};
 
 /// Kinds of events that follow from time, posts and rules alone.
 const INSIDE: [&str; 12] = [
@@ -32,8 +37,6 @@ const INSIDE: [&str; 12] = [
     kind::POST_FAILED,
     kind::POST_MISSED,
 ];
-/// Functions of scripts whose answer is drawn.
-const DRAWS: [&str; 3] = ["random(", "random_int(", "one_of("];
 /// Slots of one queue that are looked at; a quarter of a year of one every hour.
 const SLOTS_MAX: usize = 3_000;
 /// Empty slots between taken ones that are named for each queue.
@@ -43,11 +46,16 @@ const FEW_MAX: i64 = 5_000;
 /// Taken slots of one queue.
 const TAKEN_MAX: i64 = 10_000;
 
-/// Rules that draw by chance, with their names.
+/// Rules that draw by chance, themselves or in the library that they call, with their names.
 pub(super) fn by_chance(rules: &[std::sync::Arc<CompiledRule>]) -> HashMap<RuleId, String> {
     let draws = |rule: &CompiledRule| {
-        let text = serde_json::to_string(rule.document.as_ref()).unwrap_or_default();
-        DRAWS.iter().any(|draw| text.contains(draw))
+        let document = serde_json::to_value(rule.document.as_ref()).unwrap_or_default();
+        let mut text = document.to_string();
+        text.retain(|c| !c.is_whitespace());
+        let called = mentioned(&document);
+        let library = rule.scripts().library();
+        DRAWS.iter().any(|draw| text.contains(&format!("{draw}(")))
+            || library.is_some_and(|all| all.draws(called.iter().map(String::as_str)))
     };
     rules
         .iter()

@@ -83,6 +83,8 @@ impl Play {
         let last = self.until.plus(-1);
         loop {
             self.do_work().await?;
+            // Whoever gives a forecast up can do so at each moment.
+            tokio::task::yield_now().await;
             let now = self.engine.now();
             if self.carried >= RUNS_MAX || self.watch.entries.len() >= ENTRIES_MAX {
                 return Ok(Some(now));

@@ -1,7 +1,8 @@
 //! Watches what happens on the virtual clock, and makes the calendar of it.
 //!
 //! Owns what counts as certain. Must not decide anything that happens. Invariant: what a run took for granted clings to
-//! whatever follows from it: its posts, its events, and the runs that these start.
+//! whatever follows from it: its posts, its events, all events about these posts, and the runs that such an event starts or
+//! lets go on, and the run that waits for such a run.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -10,7 +11,7 @@ use so_model::{
     account::AccountState,
     event::{Event, kind},
     forecast::{Entry, How, Sureness, Unknown, Warning, WarningKind},
-    id::{AccountId, PostId, RuleId, RunId},
+    id::{AccountId, EventId, PostId, RuleId, RunId},
     post::Post,
     run::Verdict,
 };
@@ -61,6 +62,7 @@ pub(super) struct Watch {
     refusals: HashMap<PostId, String>,
     uncertain_runs: HashMap<RunId, Reasons>,
     uncertain_posts: HashMap<PostId, Reasons>,
+    uncertain_events: HashMap<EventId, Reasons>,
     caps: BTreeMap<(RuleId, &'static str), (Verdict, Counted)>,
     failures: BTreeMap<RuleId, Counted>,
     holds: BTreeMap<AccountId, (AccountState, Timestamp, u64)>,
@@ -89,6 +91,7 @@ impl Watch {
             refusals: HashMap::new(),
             uncertain_runs: HashMap::new(),
             uncertain_posts: HashMap::new(),
+            uncertain_events: HashMap::new(),
             caps: BTreeMap::new(),
             failures: BTreeMap::new(),
             holds: BTreeMap::new(),
@@ -119,33 +122,25 @@ impl Watch {
             return;
         }
         let event = admission.result.event.as_ref();
-        let inherited = event
-            .cause
-            .run
-            .and_then(|run| self.uncertain_runs.get(&run))
-            .cloned();
-        for fresh in admission.jobs.iter().filter_map(|job| job.fresh.as_ref()) {
-            let mut reasons = inherited.clone().unwrap_or_default();
-            if let Some(name) = self.by_chance.get(&fresh.0.rule) {
-                reasons.insert(format!("the rule {name} draws by chance"));
-            }
-            if !reasons.is_empty() {
-                self.uncertain_runs.insert(fresh.0.id, reasons);
-            }
-        }
         if event.kind == kind::RUN_FAILED {
             self.failed(now, event);
         }
-        let Some(post) = event.subject.as_deref().and_then(|text| text.parse().ok()) else {
-            return;
-        };
-        if let Some(reasons) = inherited {
-            self.uncertain_posts
-                .entry(post)
-                .or_default()
-                .extend(reasons);
+        let post: Option<PostId> = event.subject.as_deref().and_then(|text| text.parse().ok());
+        let of_run = event
+            .cause
+            .run
+            .and_then(|run| self.uncertain_runs.get(&run));
+        if let Some((post, reasons)) = post.zip(of_run) {
+            let known = self.uncertain_posts.entry(post).or_default();
+            known.extend(reasons.iter().cloned());
         }
-        self.about_post(now, event, post);
+        let of_post = post.and_then(|post| self.uncertain_posts.get(&post));
+        if let Some(reasons) = of_post.or(of_run) {
+            self.uncertain_events.insert(event.id, reasons.clone());
+        }
+        if let Some(post) = post {
+            self.about_post(now, event, post);
+        }
     }
 
     fn about_post(&mut self, now: Timestamp, event: &Event, post: PostId) {
@@ -243,6 +238,12 @@ impl Watch {
         let Some((run, rule)) = carried.run else {
             return;
         };
+        let followed = carried.follows.iter();
+        let followed = followed.filter_map(|event| self.uncertain_events.get(event));
+        let mut reasons: Reasons = followed.flatten().cloned().collect();
+        if let Some(name) = self.by_chance.get(&rule) {
+            reasons.insert(format!("the rule {name} draws by chance"));
+        }
         for assumed in &carried.assumed {
             let (what, why, reason) = match assumed {
                 Assumed::Answer(action) => (
@@ -257,7 +258,7 @@ impl Watch {
                 ),
             };
             let name = self.name_of(rule);
-            self.uncertain_runs.entry(run).or_default().insert(reason);
+            reasons.insert(reason);
             let known = self
                 .unknowns
                 .iter()
@@ -270,6 +271,18 @@ impl Watch {
                     rule: Some(rule),
                 });
             }
+        }
+        if !reasons.is_empty() {
+            let known = self.uncertain_runs.entry(run).or_default();
+            known.extend(reasons);
+        }
+        // Whoever waits for its end goes on after it.
+        if let Some((caller, reasons)) = carried.caller.zip(self.uncertain_runs.get(&run).cloned())
+        {
+            self.uncertain_runs
+                .entry(caller)
+                .or_default()
+                .extend(reasons);
         }
     }
 

@@ -6,13 +6,13 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use so_model::{
     IdSource as _, Timestamp,
     event::{Cause, Event, NewEvent, kind},
-    id::{RuleId, RunId},
+    id::{EventId, RuleId, RunId},
     rule::{ModeKind, Step, StepBody},
-    run::{RunState, StepOutcome},
+    run::{Memo, RunState, StepOutcome},
 };
 use so_store::{StoreError, Tx, events, jobs, runs, waits};
 
@@ -45,6 +45,10 @@ pub(crate) enum Assumed {
 pub(crate) struct Carried {
     /// The run and its rule; none if it is gone or over.
     pub(crate) run: Option<(RunId, RuleId)>,
+    /// The run that waits for this one's end.
+    pub(crate) caller: Option<RunId>,
+    /// What it follows: the event that started it, and those that it waited for and met.
+    pub(crate) follows: Vec<EventId>,
     /// What it assumed.
     pub(crate) assumed: Vec<Assumed>,
     /// Events that it made.
@@ -64,6 +68,8 @@ impl Engine {
             return Ok(carried);
         };
         carried.run = Some((cx.run.id, cx.run.rule));
+        carried.caller = cx.event.cause.run.filter(|_| is_awaited(&cx.event));
+        carried.follows.push(cx.event.id);
         let is_stored = !is_fresh || self.keeps_row(&cx.rule, &cx.event);
         // What is finished is never written again.
         let written: HashSet<(String, i64)> = finished(&cx.memos);
@@ -109,7 +115,13 @@ impl Engine {
                 .await?;
             break;
         }
-        carried.assumed.extend(timed_out(&cx));
+        let ended = cx.memos.iter().filter(|memo| {
+            memo.finished_at.is_some() && !written.contains(&(memo.path.clone(), memo.attempt))
+        });
+        for memo in ended {
+            carried.assumed.extend(in_vain(&cx, memo));
+            carried.follows.extend(met(memo));
+        }
         carried.admissions = outbox.admissions;
         Ok(carried)
     }
@@ -314,13 +326,37 @@ async fn write_memos(
     }
 }
 
-/// Waits that ended because their event did not come.
-fn timed_out(cx: &RunContext) -> Vec<Assumed> {
-    let timed_out = cx
-        .memos
-        .iter()
-        .filter(|memo| memo.output["timed_out"] == Value::Bool(true));
-    timed_out
-        .map(|memo| Assumed::NoEvent(memo.step.clone()))
-        .collect()
+/// What a step that has ended waited for in vain: its own event or outcome, or that of a step inside it.
+fn in_vain(cx: &RunContext, ended: &Memo) -> Option<Assumed> {
+    let failed = ended.outcome == StepOutcome::Failed;
+    let timed_out = ended.input.is_null() && ended.output["timed_out"] == true;
+    // A step that runs out of time keeps what it waited for; one that fails otherwise has a code.
+    let is_late = failed && waits_for_somebody(ended) && ended.output["code"].is_null();
+    let within = format!("{}/", ended.path);
+    let inside = || {
+        let mut open = cx.memos.iter().filter(|memo| {
+            memo.outcome == StepOutcome::Waiting
+                && memo.path.starts_with(&within)
+                && waits_for_somebody(memo)
+        });
+        open.next().filter(|_| failed)
+    };
+    let waited = if timed_out || is_late {
+        Some(ended)
+    } else {
+        inside()
+    };
+    waited.map(|memo| Assumed::NoEvent(memo.step.clone()))
+}
+
+/// A wait for an event, or an action that waits: neither a delay nor what holds other steps.
+fn waits_for_somebody(memo: &Memo) -> bool {
+    memo.output["event"].is_string() || (!memo.input.is_null() && memo.output.is_object())
+}
+
+/// The event that a wait has met.
+fn met(ended: &Memo) -> Option<EventId> {
+    let is_wait = ended.input.is_null() && ended.output["timed_out"] == false;
+    let id = ended.output["event"]["id"].as_str().filter(|_| is_wait);
+    id.and_then(|text| text.parse().ok())
 }

@@ -20,6 +20,7 @@ mod template;
 mod text;
 mod vet;
 
+pub(crate) use analysis::DRAWS;
 pub use analysis::{
     Family, Finding, FindingKind, Known, Logic, Name, Replace, When, analyse, analyse_known,
     family_of, is_volatile, logic, property_paths,

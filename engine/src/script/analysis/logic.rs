@@ -10,7 +10,9 @@ use super::{chain::Chain, statements};
 use crate::script::sandbox::CompiledScript;
 
 /// Functions whose value changes from one look to the next.
-const VOLATILE: [&str; 5] = ["now", "now_iso", "random", "random_int", "one_of"];
+const VOLATILE: [&str; 2] = ["now", "now_iso"];
+/// Functions whose value is drawn by chance; it changes as well.
+pub(crate) const DRAWS: [&str; 3] = ["random", "random_int", "one_of"];
 
 /// Nesting followed; deeper parts are opaque.
 const MAX_DEPTH: usize = 32;
@@ -66,7 +68,12 @@ pub fn is_volatile(script: &CompiledScript) -> bool {
 
 /// Whether a function's value changes from one look to the next.
 pub(in crate::script) fn is_volatile_function(name: &str) -> bool {
-    VOLATILE.contains(&name)
+    VOLATILE.contains(&name) || draws_chance(name)
+}
+
+/// Whether a function's value is drawn by chance.
+pub(in crate::script) fn draws_chance(name: &str) -> bool {
+    DRAWS.contains(&name)
 }
 
 fn of(expression: &Expr, depth: usize) -> Logic {

@@ -21,8 +21,9 @@ use super::shape::Shape;
 
 pub use self::family::Family;
 pub use self::known::{Known, Name, When};
-pub(super) use self::logic::is_volatile_function;
+pub(crate) use self::logic::DRAWS;
 pub use self::logic::{Logic, is_volatile, logic};
+pub(super) use self::logic::{draws_chance, is_volatile_function};
 
 /// Findings reported for one script: an author fixes the first ones first.
 const MAX_FINDINGS: usize = 50;

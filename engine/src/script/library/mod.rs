@@ -327,6 +327,13 @@ impl Library {
         found.any(|module| module.is_volatile)
     }
 
+    /// Whether anything that these modules need draws a chance.
+    pub fn draws<'s>(&self, modules: impl IntoIterator<Item = &'s str>) -> bool {
+        let needed = self.closure(modules);
+        let mut found = needed.iter().filter_map(|name| self.modules.get(name));
+        found.any(|module| module.draws)
+    }
+
     /// The functions of everything that these uses need.
     pub(super) fn stack(&self, uses: &[Use]) -> Vec<Arc<rhai::Module>> {
         let needed = self.closure(uses.iter().map(|one| one.module.as_str()));

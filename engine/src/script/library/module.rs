@@ -10,7 +10,7 @@ use rhai::{AST, ASTFlags, ASTNode, Dynamic, Expr, FnAccess, FnCallExpr, Position
 
 use super::link::{self, LINKED, Linked, Words};
 use super::{LibraryFunction, Use};
-use crate::script::analysis::{is_volatile_function, visit_tree};
+use crate::script::analysis::{draws_chance, is_volatile_function, visit_tree};
 use crate::script::catalogue::{self, ROOT_NAMES};
 use crate::script::context::{Budget, to_dynamic, to_json};
 use crate::script::error::{ScriptError, ScriptErrorKind};
@@ -25,6 +25,8 @@ pub(in crate::script) struct Module {
     pub uses: Vec<Use>,
     /// Something in it draws a chance or asks for the time.
     pub is_volatile: bool,
+    /// Something in it draws a chance.
+    pub draws: bool,
 }
 
 /// What the sandbox does for a module.
@@ -73,7 +75,8 @@ pub(in crate::script) fn compile(
     // A function of the module itself is known by now, also a private one.
     uses.retain(|one| one.module != name || one.arguments.is_none());
     Ok(Module {
-        is_volatile: is_volatile(&ast),
+        is_volatile: calls(&ast, is_volatile_function),
+        draws: calls(&ast, draws_chance),
         functions_of: ast.shared_lib().clone(),
         functions,
         constants,
@@ -238,7 +241,7 @@ fn known_calls(
     own_arity(ast, module, linked)
 }
 
-fn is_volatile(ast: &AST) -> bool {
+fn calls(ast: &AST, is_meant: impl Fn(&str) -> bool) -> bool {
     let mut found = false;
     visit_tree(ast, &mut |path: &[ASTNode]| {
         if let Some(
@@ -246,7 +249,7 @@ fn is_volatile(ast: &AST) -> bool {
             | ASTNode::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _)),
         ) = path.last()
         {
-            found |= is_volatile_function(&call.name);
+            found |= is_meant(&call.name);
         }
     });
     found

@@ -1,6 +1,8 @@
 //! `/api/v1/workspaces/{ws}/forecast`
 
 mod ask;
+#[cfg(test)]
+mod certain_tests;
 mod look;
 #[cfg(test)]
 mod tests;

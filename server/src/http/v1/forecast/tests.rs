@@ -18,7 +18,7 @@ use crate::{
 /// Looks at the database before a live run of weeks is given up.
 const TURNS_MAX: usize = 20_000;
 
-async fn rule(test: &TestApp, ada: &Person, document: Value) -> String {
+pub(super) async fn rule(test: &TestApp, ada: &Person, document: Value) -> String {
     let made = test
         .post(ada, &path(ada, "rules"), json!({"document": document}))
         .await
@@ -27,7 +27,7 @@ async fn rule(test: &TestApp, ada: &Person, document: Value) -> String {
 }
 
 /// The rules that every workspace begins with.
-async fn starters(test: &TestApp, ada: &Person) {
+pub(super) async fn starters(test: &TestApp, ada: &Person) {
     for starter in so_actions::starters() {
         if starter.installed_by_default {
             let (document, _) = parse(starter.yaml, Format::Yaml).unwrap();
@@ -74,15 +74,15 @@ async fn enqueue(test: &TestApp, ada: &Person, post: &Value, queue: &str) {
         .expect(200);
 }
 
-async fn look(test: &TestApp, ada: &Person, weeks: u32) -> Value {
+pub(super) async fn look(test: &TestApp, ada: &Person, weeks: u32) -> Value {
     let asked = format!("forecast?weeks={weeks}");
     test.get(ada, &path(ada, &asked)).await.expect(200).body
 }
 
 /// When, what and where, in order.
-type Line = (String, String, Vec<String>);
+pub(super) type Line = (String, String, Vec<String>);
 
-fn lines(forecast: &Value) -> Vec<Line> {
+pub(super) fn lines(forecast: &Value) -> Vec<Line> {
     let mut found: Vec<Line> = forecast["entries"]
         .as_array()
         .unwrap()
@@ -98,7 +98,7 @@ fn lines(forecast: &Value) -> Vec<Line> {
     found
 }
 
-fn warnings<'a>(forecast: &'a Value, kind: &str) -> Vec<&'a Value> {
+pub(super) fn warnings<'a>(forecast: &'a Value, kind: &str) -> Vec<&'a Value> {
     let all = forecast["warnings"].as_array().unwrap();
     all.iter().filter(|one| one["warning"] == kind).collect()
 }
