@@ -9,6 +9,21 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
+use serde_json::json;
+use so_engine::clock::{Clock as _, SystemClock};
+use so_model::{
+    Timestamp,
+    event::{Cause, Event},
+    id::{EventId, RuleId, RunId},
+    run::{ConditionTrace, Run, RunState},
+    time::{DAY, HOUR},
+};
+use so_store::{
+    Store, StoreOptions, events,
+    rules::{self, RuleRow, RuleVersion},
+    runs, workspaces,
+};
+
 fn program(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_social-orchestrator"));
     for (name, _) in
@@ -173,6 +188,113 @@ fn people_are_made_and_keys_rotated_by_command() {
     let current = format!("{}\n", keys.lines().next().unwrap());
     std::fs::write(data.join("secrets.key"), current).unwrap();
     Server::start(&data, &[]).end();
+}
+
+/// Ten ordinary runs of a rule in one week, two months ago; the rule's id.
+async fn old_runs(folder: &Path) -> String {
+    let store = Store::open(&StoreOptions::in_folder(folder)).await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    let workspace = workspaces::list_ids(&mut tx, "", 1).await.unwrap()[0];
+    // The week's begin, so that they lie in one.
+    let then = SystemClock.now().micros() - 60 * DAY;
+    let then = Timestamp::from_micros(then - then.rem_euclid(7 * DAY));
+    let document = json!({"version": 1, "name": "Often", "triggers": [{"id": "t", "kind": "manual"}],
+        "steps": [{"id": "a", "action": "notify", "with": {"title": "Hello"}}]});
+    let row = RuleRow {
+        id: RuleId::derived(&["often"]),
+        workspace,
+        name: "Often".into(),
+        is_enabled: true,
+        version: 1,
+        generation: 1,
+        starter: None,
+        problem: None,
+        created_at: then,
+        updated_at: then,
+    };
+    let version = RuleVersion {
+        rule: row.id,
+        version: 1,
+        document: serde_json::from_value(document).unwrap(),
+        source: String::new(),
+        author: None,
+        reason: String::new(),
+        created_at: then,
+        is_trial: false,
+    };
+    rules::insert(&mut tx, &row, &version).await.unwrap();
+    for number in 0..10_i64 {
+        let at = then.plus(number * HOUR);
+        let event = Event {
+            id: EventId::from_parts(at, [7; 10]),
+            workspace,
+            kind: "manual.pressed".into(),
+            source: "test".into(),
+            dedupe: number.to_string(),
+            subject: None,
+            time: at,
+            data: json!({"rule": row.id}),
+            cause: Cause::default(),
+        };
+        events::insert(&mut tx, &event, true, at).await.unwrap();
+        let run = Run {
+            id: RunId::from_parts(at, [8; 10]),
+            workspace,
+            rule: row.id,
+            version: 1,
+            event: event.id,
+            trigger: "t".into(),
+            state: RunState::Finished,
+            key: String::new(),
+            decision: ConditionTrace::unconditional(),
+            reason: None,
+            created_at: at,
+            finished_at: Some(at),
+        };
+        runs::insert(&mut tx, &run).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    store.close().await.unwrap();
+    row.id.to_string()
+}
+
+#[test]
+fn ordinary_runs_are_let_go_by_command_and_the_ways_that_they_went_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let ask = |words: &[&str]| run(&data, words);
+    succeed(&ask(&[
+        "user",
+        "create",
+        "--email",
+        "ada@x.org",
+        "--name",
+        "Ada",
+    ]));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let rule = runtime.block_on(old_runs(&data));
+    let untold = succeed(&ask(&["runs", "ways", &rule]));
+    assert!(untold.contains("none was yet"), "{untold}");
+    let told = succeed(&ask(&["prune", "--compact"]));
+    assert_eq!(
+        told,
+        "7 ordinary runs let go, 0 runs and 0 events removed\n"
+    );
+    let again = succeed(&ask(&["prune"]));
+    assert_eq!(
+        again,
+        "0 ordinary runs let go, 0 runs and 0 events removed\n"
+    );
+    let ways = succeed(&ask(&["runs", "ways", &rule]));
+    assert!(ways.contains("version 1, trigger t: "), "{ways}");
+    assert_eq!(ways.matches("kept: run_").count(), 3, "{ways}");
+    let unknown = ask(&["runs", "ways", "rule_01890a5dac96774bbcceb302099a8057"]);
+    assert!(!unknown.status.success());
+    // Not beside a server that works on the same rows.
+    let server = Server::start(&data, &[]);
+    let refused = ask(&["prune"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("another process"));
+    server.end();
 }
 
 #[test]
