@@ -17,7 +17,12 @@ const PICTURES: &str = env!("CARGO_TARGET_TMPDIR");
 const PHONE: (u32, u32) = (390, 844);
 /// The browser itself says when the page opens without a session, and when a rule has no draft, shadow or
 /// canary; the page handles it.
-const EXPECTED: [&str; 4] = ["/api/v1/auth/refresh", "/draft - ", "/shadow - ", "/canary - "];
+const EXPECTED: [&str; 4] = [
+    "/api/v1/auth/refresh",
+    "/draft - ",
+    "/shadow - ",
+    "/canary - ",
+];
 
 /// A browser before a newly started product, or none, said loudly.
 fn before_the_page(test: &str) -> Option<(Product, Browser)> {
