@@ -9,7 +9,7 @@ use std::{
         Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -22,6 +22,10 @@ use crate::desk::{PASSWORD, in_seconds, text};
 
 /// A sender tries for so long: over a restart, a failover and the end of leases.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Between two posts that go out at once: an account's list of posts is read back over two minutes of doubt and ten pages
+/// of forty, and an account with more than that ends in review, as it should.
+const PACE: Duration = Duration::from_millis(500);
 
 /// Where the server is now.
 #[derive(Default)]
@@ -177,6 +181,7 @@ pub struct Writers<'a> {
     session: Mutex<(String, String)>,
     next: AtomicUsize,
     journal: Mutex<Journal>,
+    scheduled_at: Mutex<Option<Instant>>,
 }
 
 /// What writers were promised.
@@ -199,6 +204,7 @@ impl<'a> Writers<'a> {
             session: Mutex::default(),
             next: AtomicUsize::new(0),
             journal: Mutex::default(),
+            scheduled_at: Mutex::default(),
         };
         writers.sign_in();
         writers
@@ -228,11 +234,14 @@ impl<'a> Writers<'a> {
         }
         Some(answer.json().unwrap())
     }
-    /// Writes until the site ends.
+    /// Writes until the site ends: posts that go out at their pace, and drafts between them.
     pub fn run(&self) {
         while !self.site.has_ended() {
-            let number = self.next.fetch_add(1, Ordering::Relaxed);
-            let written = self.write(&format!("post-{number}"), 0);
+            let words = format!("post-{}", self.next.fetch_add(1, Ordering::Relaxed));
+            let written = match self.has_turn() {
+                true => self.write(&words, 0),
+                false => self.draft(&words).map(|_| ()),
+            };
             if written.is_none() && !self.site.has_ended() {
                 // Nobody there: looked at until somebody is, so that tries are few.
                 wait_for("somebody to listen", PATIENCE, || {
@@ -241,12 +250,25 @@ impl<'a> Writers<'a> {
             }
         }
     }
-    /// One post, due in so many seconds; none when anything about it is unknown.
-    pub fn write(&self, words: &str, seconds: i64) -> Option<()> {
+    fn has_turn(&self) -> bool {
+        let mut last = self.scheduled_at.lock().unwrap();
+        let has_turn = last.is_none_or(|last| last.elapsed() >= PACE);
+        if has_turn {
+            *last = Some(Instant::now());
+        }
+        has_turn
+    }
+    /// One draft; none when it is unknown whether it is there.
+    fn draft(&self, words: &str) -> Option<String> {
         self.journal.lock().unwrap().tried.push(words.to_owned());
         let body = json!({"content": {"kind": "status", "text": words}, "variants": [{"account": self.account}]});
         let id = text(&self.post("posts", &body)?, "/id");
         self.note_created(&id, words);
+        Some(id)
+    }
+    /// One post, due in so many seconds; none when anything about it is unknown.
+    pub fn write(&self, words: &str, seconds: i64) -> Option<()> {
+        let id = self.draft(words)?;
         self.post(
             &format!("posts/{id}/schedule"),
             &json!({"at": in_seconds(seconds)}),
