@@ -40,7 +40,9 @@ impl Play {
             return;
         }
         let run = &sim.dry.cx.run;
-        let told = json!({"rule": run.rule, "run": run.id, "state": state, "reason": reason});
+        // One that was let go had another name, which its caller may know.
+        let id = (!sim.is_gone()).then_some(run.id);
+        let told = json!({"rule": run.rule, "run": id, "state": state, "reason": reason});
         self.call_settled(event, CallState::Over(told, state));
     }
 
@@ -75,7 +77,7 @@ impl Here<'_> {
         let place = (format!("call/{}", call.cx.run.id), call.path.to_owned());
         let rule = call.with["rule"].clone();
         if let Some(state) = self.play.calls.get(&place) {
-            return called(call, state, rule, &self.play.runs);
+            return called(call, state, rule, recorded, &self.play.runs);
         }
         if let Some(memo) = recorded {
             let code = memo.output["code"].as_str().unwrap_or_default();
@@ -144,6 +146,7 @@ fn called(
     call: &Call<'_>,
     state: &CallState,
     rule: Value,
+    recorded: Option<&Memo>,
     runs: &std::collections::HashMap<RunId, Box<Sim>>,
 ) -> Answer {
     let wait = || Answer::Wait(json!({ "rule": rule }), None);
@@ -173,7 +176,13 @@ fn called(
                 false => wait(),
             }
         }
-        CallState::Over(told, RunState::Finished) => Answer::Done(told.clone()),
+        CallState::Over(told, RunState::Finished) => {
+            let mut told = told.clone();
+            if let Some(memo) = recorded.filter(|_| told["run"].is_null()) {
+                told["run"] = memo.output["run"].clone();
+            }
+            Answer::Done(told)
+        }
         CallState::Over(told, state) => {
             let (run, reason) = (&told["run"], told["reason"].as_str().unwrap_or_default());
             let run = run.as_str().unwrap_or_default();

@@ -42,6 +42,13 @@ pub(super) struct Sim {
     waits_for: Vec<String>,
 }
 
+impl Sim {
+    /// The recorded run in its place was let go.
+    pub(super) fn is_gone(&self) -> bool {
+        self.real.as_ref().is_some_and(|real| real.is_gone)
+    }
+}
+
 /// A run that is over.
 pub(super) struct Ended {
     pub(super) is_diverged: bool,
