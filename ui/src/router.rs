@@ -88,11 +88,14 @@ impl Router {
         self.guard.set(question);
     }
 
+    /// Asks before something on the page itself takes the place of unsaved work, which is held on until that is done.
+    pub fn may_replace(self) -> bool {
+        let question = self.guard.get_clone_untracked();
+        question.is_none_or(|question| window().confirm_with_message(&question).unwrap_or(true))
+    }
+
     fn may_leave(self) -> bool {
-        let Some(question) = self.guard.get_clone_untracked() else {
-            return true;
-        };
-        let leaves = window().confirm_with_message(&question).unwrap_or(true);
+        let leaves = self.may_replace();
         if leaves {
             self.guard.set(None);
         }

@@ -127,6 +127,10 @@ impl Trial {
 
     /// Promotes the canary that was seen, and no other that took its place meanwhile.
     fn promote(self, app: App, seen: Timestamp, override_reason: Option<String>) {
+        // The editor begins anew with the new version.
+        if !app.router.may_replace() {
+            return;
+        }
         let body = PromoteCandidate {
             started_at: Some(seen),
             reason: said(self.reason),

@@ -260,7 +260,7 @@ pub fn headline(act: Act) -> View {
 /// Asks before leaving while something is changed and not saved.
 pub fn guard(app: App, is_changed: ReadSignal<bool>) {
     create_effect(move || {
-        let question = "The rule has changes that are not saved. Leave it?".to_owned();
+        let question = "The rule has changes that are not saved. Go on without them?".to_owned();
         app.router.hold(is_changed.get().then_some(question));
     });
     on_cleanup(move || app.router.hold(None));

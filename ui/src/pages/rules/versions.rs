@@ -145,6 +145,10 @@ impl Room {
         let Some((number, _)) = self.restoring.get_clone_untracked() else {
             return;
         };
+        // The editor begins anew with the new version.
+        if !app.router.may_replace() {
+            return;
+        }
         let body = RestoreRule {
             expected_version: untrack(|| self.detail.value()).map_or(0, |one| one.rule.version),
             reason: said(self.reason),
@@ -153,6 +157,7 @@ impl Room {
         let path = app.scoped(&format!("/rules/{}/versions/{number}/restore", self.id));
         let call = async move { app.client.post::<RuleDetail>(&path, &body).await };
         self.act.run(call, move |answer| {
+            app.router.hold(None);
             self.open.set(false);
             self.reason.set(String::new());
             app.toasts.done(format!(
