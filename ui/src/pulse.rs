@@ -6,6 +6,7 @@
 use gloo_timers::future::TimeoutFuture;
 use sycamore::futures::spawn_local_scoped;
 use sycamore::prelude::*;
+use sycamore::reactive::use_current_scope;
 
 use crate::client::Client;
 use crate::live;
@@ -44,6 +45,7 @@ impl Pulse {
     /// Calls `f` after a change of one of `kinds`, and after a gap, until the current scope ends.
     pub fn on(self, kinds: &'static [&'static str], f: impl Fn() + Clone + 'static) {
         let waiting = create_signal(false);
+        let scope = use_current_scope();
         let first = self.0.with_untracked(|beat| beat.number);
         create_effect(move || {
             let beat = self.0.get_clone();
@@ -52,12 +54,12 @@ impl Pulse {
             }
             waiting.set(true);
             let f = f.clone();
-            // Outside the effect's own scope, which ends at the next beat.
+            // Outside the effect's own scope, which ends at the next beat, and inside the one that listens.
             wasm_bindgen_futures::spawn_local(async move {
                 TimeoutFuture::new(GATHER_MS).await;
                 if waiting.is_alive() {
                     waiting.set(false);
-                    f();
+                    scope.run_in(f);
                 }
             });
         });

@@ -18,6 +18,7 @@ use super::despite::Despite;
 use super::diff::changes;
 use super::drafts::{Kept, generation};
 use super::marks::sentence_case;
+use super::shadow;
 use super::whole::{refused, whole};
 use crate::act::Act;
 use crate::app::App;
@@ -46,7 +47,7 @@ struct Trial {
     id: RuleId,
     detail: Loaded<RuleDetail>,
     kept: Kept,
-    canary: Loaded<Option<RuleCanaryView>>,
+    canary: Watched,
     people: People,
     act: Act,
     chosen: Signal<Vec<AccountId>>,
@@ -54,18 +55,32 @@ struct Trial {
     reason: Signal<String>,
 }
 
-/// The canary of a rule: begun from its draft, watched, promoted or withdrawn.
-#[component(inline_props)]
-pub fn Canary(id: RuleId, detail: Loaded<RuleDetail>, kept: Kept) -> View {
+/// The canary of a rule, if there is one.
+pub type Watched = Loaded<Option<RuleCanaryView>>;
+
+/// What the server knows of a rule's canary.
+pub fn watched(id: RuleId) -> Watched {
     let app = App::here();
-    let canary = Loaded::new(move || async move {
+    Loaded::new(move || async move {
         let path = app.scoped(&format!("/rules/{id}/canary"));
         match app.client.get::<RuleCanaryView>(&path).await {
             Ok(found) => Ok(Some(found)),
             Err(problem) if problem.status == 404 => Ok(None),
             Err(problem) => Err(problem),
         }
-    });
+    })
+}
+
+/// The canary of a rule: begun from its draft, watched, promoted or withdrawn. None is begun beside a shadow.
+#[component(inline_props)]
+pub fn Canary(
+    id: RuleId,
+    detail: Loaded<RuleDetail>,
+    kept: Kept,
+    canary: Watched,
+    shadow: shadow::Watched,
+) -> View {
+    let app = App::here();
     app.pulse.on(&["rule"], move || canary.reload());
     app.pulse.on(&["run"], move || {
         if untrack(|| canary.value()).flatten().is_some() {
@@ -83,7 +98,10 @@ pub fn Canary(id: RuleId, detail: Loaded<RuleDetail>, kept: Kept) -> View {
         failures: create_signal(String::new()),
         reason: create_signal(String::new()),
     };
-    let has_draft = create_selector(move || kept.value().flatten().is_some());
+    let has_draft = create_selector(move || {
+        let other = shadow.value().flatten();
+        kept.value().flatten().is_some() && other.is_none_or(|one| one.problem.is_some())
+    });
     // Drawn anew only for another canary: each run changes the counts, and must not take the cursor from a field.
     let began = create_selector(move || canary.value().map(|one| one.map(|one| one.started_at)));
     let shown = move || match began.get() {

@@ -10,12 +10,12 @@ use so_model::workspace::Role;
 use sycamore::prelude::*;
 use sycamore::reactive::on_cleanup;
 
-use super::canary::Canary;
+use super::canary::{self, Canary};
 use super::cases::Cases;
 use super::despite::Despite;
 use super::drafts::{Banner, Kept, generation, kept, put};
 use super::editor::{Draft, Editor};
-use super::shadow::Shadow;
+use super::shadow::{self, Shadow};
 use super::simulate::Simulate;
 use super::upgrade::Upgrade;
 use crate::act::Act;
@@ -112,10 +112,11 @@ pub fn Desk(id: RuleId, start: RuleDetail, detail: Loaded<RuleDetail>) -> View {
     let banner: View = kept
         .map(|kept| {
             let live = (start.yaml.clone(), start.cases.clone());
+            let (shadow, canary) = (shadow::watched(id), canary::watched(id));
             view! {
                 Banner(id=id, draft=draft, cases=cases, live=live, detail=detail, kept=kept)
-                Shadow(id=id, detail=detail, kept=kept)
-                Canary(id=id, detail=detail, kept=kept)
+                Shadow(id=id, detail=detail, kept=kept, shadow=shadow, canary=canary)
+                Canary(id=id, detail=detail, kept=kept, canary=canary, shadow=shadow)
             }
         })
         .into();

@@ -13,6 +13,7 @@ use so_model::shadow::{ShadowCounts, ShadowDifference, ShadowOutcome};
 use so_model::time::Timestamp;
 use sycamore::prelude::*;
 
+use super::canary;
 use super::desk::said;
 use super::despite::Despite;
 use super::diff::changes;
@@ -42,7 +43,7 @@ struct Trial {
     id: RuleId,
     detail: Loaded<RuleDetail>,
     kept: Kept,
-    shadow: Loaded<Option<RuleShadowView>>,
+    shadow: Watched,
     differences: Loaded<Vec<ShadowDifference>>,
     people: People,
     act: Act,
@@ -50,18 +51,32 @@ struct Trial {
     days: Signal<String>,
 }
 
-/// The shadow of a rule: begun from its draft, watched, promoted or ended.
-#[component(inline_props)]
-pub fn Shadow(id: RuleId, detail: Loaded<RuleDetail>, kept: Kept) -> View {
+/// The shadow of a rule, if there is one.
+pub type Watched = Loaded<Option<RuleShadowView>>;
+
+/// What the server knows of a rule's shadow.
+pub fn watched(id: RuleId) -> Watched {
     let app = App::here();
-    let shadow = Loaded::new(move || async move {
+    Loaded::new(move || async move {
         let path = app.scoped(&format!("/rules/{id}/shadow"));
         match app.client.get::<RuleShadowView>(&path).await {
             Ok(found) => Ok(Some(found)),
             Err(problem) if problem.status == 404 => Ok(None),
             Err(problem) => Err(problem),
         }
-    });
+    })
+}
+
+/// The shadow of a rule: begun from its draft, watched, promoted or ended. None is begun beside a canary.
+#[component(inline_props)]
+pub fn Shadow(
+    id: RuleId,
+    detail: Loaded<RuleDetail>,
+    kept: Kept,
+    shadow: Watched,
+    canary: canary::Watched,
+) -> View {
+    let app = App::here();
     let differences = Loaded::new(move || async move {
         if untrack(|| shadow.value()).flatten().is_none() {
             return Ok(Vec::new());
@@ -87,7 +102,10 @@ pub fn Shadow(id: RuleId, detail: Loaded<RuleDetail>, kept: Kept) -> View {
         reason: create_signal(String::new()),
         days: create_signal(String::new()),
     };
-    let has_draft = create_selector(move || kept.value().flatten().is_some());
+    let has_draft = create_selector(move || {
+        let other = canary.value().flatten();
+        kept.value().flatten().is_some() && other.is_none_or(|one| one.problem.is_some())
+    });
     // Drawn anew only for another shadow: each event changes the counts, and must not take the cursor from a field.
     let began = create_selector(move || shadow.value().map(|one| one.map(|one| one.started_at)));
     let shown = move || match began.get() {
