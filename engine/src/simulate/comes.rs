@@ -128,6 +128,7 @@ impl Play {
         if !self.still_comes(&event) {
             self.told.left_out += 1;
             self.left_out.insert(event.id);
+            self.past.forget(event.id);
             if event.kind == kind::POST_CREATED {
                 self.absent.extend(event.subject);
             }

@@ -71,8 +71,8 @@ impl Play {
                     }
                 }
             }
-            self.past.forget(event.id, rule.id);
         }
+        self.past.forget(event.id);
         if is_call && started.is_empty() {
             let none = || "it has no trigger `rule.called`".to_owned();
             self.call_started_nothing(event, refusal.unwrap_or_else(none));

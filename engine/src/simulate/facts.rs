@@ -25,8 +25,8 @@ pub(super) struct Past {
     since: Timestamp,
     /// Publications.
     published: Published,
-    /// Recorded values, by event and rule.
-    seen: HashMap<(EventId, RuleId), BTreeMap<String, Value>>,
+    /// Recorded values of events that are about to be decided, by rule.
+    seen: HashMap<EventId, HashMap<RuleId, BTreeMap<String, Value>>>,
 }
 
 impl Past {
@@ -38,19 +38,26 @@ impl Past {
         }
     }
 
+    /// What decisions about an event looked at.
     pub(super) fn note(&mut self, event: EventId, seen: Vec<(RuleId, Recorded)>) {
         for (rule, seen) in seen {
             if !seen.facts.is_empty() {
-                self.seen.insert((event, rule), seen.facts);
+                self.seen.entry(event).or_default().insert(rule, seen.facts);
             }
         }
     }
 
-    /// What an event is over with need not be kept.
-    pub(super) fn forget(&mut self, event: EventId, rule: RuleId) {
+    /// The event was decided, by all rules.
+    pub(super) fn forget(&mut self, event: EventId) {
         if !self.seen.is_empty() {
-            self.seen.remove(&(event, rule));
+            self.seen.remove(&event);
         }
+    }
+
+    /// Events that are not decided yet.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.seen.len()
     }
 
     /// A fact's value at a moment; none if it is not known.
@@ -68,7 +75,7 @@ impl Past {
         let hours = of["hours"].as_i64().unwrap_or(HOURS_DEFAULT);
         let since = now.plus(-hours.clamp(1, 8760) * HOUR);
         let recorded = || {
-            let seen = self.seen.get(&(event, rule))?;
+            let seen = self.seen.get(&event)?.get(&rule)?;
             seen.get(&request.key).cloned()
         };
         match request.fact.as_str() {

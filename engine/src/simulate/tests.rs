@@ -238,6 +238,25 @@ async fn gates_count_what_starts_in_the_simulation() {
 }
 
 #[tokio::test]
+async fn a_draft_that_bounds_its_starts_starts_no_more_often() {
+    let mut world = World::new().await;
+    let rule = world.rule(LIKED).await;
+    for _ in 0..4 {
+        world.pass(20 * MINUTE).await;
+        happened(&mut world, json!({"likes": 50})).await;
+    }
+    let bounded = Draft {
+        rule: Some(rule),
+        document: document(&format!("{LIKED}limits: {{max_runs_per_hour: 2}}\n")),
+    };
+    let told = ask(&world, vec![bounded], Vec::new()).await;
+    // The third comes within an hour of the first, and the fourth just an hour after it.
+    assert_eq!(differences(&told), [(StartDiffers::OnlyRecorded, "Liked")]);
+    let refused = &told.rules[0].refused[0];
+    assert_eq!((refused.verdict, refused.count), (Verdict::OverBudget, 1));
+}
+
+#[tokio::test]
 async fn a_schedule_of_a_draft_has_its_moments_on_the_virtual_clock() {
     let mut world = World::new().await;
     world.pass(3 * HOUR).await;
@@ -315,10 +334,17 @@ async fn unchanged_rules_differ_in_nothing_also_if_only_some_kinds_are_played() 
 async fn runs_of_rules_that_do_not_take_part_are_told_with_their_page() {
     let mut world = World::new().await;
     world.rule(LIKED).await;
+    // What the decision of such a rule saw is not kept either.
+    world
+        .rule("{version: 1, name: Busy, triggers: [{id: t, kind: test.happened}],
+            if: {fact: rule_runs, of: {hours: 1}, op: gt, value: 5}, steps: [{id: a, action: test.echo}]}")
+        .await;
     happened(&mut world, json!({"likes": 50})).await;
     let mut play = play(&world, false);
-    assert!(play.page(everything(&world).await).await);
-    assert_eq!(play.reality.len(), 0);
+    let page = everything(&world).await;
+    assert_eq!(page.seen.len(), 1);
+    assert!(play.page(page).await);
+    assert_eq!((play.reality.len(), play.past.len()), (0, 0));
     let told = play.finish().await;
     assert_eq!(told.differences.len(), 1);
 }
