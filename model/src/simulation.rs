@@ -42,7 +42,7 @@ pub struct Simulation {
     pub unknowns: Vec<SimulationUnknown>,
     /// Calls to the outside.
     pub calls: Vec<SimulatedCalls>,
-    /// Set when the bound of events was reached: nothing from here on was played.
+    /// Set when a bound was reached: nothing from here on was played.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incomplete_from: Option<Timestamp>,
 }

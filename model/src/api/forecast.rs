@@ -13,7 +13,7 @@ use crate::{id::RuleId, time::Timestamp};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ForecastDraft {
-    /// The saved rule that it takes the place of; without it the draft is one more rule.
+    /// The saved rule that it takes the place of, in one draft alone; without it the draft is one more rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<RuleId>,
     /// The draft as a document.

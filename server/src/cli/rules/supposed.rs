@@ -49,3 +49,51 @@ fn id_of(saved: &[RuleView], name: &str) -> Option<RuleId> {
     let found = saved.find(|rule| rule.name == name || rule.id.to_string() == name);
     found.map(|rule| rule.id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn saved() -> Vec<RuleView> {
+        vec![
+            serde_json::from_value(json!({
+                "id": "rule_01890a5dac96774bbcceb302099a8057", "name": "Known", "is_enabled": true, "version": 1,
+                "starter": null, "problem": null, "created_at": "2026-06-01T00:00:00Z",
+                "updated_at": "2026-06-01T00:00:00Z"}))
+            .unwrap(),
+        ]
+    }
+
+    #[test]
+    fn a_file_takes_the_place_of_the_rule_of_its_name_and_no_two_of_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |file: &str, name: &str| {
+            let text = format!("version: 1\nname: {name}\ntriggers: []\nsteps: []\ncases: []\n");
+            std::fs::write(folder.path().join(file), text).unwrap();
+        };
+        put("a.yaml", "Known");
+        put("b.yaml", "New");
+        let paths = [folder.path().to_owned()];
+        let found = drafts(&paths, &saved()).unwrap();
+        let known = "rule_01890a5dac96774bbcceb302099a8057";
+        assert_eq!(
+            (&found[0]["rule"], &found[1]["rule"]),
+            (&json!(known), &Value::Null)
+        );
+        assert_eq!(
+            found[0]["document"]["cases"],
+            Value::Null,
+            "cases are no part of a rule"
+        );
+        put("c.yaml", "Known");
+        let Err(Trouble::Usage(refused)) = drafts(&paths, &saved()) else {
+            panic!("two drafts of one rule");
+        };
+        assert!(
+            refused.to_string().contains("are of the same name"),
+            "{refused}"
+        );
+        assert_eq!(without(&["Known".into()], &saved()).unwrap().len(), 1);
+        assert!(without(&["Other".into()], &saved()).is_err());
+    }
+}
