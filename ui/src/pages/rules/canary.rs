@@ -199,7 +199,7 @@ impl Trial {
                 AccountPicker(label="Accounts", accounts=all, chosen=self.chosen, error=act.error(ACCOUNTS_AT))
                 TextField(label="Failed runs after which it is withdrawn", value=self.failures, optional=true, error=act.error(FAILURES_AT), hint="1 to 100; without it somebody withdraws it.")
                 TextField(label="Why try it", value=self.reason, optional=true, error=act.error(REASON_AT), hint="What the draft says stands without it.")
-                div(class="form-actions") { Button(label="Begin", glyph=Glyph::Play, busy=act.busy, on_press=move || self.start(app, None)) }
+                div(class="form-actions") { Button(label="Begin to try", glyph=Glyph::Play, busy=act.busy, on_press=move || self.start(app, None)) }
             }
         }
     }

@@ -152,7 +152,7 @@ impl Trial {
                 p(class="muted") { "It is compared with the live version on what really happens, and does nothing." }
                 (self.act.notice(&[DAYS_AT]))
                 TextField(label="Days without a difference after which it goes live", value=self.days, optional=true, error=self.act.error(DAYS_AT), hint="1 to 90; without it somebody promotes it.")
-                div(class="form-actions") { Button(label="Begin", glyph=Glyph::Play, busy=self.act.busy, on_press=press) }
+                div(class="form-actions") { Button(label="Begin to compare", glyph=Glyph::Play, busy=self.act.busy, on_press=press) }
             }
         }
     }
