@@ -9,7 +9,9 @@ use so_testkit::{
     product::Product,
 };
 
-use crate::desk::{PASSWORD, PROGRAM};
+use serde_json::json;
+
+use crate::desk::{Desk, PASSWORD, PROGRAM, text};
 
 /// Where the picture of a failed test lies: `target/tmp`.
 const PICTURES: &str = env!("CARGO_TARGET_TMPDIR");
@@ -242,6 +244,43 @@ fn a_case_that_fails_keeps_a_version_back_until_its_owner_says_why() {
         .filter(|error| !error.contains("/api/v1/"))
         .collect();
     assert!(other.is_empty(), "{other:#?}");
+}
+
+#[test]
+fn a_draft_is_tried_on_an_account_and_its_runs_are_counted_as_they_come() {
+    let test = "a_draft_is_tried_on_an_account_and_its_runs_are_counted_as_they_come";
+    let Some((product, browser)) = before_the_page(test) else {
+        return;
+    };
+    register(&product, &browser, "mary");
+    connect_sandbox(&browser);
+    let desk = Desk::log_in(&product, "mary@example.org", PASSWORD);
+    let account = text(&desk.list(&product, "accounts")[0], "/id");
+    let written = "version: 1\nname: Welcome\ntriggers: [{id: made, kind: post.created}]\n\
+                   steps: [{id: tell, action: notify, with: {title: Made}}]\n";
+    let rule = desk.rule(&product, written);
+    let draft = json!({"text": {"format": "yaml", "text": written.replace("Made", "Written")},
+                       "expected_generation": 0, "reason": "Friendlier"});
+    desk.change(&product, "PUT", &format!("rules/{rule}/draft"), &draft);
+
+    browser.open(&format!("{}/rules/{rule}", product.url()));
+    browser.see("Try the draft on some accounts");
+    browser.click(By::RoleLike("button", "@trial"));
+    browser.fill(By::RoleLike("textbox", "Why try it"), "To be sure");
+    browser.click(By::Role("button", "Begin to try"));
+    browser.see("Version 2 is tried on some accounts");
+    browser.see("To be sure");
+    // From here on the server tells the page.
+    let post = json!({"content": {"text": "Good morning"}, "variants": [{"account": account}]});
+    desk.post(&product, "posts", &post);
+    browser.see("1, none failed");
+    desk.post(&product, "posts", &post);
+    browser.see("2, none failed");
+    browser.click(By::Role("button", "Promote"));
+    browser.see("It is live for all accounts as version 3");
+    browser.see("Live");
+    browser.see("Tried");
+    has_no_complaints(&browser);
 }
 
 fn background(browser: &Browser) -> String {
