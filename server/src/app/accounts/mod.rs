@@ -20,6 +20,7 @@ use so_model::{
     api::account::{AccountList, AccountQuery},
     event::kind,
     id::{AccountId, WorkspaceId, kind as id_kind},
+    problem::FieldError,
     publication::PublicationState,
 };
 use so_store::{Page, Tx, accounts, publications, secrets};
@@ -55,6 +56,26 @@ pub async fn get(app: &App, workspace: WorkspaceId, id: AccountId) -> Outcome<Ac
     accounts::find(&mut app.reader(), workspace, id)
         .await?
         .ok_or_else(|| Failure::not_found("account"))
+}
+
+/// What is wrong with a list of accounts that somebody chose, each at its place below `/accounts`.
+pub(super) async fn strangers(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    ids: &[AccountId],
+) -> Outcome<Vec<FieldError>> {
+    let mut errors = Vec::new();
+    for (index, id) in ids.iter().enumerate() {
+        let pointer = format!("/accounts/{index}");
+        let found = accounts::find(tx, workspace, *id).await?;
+        if !found.is_some_and(|account| account.state != AccountState::Removed) {
+            let error = FieldError::new(pointer, "is no connected account of this workspace");
+            errors.push(error.expected("the id of an account"));
+        } else if ids[..index].contains(id) {
+            errors.push(FieldError::new(pointer, "is named twice").expected("each account once"));
+        }
+    }
+    Ok(errors)
 }
 
 async fn hold(tx: &mut Tx, workspace: WorkspaceId, id: AccountId) -> Outcome<Account> {

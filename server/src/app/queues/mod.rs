@@ -15,13 +15,12 @@ use so_engine::{
 };
 use so_model::{
     IdSource as _, Timestamp,
-    account::AccountState,
     api::queue::{ChangeQueue, CreateQueue, QueueList, QueueQuery, QueueSlot, QueueView, SlotDay},
-    id::{AccountId, QueueId, WorkspaceId, kind},
+    id::{QueueId, WorkspaceId, kind},
     problem::{FieldError, Problem},
 };
 use so_store::{
-    Page, StoreError, Tx, accounts, queues,
+    Page, StoreError, Tx, queues,
     queues::{Queue, QueueDoc, WeeklySlot},
     timers,
     timers::Timer,
@@ -30,6 +29,7 @@ use so_store::{
 
 use super::{
     App,
+    accounts::strangers,
     change::{Change, PageAsk},
     failure::{Failure, Outcome},
     posts::schedule_error,
@@ -263,31 +263,13 @@ async fn check(tx: &mut Tx, queue: &mut Queue) -> Outcome<()> {
                 .expected(format!("at most {ACCOUNTS_MAX}")),
         );
     }
-    check_accounts(tx, queue.workspace, &queue.doc.accounts, &mut errors).await?;
+    let chosen = &queue.doc.accounts[..queue.doc.accounts.len().min(ACCOUNTS_MAX)];
+    errors.extend(strangers(tx, queue.workspace, chosen).await?);
     if errors.is_empty() {
         Ok(())
     } else {
         Err(Failure::invalid(errors))
     }
-}
-
-async fn check_accounts(
-    tx: &mut Tx,
-    workspace: WorkspaceId,
-    ids: &[AccountId],
-    errors: &mut Vec<FieldError>,
-) -> Outcome<()> {
-    for (index, id) in ids.iter().enumerate().take(ACCOUNTS_MAX) {
-        let pointer = format!("/accounts/{index}");
-        let found = accounts::find(tx, workspace, *id).await?;
-        if !found.is_some_and(|account| account.state != AccountState::Removed) {
-            let error = FieldError::new(pointer, "is no connected account of this workspace");
-            errors.push(error.expected("the id of an account"));
-        } else if ids[..index].contains(id) {
-            errors.push(FieldError::new(pointer, "is named twice").expected("each account once"));
-        }
-    }
-    Ok(())
 }
 
 /// Makes the timer of a queue that of its present generation.

@@ -5,17 +5,16 @@
 
 use so_engine::{decide::accounts_of, rule::difference::difference};
 use so_model::{
-    account::AccountState,
     api::{
         rule::RuleDetail,
         version::{PromoteCandidate, RuleCanaryView, RunCounts, StartCanary},
     },
-    id::{AccountId, RuleId, WorkspaceId},
+    id::{RuleId, WorkspaceId},
     problem::FieldError,
     rule::RuleDocument,
 };
 use so_store::{
-    Sql, StoreError, Tx, accounts, rule_canaries,
+    Sql, StoreError, Tx, rule_canaries,
     rule_canaries::{RuleCanary, VersionRuns},
     rule_cases, rule_shadows,
     rules::{self, RuleRow, RuleVersion},
@@ -23,7 +22,7 @@ use so_store::{
 };
 
 use super::{
-    candidate::{Candidate, Tried, candidate, go_live},
+    candidate::{Candidate, Tried, candidate, go_live, is_the_seen},
     cases::{Trial, beside},
     document::text_of,
     read::{find, find_version},
@@ -31,6 +30,7 @@ use super::{
 };
 use crate::app::{
     App,
+    accounts::strangers,
     change::Change,
     failure::{Failure, Outcome},
     members::Actor,
@@ -79,7 +79,10 @@ pub async fn start(
     let mut change = Change::begin(app, actor.workspace).await?;
     let row = hold(&mut change.tx, actor.workspace, id).await?;
     make_room(&mut change.tx, &row, &candidate).await?;
-    check_accounts(&mut change.tx, actor.workspace, &request.accounts).await?;
+    let strangers = strangers(&mut change.tx, actor.workspace, &request.accounts).await?;
+    if !strangers.is_empty() {
+        return Err(Failure::invalid(strangers));
+    }
     let Candidate {
         draft,
         ready,
@@ -181,24 +184,6 @@ async fn make_room(tx: &mut Tx, row: &RuleRow, candidate: &Candidate) -> Outcome
     Ok(())
 }
 
-async fn check_accounts(tx: &mut Tx, workspace: WorkspaceId, ids: &[AccountId]) -> Outcome<()> {
-    let mut errors = Vec::new();
-    for (index, id) in ids.iter().enumerate() {
-        let pointer = format!("/accounts/{index}");
-        let found = accounts::find(tx, workspace, *id).await?;
-        if !found.is_some_and(|account| account.state != AccountState::Removed) {
-            let error = FieldError::new(pointer, "is no connected account of this workspace");
-            errors.push(error.expected("the id of an account"));
-        } else if ids[..index].contains(id) {
-            errors.push(FieldError::new(pointer, "is named twice").expected("each account once"));
-        }
-    }
-    match errors.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::invalid(errors)),
-    }
-}
-
 /// Whoever reads all rules sees what changed; neither the live version nor its timers did.
 async fn finish(app: &App, mut change: Change, workspace: WorkspaceId, id: RuleId) -> Outcome<()> {
     let now = change.now;
@@ -280,15 +265,7 @@ pub async fn promote(
     let mut reader = app.reader();
     let row = find(&mut reader, actor.workspace, id).await?;
     let canary = find_canary(&mut reader, &row).await?;
-    if request
-        .started_at
-        .is_some_and(|seen| seen != canary.started_at)
-    {
-        return Err(StoreError::Stale {
-            what: "rule canary",
-        }
-        .into());
-    }
+    is_the_seen(&request, canary.started_at, "rule canary")?;
     let version = find_version(&mut reader, actor.workspace, id, canary.version).await?;
     let beside = rule_cases::find(&mut reader, actor.workspace, id, canary.version).await?;
     let tried = Tried {

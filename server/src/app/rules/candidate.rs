@@ -96,6 +96,18 @@ pub(super) struct Tried {
     pub started_at: Timestamp,
 }
 
+/// Whoever says which trial they saw means no other that took its place.
+pub(super) fn is_the_seen(
+    request: &PromoteCandidate,
+    started_at: Timestamp,
+    what: &'static str,
+) -> Outcome<()> {
+    match request.started_at {
+        Some(seen) if seen != started_at => Err(StoreError::Stale { what }.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Makes a candidate the live version.
 pub(super) async fn go_live(
     app: &App,

@@ -24,7 +24,7 @@ use so_store::{
 };
 
 use super::{
-    candidate::{Candidate, Tried, candidate, go_live},
+    candidate::{Candidate, Tried, candidate, go_live, is_the_seen},
     document::text_of,
     read::{find, find_version},
     write::{TrialKind, hold},
@@ -229,15 +229,7 @@ pub async fn promote(
     request: PromoteCandidate,
 ) -> Outcome<RuleDetail> {
     let shadow = find_shadow(&mut app.reader(), actor.workspace, id).await?;
-    if request
-        .started_at
-        .is_some_and(|seen| seen != shadow.started_at)
-    {
-        return Err(StoreError::Stale {
-            what: "rule shadow",
-        }
-        .into());
-    }
+    is_the_seen(&request, shadow.started_at, "rule shadow")?;
     promote_this(app, actor, shadow, request).await
 }
 
