@@ -51,7 +51,7 @@ pub fn run(ground: &Ground, database: Database, kills: usize) {
     let account = desk.connect(&product, "mastodon", &form);
     let site = Site::at(&product);
     let callers = Callers::new(&site, hook);
-    let writers = Writers::new(&site, "promised", account);
+    let writers = Writers::new(&site, "promised", vec![account]);
     std::thread::scope(|scope| {
         let _end = site.ending();
         let storm: Vec<_> = (0..STORM)
@@ -80,13 +80,7 @@ pub fn run(ground: &Ground, database: Database, kills: usize) {
     let (taken, journal) = (callers.taken(), writers.journal());
     book::one_run_each(&desk, &product, &rule, &taken);
     book::wait_until_settled(&desk, &product);
-    let published: Vec<String> = world
-        .double
-        .core()
-        .published()
-        .into_iter()
-        .map(|effect| effect.text)
-        .collect();
+    let published = world.published();
     book::published_once(&desk, &product, &published, &journal);
     let mut drafts: Vec<String> = book::all(&desk, &product, "posts")
         .iter()

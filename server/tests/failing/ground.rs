@@ -31,6 +31,7 @@ pub struct Ground {
 /// The world outside of one drill, which counts what reaches it.
 pub struct World {
     pub double: MastodonDouble,
+    more: Vec<MastodonDouble>,
     pub sink: Arc<Sink>,
     settings: Vec<(String, String)>,
 }
@@ -53,10 +54,19 @@ impl Ground {
 
     /// A world, and settings by which a server reaches it.
     pub fn world(&self) -> World {
-        let double = self.runtime.block_on(MastodonDouble::start()).unwrap();
+        self.world_of(1)
+    }
+
+    /// A world with so many instances of a network, one account on each.
+    pub fn world_of(&self, instances: usize) -> World {
+        let begin = || self.runtime.block_on(MastodonDouble::start()).unwrap();
+        let double = begin();
+        let more: Vec<MastodonDouble> = (1..instances).map(|_| begin()).collect();
         let sink = self.runtime.block_on(Sink::start());
         let bare = |url: &str| url.strip_prefix("http://").unwrap().to_owned();
-        let allowed = format!("{},{}", bare(&double.url()), bare(&sink.url));
+        let mut allowed = vec![bare(&double.url()), bare(&sink.url)];
+        allowed.extend(more.iter().map(|double| bare(&double.url())));
+        let allowed = allowed.join(",");
         let mut settings: Vec<(String, String)> = HASTY
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -70,6 +80,7 @@ impl Ground {
         }
         World {
             double,
+            more,
             sink,
             settings,
         }
@@ -85,6 +96,19 @@ impl Ground {
 }
 
 impl World {
+    /// Every instance of the network.
+    pub fn instances(&self) -> impl Iterator<Item = &MastodonDouble> {
+        std::iter::once(&self.double).chain(&self.more)
+    }
+
+    /// The words of everything that the network took, over all instances.
+    pub fn published(&self) -> Vec<String> {
+        self.instances()
+            .flat_map(|double| double.core().published())
+            .map(|effect| effect.text)
+            .collect()
+    }
+
     /// A server of this world that is not started yet.
     pub fn product(&self, database: Option<&str>) -> Product {
         let mut settings: Vec<(&str, &str)> = self

@@ -177,7 +177,7 @@ impl<'a> Callers<'a> {
 pub struct Writers<'a> {
     site: &'a Site,
     email: String,
-    account: String,
+    accounts: Vec<String>,
     session: Mutex<(String, String)>,
     next: AtomicUsize,
     journal: Mutex<Journal>,
@@ -196,11 +196,11 @@ pub struct Journal {
 }
 
 impl<'a> Writers<'a> {
-    pub fn new(site: &'a Site, name: &str, account: String) -> Self {
+    pub fn new(site: &'a Site, name: &str, accounts: Vec<String>) -> Self {
         let writers = Self {
             site,
             email: format!("{name}@example.org"),
-            account,
+            accounts,
             session: Mutex::default(),
             next: AtomicUsize::new(0),
             journal: Mutex::default(),
@@ -260,8 +260,13 @@ impl<'a> Writers<'a> {
     }
     /// One draft; none when it is unknown whether it is there.
     fn draft(&self, words: &str) -> Option<String> {
-        self.journal.lock().unwrap().tried.push(words.to_owned());
-        let body = json!({"content": {"kind": "status", "text": words}, "variants": [{"account": self.account}]});
+        let account = {
+            let mut journal = self.journal.lock().unwrap();
+            journal.tried.push(words.to_owned());
+            // Each account in its turn.
+            &self.accounts[journal.tried.len() % self.accounts.len()]
+        };
+        let body = json!({"content": {"kind": "status", "text": words}, "variants": [{"account": account}]});
         let id = text(&self.post("posts", &body)?, "/id");
         self.note_created(&id, words);
         Some(id)
