@@ -55,8 +55,9 @@ pub use tokens::{TOKEN_SECRET, put_token};
 pub fn for_forecast(deps: &ActionDeps, outbound: so_engine::forecast::Outbound) -> Vec<Action> {
     let publish = post_publish::PublishAtOnce::new(deps, outbound);
     let mut actions = all(deps);
-    actions.retain(|action| action.spec().kind != "post.publish");
+    actions.retain(|action| !["post.publish", "script.run"].contains(&&*action.spec().kind));
     actions.push(Action::local(publish));
+    actions.push(Action::local(script_run::ScriptRun { is_alone: true }));
     actions
 }
 
@@ -75,7 +76,7 @@ pub fn all(deps: &ActionDeps) -> Vec<Action> {
         Action::local(label_remove::LabelRemove),
         Action::local(notify::Notify),
         Action::local(rule_call::RuleCall),
-        Action::local(script_run::ScriptRun),
+        Action::local(script_run::ScriptRun::default()),
         Action::remote(email_send::EmailSend::new(deps)),
         Action::remote(webhook_send::WebhookSend::new(deps)),
         Action::remote(http_request::HttpRequest::new(deps)),

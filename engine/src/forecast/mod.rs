@@ -97,14 +97,36 @@ pub enum ForecastError {
     NoWorkspace,
 }
 
-/// The calendar of a span to come.
-pub async fn forecast(source: &Store, parts: Parts, ask: &Ask) -> Result<Forecast, ForecastError> {
+/// What a forecast is played on: a part of a workspace, copied into a database in memory.
+pub struct Ground {
+    store: Store,
+    tx: Tx,
+    copied: Copied,
+}
+
+/// Copies what a forecast looks ahead from into an empty database in memory.
+pub async fn copy(source: &Store, memory: Store, ask: &Ask) -> Result<Ground, ForecastError> {
     let until = ask.until.min(ask.from.plus(SPAN_MAX));
-    let store = Store::in_memory().await?;
-    let mut tx = store.begin().await?;
-    let mut source = source.clone();
+    let mut tx = memory.begin().await?;
+    let (mut source, drafts) = (source.clone(), &ask.drafts);
+    let taken = snapshot::take(&mut source, &mut tx, ask.workspace, ask.from, until, drafts);
+    let copied = taken.await?;
+    Ok(Ground {
+        store: memory,
+        tx,
+        copied,
+    })
+}
+
+/// The calendar of a span to come; nothing but the copy is read.
+pub async fn forecast(ground: Ground, parts: Parts, ask: &Ask) -> Result<Forecast, ForecastError> {
+    let until = ask.until.min(ask.from.plus(SPAN_MAX));
+    let Ground {
+        store,
+        mut tx,
+        copied,
+    } = ground;
     let (workspace, from) = (ask.workspace, ask.from);
-    let copied = snapshot::take(&mut source, &mut tx, workspace, from, until, &ask.drafts).await?;
     let Some(house) = workspaces::find(&mut tx, workspace).await? else {
         return Err(ForecastError::NoWorkspace);
     };

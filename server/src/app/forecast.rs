@@ -16,7 +16,7 @@ use so_model::{
     problem::FieldError,
     time::{DAY, HOUR},
 };
-use so_store::accounts;
+use so_store::{Store, accounts};
 
 use super::{
     App,
@@ -24,6 +24,7 @@ use super::{
     build,
     failure::{Failure, Outcome},
     supposed::{drafts, mistaken},
+    together::Processor,
 };
 
 /// Forecasts at a time: each keeps a processor busy, and for a full calendar a hundred megabytes.
@@ -81,7 +82,18 @@ pub async fn ask(app: &App, workspace: WorkspaceId, request: ForecastRequest) ->
         out: outbound,
     };
     let store = app.store.clone();
-    let work = move || async move { forecast::forecast(&store, parts, &ask).await };
+    let work = move || async move {
+        let processor = Processor::next();
+        let memory = {
+            // The database in memory has threads of its own.
+            let _kept = processor.keep();
+            Store::in_memory().await?
+        };
+        // To read the server's database may start threads that serve others.
+        let ground = forecast::copy(&store, memory, &ask).await?;
+        let _kept = processor.keep();
+        forecast::forecast(ground, parts, &ask).await
+    };
     let made = place.work(work).await?.ok_or_else(|| {
         Failure::new(503, "forecast.too_long", "The forecast took too long")
             .next_step("Ask for fewer weeks, or again when the server is less busy.")

@@ -38,6 +38,7 @@ pub mod simulation;
 mod supposed;
 pub mod text;
 pub mod throttle;
+mod together;
 pub mod tokens;
 pub mod users;
 pub mod webhooks;

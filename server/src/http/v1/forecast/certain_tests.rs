@@ -51,7 +51,9 @@ fn sureness(told: &Value, text: &str) -> (String, String) {
 #[tokio::test]
 async fn what_follows_from_something_uncertain_is_uncertain() {
     let (test, ada, ann) = begin().await;
-    let plain = daily("Plain", "0 11 * * *", out("plain", &ann));
+    let word = json!([{"id": "s", "action": "script.run", "with": {"source": "\"pl\" + \"ain\""}}]);
+    let plain = and_out(word, "{{ steps.s.output.value }}", &ann);
+    let plain = daily("Plain", "0 11 * * *", plain);
     rule(&test, &ada, plain).await;
     // A post by chance goes out an hour later, by the rule that publishes what is due.
     let dice = json!([
