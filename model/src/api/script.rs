@@ -1,11 +1,14 @@
 //! The script library of a workspace: modules that its rules call as `lib::module::function(…)`.
 //!
 //! Owns the shapes of `/scripts`. Invariant: an error's pointer is `/source` for a place in the module itself, and
-//! begins with `/rules/` or `/modules/` for what would break elsewhere.
+//! begins with `/rules/` or `/modules/` for what would break elsewhere: `/rules/0/…` for a rule that changes along with the
+//! module, `/rules/rule_…/…` for one that stays as it is.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::rule::RuleText;
 use crate::{
     id::{RuleId, UserId},
     problem::FieldError,
@@ -82,6 +85,9 @@ pub struct ScriptModuleDetail {
     pub source: String,
 }
 
+/// Rules that may change along with a module: each is checked and tried before there is an answer.
+pub const RULES_ALONG_MAX: usize = 100;
+
 /// Makes a module, or a new version of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -96,6 +102,28 @@ pub struct PutScriptModule {
     /// Why an owner saves it although cases of rules fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub override_reason: Option<String>,
+    /// Rules that call it, before or after, and change in the same step; at most 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<ScriptRuleChange>,
+}
+
+/// A rule that changes along with a module: its document or text, its cases, or both.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScriptRuleChange {
+    /// The rule.
+    pub rule: RuleId,
+    /// The version that was edited; refused when there is a newer one.
+    pub expected_version: i64,
+    /// The document as `/api/v1/rule-schema.json` describes it; without it and `text` it stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<Value>,
+    /// The document as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<RuleText>,
+    /// Cases beside the rule, as YAML; those of the version before stay without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cases: Option<String>,
 }
 
 /// Makes an old version of a module the newest one.

@@ -4,6 +4,9 @@
 //! every rule that calls it compiles with it; each of those rules gets a new version in the same transaction, so
 //! that a run keeps what it began with.
 
+mod along;
+#[cfg(test)]
+mod along_tests;
 mod read;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! What a text would do to the library and to the rules that call it.
 //!
-//! Invariant: nothing is stored; a rule is tried as it would run, with the whole library as it would be.
+//! Invariant: nothing is stored; a rule is tried as it would run, with the whole library as it would be, and with the
+//! document and cases that it gets along with the module.
 
 use std::sync::Arc;
 
@@ -9,17 +10,21 @@ use so_engine::{
     script::{Library, MODULES_MAX, ModuleError, ScriptEngine, check_name},
 };
 use so_model::{
-    api::script::{CheckScriptModule, ScriptFailedCase, ScriptModuleCheck},
+    api::script::{CheckScriptModule, ScriptFailedCase, ScriptModuleCheck, ScriptRuleChange},
     id::{RuleId, WorkspaceId},
     problem::FieldError,
+    rule::RuleDocument,
 };
 use so_store::{script_library, script_library::ModuleVersion};
 
-use super::read::{Caller, callers, constants, functions};
+use super::{
+    along::{Affected, joined},
+    read::{callers, constants, functions},
+};
 use crate::app::{
     App,
     failure::{Failure, Outcome},
-    rules::{beside_version, examine, gathered, tried, wrong_cases},
+    rules::{beside_version, examine, gathered, tried},
 };
 
 /// Mistakes that are told.
@@ -31,8 +36,8 @@ const CASES_MAX: usize = 50;
 pub(super) struct Trial {
     /// The state that it was tried from.
     pub revision: i64,
-    /// The rules that need the module, as they are live.
-    pub callers: Vec<Caller>,
+    /// The rules that need the module, now or afterwards, by id; none if the library does not compile.
+    pub rules: Vec<Affected>,
     /// Every rule that called the library then.
     pub all: Vec<(RuleId, i64)>,
     pub errors: Vec<FieldError>,
@@ -41,8 +46,14 @@ pub(super) struct Trial {
 }
 
 impl Trial {
-    /// Tries a text as the source of a module.
-    pub async fn of(app: &App, workspace: WorkspaceId, name: &str, source: &str) -> Outcome<Self> {
+    /// Tries a text as the source of a module, along with changes of rules that call it.
+    pub async fn of(
+        app: &App,
+        workspace: WorkspaceId,
+        name: &str,
+        source: &str,
+        changes: Vec<ScriptRuleChange>,
+    ) -> Outcome<Self> {
         if let Err(expected) = check_name(name) {
             return Err(Failure::field(
                 "/name",
@@ -70,44 +81,43 @@ impl Trial {
         let mut trial = Self {
             revision,
             all: all.collect(),
-            callers: callers
-                .into_iter()
-                .filter(|caller| caller.needs(&library, name))
-                .collect(),
+            rules: Vec::new(),
             errors,
             failed: Vec::new(),
             library,
         };
         if trial.errors.is_empty() {
-            trial.try_rules(app, workspace).await?;
+            let library = Arc::clone(&trial.library);
+            let scripts = app.engine.scripts.with_library(Arc::clone(&library));
+            let known = (name, &*library, &scripts);
+            (trial.rules, trial.errors) = joined(app, workspace, known, callers, changes).await?;
+            trial.try_rules(app, workspace, &scripts).await?;
         }
         Ok(trial)
     }
 
     /// Checks each rule and tries the cases of those that are on.
-    async fn try_rules(&mut self, app: &App, workspace: WorkspaceId) -> Outcome<()> {
-        let scripts = app.engine.scripts.with_library(Arc::clone(&self.library));
-        for caller in &self.callers {
-            let wrong = wrong(app, &scripts, caller).await?;
-            let is_wrong = !wrong.is_empty();
-            self.errors.extend(wrong);
+    async fn try_rules(
+        &mut self,
+        app: &App,
+        workspace: WorkspaceId,
+        scripts: &ScriptEngine,
+    ) -> Outcome<()> {
+        for one in &self.rules {
             if self.errors.len() >= ERRORS_MAX {
                 break;
             }
-            if is_wrong || !caller.row.is_enabled {
-                continue;
+            let mut wrong = Vec::new();
+            if !one.is_checked() {
+                wrong = mistakes(app, scripts, one.document()).await?;
             }
-            let (row, version) = (&caller.row, &caller.version);
-            let beside = beside_version(app, workspace, row.id, version.version).await?;
-            let cases = gathered(&version.source, &beside).map_err(wrong_cases)?;
-            let report = tried(app, &scripts, version.document.clone(), cases).await?;
-            let Ok(report) = report else { continue };
-            let failed = report.results.into_iter().filter(|case| !case.passed);
-            self.failed.extend(failed.map(|case| ScriptFailedCase {
-                rule: caller.shown(),
-                case: case.name,
-                problem: case.problem.unwrap_or_default(),
-            }));
+            if wrong.is_empty() {
+                match try_cases(app, workspace, scripts, one).await? {
+                    Ok(failed) => self.failed.extend(failed),
+                    Err(told) => wrong = told,
+                }
+            }
+            self.errors.extend(one.placed(wrong));
         }
         self.errors.truncate(ERRORS_MAX);
         self.failed.truncate(CASES_MAX);
@@ -120,7 +130,7 @@ impl Trial {
             is_valid: self.errors.is_empty() && self.failed.is_empty(),
             functions: functions(name, self.library.functions(name)),
             constants: constants(&self.library, name),
-            rules: self.callers.iter().map(Caller::shown).collect(),
+            rules: self.rules.iter().map(Affected::shown).collect(),
             errors: self.errors,
             failed_cases: self.failed,
         }
@@ -166,18 +176,50 @@ fn told(problem: ModuleError, own: &str) -> FieldError {
 }
 
 /// The mistakes that a rule would have.
-async fn wrong(app: &App, scripts: &ScriptEngine, caller: &Caller) -> Outcome<Vec<FieldError>> {
+async fn mistakes(
+    app: &App,
+    scripts: &ScriptEngine,
+    document: &RuleDocument,
+) -> Outcome<Vec<FieldError>> {
     let (engine, scripts) = (app.engine.clone(), scripts.clone());
-    let value = serde_json::to_value(&caller.version.document).unwrap_or_default();
+    let value = serde_json::to_value(document).unwrap_or_default();
     let work = move || examine(&engine, &scripts, &value, &Around::default());
-    let mut errors = app.bench.work(work).await?.err().unwrap_or_default();
-    for error in &mut errors {
-        error
-            .pointer
-            .insert_str(0, &format!("/rules/{}", caller.row.id));
-        error.reason = format!("{}: {}", caller.row.name, error.reason);
+    Ok(app.bench.work(work).await?.err().unwrap_or_default())
+}
+
+/// The cases of a rule that would fail, or what keeps them from being tried.
+async fn try_cases(
+    app: &App,
+    workspace: WorkspaceId,
+    scripts: &ScriptEngine,
+    one: &Affected,
+) -> Outcome<Result<Vec<ScriptFailedCase>, Vec<FieldError>>> {
+    let is_enabled = one.is_enabled();
+    // Cases that are about to be stored must be sound also where they are not tried.
+    if !is_enabled && one.along.is_none() {
+        return Ok(Ok(Vec::new()));
     }
-    Ok(errors)
+    let version = &one.caller.version;
+    let beside = one.along.as_ref().and_then(|along| along.beside.clone());
+    let beside = match beside {
+        Some(beside) => beside,
+        None => beside_version(app, workspace, version.rule, version.version).await?,
+    };
+    let cases = match gathered(one.source(), &beside) {
+        Ok(cases) if is_enabled => cases,
+        Ok(_) => return Ok(Ok(Vec::new())),
+        Err(wrong) => return Ok(Err(wrong)),
+    };
+    let report = tried(app, scripts, one.document().clone(), cases).await?;
+    Ok(report.map(|report| {
+        let failed = report.results.into_iter().filter(|case| !case.passed);
+        let told = failed.map(|case| ScriptFailedCase {
+            rule: one.shown(),
+            case: case.name,
+            problem: case.problem.unwrap_or_default(),
+        });
+        told.collect()
+    }))
 }
 
 /// Says what is wrong with a text and what it would break.
@@ -187,6 +229,6 @@ pub async fn check(
     name: &str,
     request: CheckScriptModule,
 ) -> Outcome<ScriptModuleCheck> {
-    let trial = Trial::of(app, workspace, name, &request.source).await?;
+    let trial = Trial::of(app, workspace, name, &request.source, Vec::new()).await?;
     Ok(trial.told(name))
 }

@@ -1,7 +1,7 @@
 //! Saving, restoring and deleting modules.
 //!
-//! Invariant: a version and the new versions of the rules that call it are one commit, and none of them was
-//! changed since it was tried.
+//! Invariant: a version and the new versions of the rules that call it are one commit, whether those get a new document
+//! or keep the one they have, and none of them was changed since it was tried.
 
 use so_model::{
     api::script::{PutScriptModule, RestoreScriptModule, ScriptModuleDetail},
@@ -14,7 +14,8 @@ use so_store::{
 };
 
 use super::{
-    read::{Caller, callers, get},
+    along::Affected,
+    read::{callers, get},
     trial::Trial,
 };
 use crate::app::{
@@ -22,7 +23,7 @@ use crate::app::{
     change::Change,
     failure::{Failure, Outcome},
     members::Actor,
-    rules::{hold, library_changed, reload, sync, told_reason},
+    rules::{hold, library_changed, reload, rule_changed, sync, told_reason},
 };
 
 /// Longest reason of an override.
@@ -38,7 +39,8 @@ pub async fn put(
     request: PutScriptModule,
 ) -> Outcome<ScriptModuleDetail> {
     let reason = told_reason(request.reason)?;
-    let trial = Trial::of(app, actor.workspace, name, &request.source).await?;
+    let (source, rules) = (&request.source, request.rules);
+    let trial = Trial::of(app, actor.workspace, name, source, rules).await?;
     let override_reason = allowed(&trial, actor, request.override_reason.as_deref())?;
     let saved = Saved {
         name,
@@ -66,6 +68,7 @@ pub async fn restore(
         expected_version: request.expected_version,
         reason: request.reason,
         override_reason: request.override_reason,
+        rules: Vec::new(),
     };
     put(app, actor, name, put_request).await
 }
@@ -73,10 +76,14 @@ pub async fn restore(
 /// Whether it may be saved; answers the reason for which it is although cases fail.
 fn allowed(trial: &Trial, actor: Actor, reason: Option<&str>) -> Outcome<Option<String>> {
     if !trial.errors.is_empty() {
-        let is_own = trial.errors.iter().any(|error| error.pointer == "/source");
-        let (code, title) = match is_own {
-            true => ("script.invalid", "The module has mistakes"),
-            false => ("script.breaks", "The module would break what calls it"),
+        let is_any = |at: &dyn Fn(&str) -> bool| trial.errors.iter().any(|one| at(&one.pointer));
+        let (code, title) = if is_any(&|pointer| pointer == "/source") {
+            ("script.invalid", "The module has mistakes")
+        } else if is_any(&is_along) {
+            let title = "A rule that changes along with the module has mistakes";
+            ("script.rules_invalid", title)
+        } else {
+            ("script.breaks", "The module would break what calls it")
         };
         let mut failure =
             Failure::new(422, code, title).next_step("Correct what is named and save again.");
@@ -111,6 +118,12 @@ fn allowed(trial: &Trial, actor: Actor, reason: Option<&str>) -> Outcome<Option<
     Ok(Some(reason.to_owned()))
 }
 
+/// Whether a mistake stands in a rule that the request brings, which it names by number.
+fn is_along(pointer: &str) -> bool {
+    let place = pointer.strip_prefix("/rules/");
+    place.is_some_and(|place| place.starts_with(|c: char| c.is_ascii_digit()))
+}
+
 /// A version of a module to be.
 struct Saved<'a> {
     name: &'a str,
@@ -129,9 +142,9 @@ async fn save(
     let workspace = actor.workspace;
     let mut change = Change::begin(app, workspace).await?;
     // Rules first and then the library, as whoever saves a rule locks them.
-    let mut rows = Vec::with_capacity(trial.callers.len());
-    for caller in &trial.callers {
-        rows.push(held(&mut change.tx, actor, caller).await?);
+    let mut rows = Vec::with_capacity(trial.rules.len());
+    for one in &trial.rules {
+        rows.push(held(&mut change.tx, actor, one).await?);
     }
     if script_library::lock(&mut change.tx, workspace).await? != trial.revision {
         return Err(library_changed());
@@ -162,8 +175,8 @@ async fn save(
             "a module was saved although cases of rules fail");
     }
     still_the_same(&mut change, actor, &trial).await?;
-    for (caller, row) in trial.callers.iter().zip(rows) {
-        renew(app, &mut change, actor, caller, row, &version).await?;
+    for (one, row) in trial.rules.iter().zip(rows) {
+        renew(app, &mut change, actor, one, row, &version).await?;
     }
     change.touch("script", saved.name);
     change.commit().await?;
@@ -182,50 +195,90 @@ async fn still_the_same(change: &mut Change, actor: Actor, trial: &Trial) -> Out
 }
 
 /// A rule, locked, as it was when it was tried.
-async fn held(tx: &mut Tx, actor: Actor, caller: &Caller) -> Outcome<RuleRow> {
-    let row = hold(tx, actor.workspace, caller.row.id).await?;
-    let is_same = row.version == caller.version.version && row.is_enabled == caller.row.is_enabled;
+async fn held(tx: &mut Tx, actor: Actor, one: &Affected) -> Outcome<RuleRow> {
+    let seen = &one.caller;
+    let row = hold(tx, actor.workspace, seen.row.id).await?;
+    let expected = seen.version.version;
+    if row.version != expected && one.along.is_some() {
+        return Err(rule_changed(&row.name, row.version, expected));
+    }
+    let is_same = row.version == expected && row.is_enabled == seen.row.is_enabled;
     is_same.then_some(row).ok_or_else(library_changed)
 }
 
-/// Makes a new version of a rule with the same document, which calls the library as it is now.
+/// Makes a new version of a rule, which calls the library as it is now: with the document it had, or with the one that it
+/// gets along with the module.
 async fn renew(
     app: &App,
     change: &mut Change,
     actor: Actor,
-    caller: &Caller,
+    one: &Affected,
     mut row: RuleRow,
     module: &ModuleVersion,
 ) -> Outcome<()> {
-    let (workspace, old) = (actor.workspace, &caller.version);
+    let (workspace, old) = (actor.workspace, &one.caller.version);
     row.version = rules::next_version(&mut change.tx, workspace, row.id).await?;
     row.generation += 1;
     row.updated_at = change.now;
+    let mut reason = format!("lib::{} is at version {}", module.name, module.version);
+    if one.along.is_some() {
+        row.name.clone_from(&one.document().name);
+        row.is_enabled = one.is_enabled();
+        row.problem = None;
+        if !module.reason.is_empty() {
+            reason.clone_from(&module.reason);
+        }
+    }
     let version = RuleVersion {
         version: row.version,
+        document: one.document().clone(),
+        source: one.source().to_owned(),
         author: Some(actor.user),
-        reason: format!("lib::{} is at version {}", module.name, module.version),
+        reason,
         created_at: change.now,
         ..old.clone()
     };
     rules::update(&mut change.tx, &row).await?;
     rules::insert_version(&mut change.tx, workspace, &version).await?;
-    // Its document is that of the version before, so a draft misses nothing.
-    rule_drafts::rebase(&mut change.tx, workspace, row.id, old.version, row.version).await?;
-    let beside = rule_cases::find(&mut change.tx, workspace, row.id, old.version).await?;
-    let is_overridden = module.override_reason.is_some() && row.is_enabled;
-    if !beside.cases.is_empty() || is_overridden {
-        let kept = rule_cases::VersionCases {
-            version: row.version,
-            cases: beside.cases,
-            override_reason: module.override_reason.clone().filter(|_| is_overridden),
-            override_by: module.author.filter(|_| is_overridden),
-        };
-        rule_cases::put(&mut change.tx, workspace, row.id, &kept).await?;
+    if one.along.is_none() {
+        // Its document is that of the version before, so a draft misses nothing.
+        rule_drafts::rebase(&mut change.tx, workspace, row.id, old.version, row.version).await?;
     }
+    keep_cases(change, actor, one, &row, module).await?;
     let now = change.now;
     sync(app, &mut change.tx, &row, &version.document, now).await?;
     change.touch("rule", row.id);
+    Ok(())
+}
+
+/// Keeps the cases, and the override of a rule that is on, with its new version.
+async fn keep_cases(
+    change: &mut Change,
+    actor: Actor,
+    one: &Affected,
+    row: &RuleRow,
+    module: &ModuleVersion,
+) -> Outcome<()> {
+    let (workspace, old) = (actor.workspace, one.caller.version.version);
+    let beside = one.along.as_ref().and_then(|along| along.beside.clone());
+    let cases = match beside {
+        Some(beside) => beside,
+        None => {
+            let found = rule_cases::find(&mut change.tx, workspace, row.id, old).await?;
+            found.cases
+        }
+    };
+    let is_overridden = module.override_reason.is_some() && row.is_enabled;
+    if cases.is_empty() && !is_overridden {
+        return Ok(());
+    }
+    let kept = rule_cases::VersionCases {
+        version: row.version,
+        cases,
+        override_reason: module.override_reason.clone().filter(|_| is_overridden),
+        override_by: module.author.filter(|_| is_overridden),
+    };
+    rule_cases::put(&mut change.tx, workspace, row.id, &kept).await?;
     Ok(())
 }
 

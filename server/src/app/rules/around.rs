@@ -45,6 +45,11 @@ impl Surroundings {
         })
     }
 
+    /// The same for another rule.
+    pub fn of_rule(self, own: Option<RuleId>) -> Self {
+        Self { own, ..self }
+    }
+
     /// Leaves out a rule of the same name if it is not known which one is checked: it is most likely its
     /// former self.
     pub fn without_former(mut self, name: Option<&str>) -> Self {

@@ -231,7 +231,7 @@ pub(in crate::app) fn gathered(source: &str, beside: &str) -> Result<Vec<Case>, 
     Ok(all)
 }
 
-pub(in crate::app) fn wrong_cases(errors: Vec<FieldError>) -> Failure {
+fn wrong_cases(errors: Vec<FieldError>) -> Failure {
     let mut failure = Failure::new(422, "rule.cases_invalid", "The cases have mistakes")
         .next_step("Correct what is named and save again.");
     failure.problem.errors = errors;

@@ -24,7 +24,7 @@ use crate::app::{
 
 /// A document that may be stored.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Ready {
+pub(in crate::app) struct Ready {
     /// The document; `enabled` is always true in it, the row says what holds.
     pub document: RuleDocument,
     /// The author's YAML; empty for other forms.
@@ -40,6 +40,28 @@ pub(super) struct Ready {
 /// Reads and checks what a client sent, or tells every mistake.
 pub(super) async fn ready(app: &App, workspace: WorkspaceId, input: RuleInput) -> Outcome<Ready> {
     judge(app, Some(workspace), input).await?.map_err(refusal)
+}
+
+/// Checks documents against what is there now, with a library that is not stored yet.
+pub(in crate::app) struct Judge(Surroundings);
+
+impl Judge {
+    /// One for a workspace.
+    pub async fn with(app: &App, workspace: WorkspaceId, scripts: &ScriptEngine) -> Outcome<Self> {
+        let mut around = Surroundings::of(app, workspace, None).await?;
+        around.scripts = Some(scripts.clone());
+        Ok(Self(around))
+    }
+
+    /// Reads and checks what a client sent, or tells every mistake.
+    pub async fn ready(
+        &self,
+        app: &App,
+        input: RuleInput,
+    ) -> Outcome<Result<Ready, Vec<FieldError>>> {
+        let around = self.0.clone().of_rule(input.rule);
+        judge_within(app, Some(around), input).await
+    }
 }
 
 /// Checks without storing.
@@ -116,11 +138,19 @@ async fn judge(
     workspace: Option<WorkspaceId>,
     input: RuleInput,
 ) -> Outcome<Result<Ready, Vec<FieldError>>> {
-    let engine = app.engine.clone();
     let around = match workspace {
         Some(workspace) => Some(Surroundings::of(app, workspace, input.rule).await?),
         None => None,
     };
+    judge_within(app, around, input).await
+}
+
+async fn judge_within(
+    app: &App,
+    around: Option<Surroundings>,
+    input: RuleInput,
+) -> Outcome<Result<Ready, Vec<FieldError>>> {
+    let engine = app.engine.clone();
     let work = move || match (input.document, input.text) {
         (Some(document), None) => judge_document(&engine, &document, around),
         (None, Some(text)) => judge_text(&engine, &text, around),

@@ -33,15 +33,15 @@ mod tests;
 #[cfg(test)]
 mod version_tests;
 
-pub(super) use cases::{beside as beside_version, gathered, library_changed, tried, wrong_cases};
+pub(super) use cases::{beside as beside_version, gathered, library_changed, tried};
 pub use cases::{blueprints, coverage, fill, of_run, test};
 pub use catalogue::catalogue;
 pub use difference::compare;
 pub use document::check;
-pub(super) use document::examine;
+pub(super) use document::{Judge, Ready, examine};
 pub use press::{decisions, press};
 pub use read::{get, get_version, list, list_versions};
 pub use starters::{Furnish, install_starters};
 pub use ways::ways;
+pub(super) use write::{carried, hold, rule_changed, sync, told_reason};
 pub use write::{create, delete, put, reload, restore, resync_timers, switch};
-pub(super) use write::{hold, sync, told_reason};

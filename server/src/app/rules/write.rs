@@ -171,7 +171,7 @@ pub(in crate::app) fn told_reason(reason: Option<String>) -> Outcome<String> {
 }
 
 /// The author's text with the document's changes, read and written apart from the threads that answer requests.
-pub(super) async fn carried(
+pub(in crate::app) async fn carried(
     app: &App,
     id: RuleId,
     source: String,
@@ -246,15 +246,7 @@ async fn save(
     } = published;
     let mut row = hold(&mut change.tx, actor.workspace, id).await?;
     if row.version != expected {
-        let detail = format!(
-            "It is at version {}, and version {expected} was edited.",
-            row.version
-        );
-        return Err(
-            Failure::new(409, "rule.changed", "The rule was changed meanwhile")
-                .detail(detail)
-                .next_step("Load it again and repeat the change."),
-        );
+        return Err(rule_changed("It", row.version, expected));
     }
     row.name = ready.document.name.clone();
     row.is_enabled = ready.says_enabled.unwrap_or(row.is_enabled);
@@ -272,6 +264,15 @@ async fn save(
         .keep(&mut change.tx, actor, row.id, row.version, override_reason)
         .await?;
     finish(app, change, row, version).await
+}
+
+/// What was edited is not what is live.
+pub(in crate::app) fn rule_changed(which: &str, live: i64, expected: i64) -> Failure {
+    Failure::new(409, "rule.changed", "The rule was changed meanwhile")
+        .detail(format!(
+            "{which} is at version {live}, and version {expected} was edited."
+        ))
+        .next_step("Load it again and repeat the change.")
 }
 
 /// A draft or candidate that somebody changed in between is not what was published.

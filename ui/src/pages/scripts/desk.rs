@@ -128,6 +128,7 @@ fn desk(
             expected_version: version,
             reason: said(why),
             override_reason,
+            rules: Vec::new(),
         };
         let call = async move { app.client.put::<ScriptModuleDetail>(&path, &body).await };
         act.run(call, move |answer| {
