@@ -170,7 +170,38 @@ fn with_a_library(me: &Newcomer<'_>, desk: &Desk, product: &Product) {
     // A module that breaks a case is refused; one that nothing calls any more may go.
     me.write("lib/texts.rhai", &LIBRARY.replace("Hello", "Hi"));
     me.says(&["push"], 3);
-    me.write("lib/texts.rhai", &LIBRARY.replace("A greeting", "Hello"));
+    // Another signature, with the rule that calls it and the case that comes out otherwise: one step, no override.
+    let louder = LIBRARY
+        .replace("greet(name)", "greet(name, sign)")
+        .replace("+ name", "+ name + sign");
+    me.write("lib/texts.rhai", &louder);
+    me.write(
+        "greeter.yaml",
+        &rule.replace(
+            "::great(event.data.input.name)",
+            "::greet(event.data.input.name, `!`)",
+        ),
+    );
+    me.write(
+        "greeter.cases.yaml",
+        &CASES.replace("Hello, Ann", "Hello, Ann!"),
+    );
+    me.says(&["push", "--because", "louder"], 0);
+    assert!(me.says(&["diff"], 0).contains("no differences"));
+    let rules = desk.list(product, "rules");
+    let greeter = rules.iter().find(|one| one["name"] == "Greeter").unwrap();
+    let versions = format!("rules/{}/versions", greeter["id"].as_str().unwrap());
+    let versions = desk.get(product, &versions);
+    let reasons: Vec<&str> = versions["items"].as_array().unwrap()[..2]
+        .iter()
+        .map(|one| one["reason"].as_str().unwrap())
+        .collect();
+    assert_eq!(reasons[0], "louder");
+    assert_ne!(reasons[1], "louder", "the rule was pushed once");
+    me.write("lib/texts.rhai", LIBRARY);
+    me.write("greeter.yaml", &rule.replace("::great", "::greet"));
+    me.write("greeter.cases.yaml", CASES);
+    me.says(&["push"], 0);
     me.write(
         "greeter.yaml",
         &rule.replace(

@@ -3,6 +3,7 @@
 //! Owns what is created, updated, switched and deleted on which side. Invariant: nothing is overwritten that somebody
 //! else changed since, on either side, unless that is asked for.
 
+mod along;
 mod lock;
 mod modules;
 mod page;
@@ -96,6 +97,10 @@ enum Change {
 }
 
 impl Change {
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict { .. })
+    }
+
     fn told(&self) -> String {
         match self {
             Self::Create { file, name } => format!("+ create  {file}: {name}\n"),
@@ -310,6 +315,19 @@ impl Both {
         }
     }
 
+    /// Text and cases of a file, as requests have them.
+    fn body(&self, file: &str) -> Value {
+        let local = self.local.get(file);
+        let (text, cases, format) = local.map_or(("", "", Format::Yaml), |local| {
+            (local.text.as_str(), local.cases.as_str(), local.format())
+        });
+        let format = match format {
+            Format::Json => "json",
+            Format::Yaml => "yaml",
+        };
+        json!({"text": {"format": format, "text": text}, "cases": cases})
+    }
+
     fn write_lock(&self) -> anyhow::Result<()> {
         self.lock.write(&self.folder)
     }
@@ -377,47 +395,46 @@ pub(super) async fn push(asked: &Synced) -> Answer {
     let modules = both.plan_modules(asked.force, asked.prune);
     let mut changes = both.plan(asked.force, asked.prune).await?;
     tell(&modules, &changes, asked.json)?;
-    let is_conflict = |change: &Change| matches!(change, Change::Conflict { .. });
-    if changes.iter().any(is_conflict) || modules.iter().any(ModuleChange::is_conflict) {
-        let told = "nothing was pushed: pull first, or --force\n";
-        std::io::Write::write_all(&mut std::io::stderr(), told.as_bytes())
-            .context("no standard error")?;
+    if changes.iter().any(Change::is_conflict) || modules.iter().any(ModuleChange::is_conflict) {
+        complain("nothing was pushed: pull first, or --force\n")?;
         return Ok(false);
     }
     // A rule may call what comes with it; what goes may be called until the rules are changed.
+    let along = both.along(&modules, &changes);
     let is_last = |change: &&ModuleChange| matches!(change, ModuleChange::DeleteModule { .. });
     for change in modules.iter().filter(|change| !is_last(change)) {
-        both.push_module(change, asked).await?;
+        let files = change.sent().and_then(|name| along.get(name));
+        let files = files.map_or(&[][..], Vec::as_slice);
+        both.push_module(change, files, asked).await?;
         both.write_lock()?;
     }
     if !modules.is_empty() {
         both.read_rules().await?;
         changes = both.plan(asked.force, asked.prune).await?;
     }
+    // Changed by somebody else while modules were pushed.
+    let late = changes.iter().filter(|change| change.is_conflict());
+    let late: String = late.map(Change::told).collect();
     for change in changes {
         // After each one, so that a push that ends early is remembered as far as it came.
         make(&mut both, &change, asked).await?;
         both.write_lock()?;
     }
     for change in modules.iter().filter(is_last) {
-        both.push_module(change, asked).await?;
+        both.push_module(change, &[], asked).await?;
     }
     both.write_lock()?;
-    Ok(true)
+    complain(&late)?;
+    Ok(late.is_empty())
+}
+
+fn complain(told: &str) -> anyhow::Result<()> {
+    std::io::Write::write_all(&mut std::io::stderr(), told.as_bytes()).context("no standard error")
 }
 
 async fn make(both: &mut Both, change: &Change, asked: &Synced) -> Result<(), Trouble> {
     let body = |file: &str, both: &Both| {
-        let local = both.local.get(file);
-        let (text, cases, format) = local.map_or(("", "", Format::Yaml), |local| {
-            (local.text.as_str(), local.cases.as_str(), local.format())
-        });
-        let format = if format == Format::Json {
-            "json"
-        } else {
-            "yaml"
-        };
-        let mut body = json!({"text": {"format": format, "text": text}, "cases": cases});
+        let mut body = both.body(file);
         if let Some(reason) = &asked.despite {
             body["override_reason"] = reason.as_str().into();
         }

@@ -77,6 +77,18 @@ impl ModuleChange {
         }
     }
 
+    fn is_new(&self) -> bool {
+        matches!(self, Self::CreateModule { .. })
+    }
+
+    /// The module whose text is sent.
+    pub fn sent(&self) -> Option<&str> {
+        match self {
+            Self::CreateModule { name, .. } | Self::UpdateModule { name, .. } => Some(name),
+            Self::DeleteModule { .. } | Self::ModuleConflict { .. } => None,
+        }
+    }
+
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::ModuleConflict { .. })
     }
@@ -111,13 +123,25 @@ pub(super) fn by_name(files: Vec<ModuleFile>) -> BTreeMap<String, String> {
 }
 
 impl Both {
-    /// What a push would do to the library; a module comes after those that it calls.
+    /// What a push would do to the library; a module comes after those that it calls, and a new one that needs nothing of
+    /// what changes before all of it, so that a rule which goes with a changed one may call it.
     pub(super) fn plan_modules(&self, force: bool, prune: bool) -> Vec<ModuleChange> {
         let mut changes = Vec::new();
         for name in in_order(&self.modules) {
             let text = self.modules.get(&name).map_or("", String::as_str);
             changes.extend(self.changed_module(&name, text, force));
         }
+        let old = changes.iter().filter(|change| !change.is_new());
+        let old: BTreeSet<String> = old
+            .filter_map(ModuleChange::sent)
+            .map(str::to_owned)
+            .collect();
+        let is_early = |change: &ModuleChange| {
+            let needed = change.sent().filter(|_| change.is_new());
+            needed.is_some_and(|name| reach(name, &self.modules).is_disjoint(&old))
+        };
+        // Stable, so that the order stays within both parts.
+        changes.sort_by_cached_key(|change| !is_early(change));
         if prune {
             // What calls comes before what it calls.
             let texts = self.scripts.iter();
@@ -160,10 +184,12 @@ impl Both {
         })
     }
 
-    /// Sends one change; rules that call the module have new versions afterwards.
+    /// Sends one change and the rules of the files that go with it; whatever calls the module has new versions
+    /// afterwards.
     pub(super) async fn push_module(
         &mut self,
         change: &ModuleChange,
+        along: &[String],
         asked: &Synced,
     ) -> Result<(), Trouble> {
         let (name, expected) = match change {
@@ -188,11 +214,15 @@ impl Both {
                 body[key] = said.as_str().into();
             }
         }
+        let sent = self.to_send(along, asked).await?;
+        if !sent.is_empty() {
+            body["rules"] = sent.iter().map(|one| one.body.clone()).collect();
+        }
         let path = format!("scripts/{name}");
         let made: ScriptModuleDetail = self.remote.send(Method::PUT, &path, Some(&body)).await?;
         self.note_module(name, &made);
         self.scripts.insert(name.clone(), made);
-        Ok(())
+        self.note_sent(sent).await
     }
 
     fn note_module(&mut self, name: &str, there: &ScriptModuleDetail) {
@@ -287,6 +317,18 @@ impl Both {
         self.lock.modules.remove(name);
         Ok((format!("- {file}: {line}\n"), true))
     }
+}
+
+/// The module and all that its text leads to.
+fn reach(name: &str, texts: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let (mut found, mut open) = (BTreeSet::new(), vec![name.to_owned()]);
+    while let Some(name) = open.pop() {
+        let text = texts.get(&name).map_or("", String::as_str);
+        if found.insert(name) {
+            open.extend(mentioned_in(text));
+        }
+    }
+    found
 }
 
 /// Names of modules, each behind those that it calls; where they call each other in a circle, the server says so.

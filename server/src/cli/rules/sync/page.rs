@@ -147,6 +147,13 @@ pub(super) fn says_enabled(file: &RuleFile) -> Option<bool> {
     value_of(file)?[SWITCH].as_bool()
 }
 
+/// The file's document without the cases in it, also where that is no sound one.
+pub(super) fn document_value(file: &RuleFile) -> Option<Value> {
+    let mut value = value_of(file)?;
+    cases::split(&mut value);
+    Some(value)
+}
+
 fn value_of(file: &RuleFile) -> Option<Value> {
     read(&file.text, file.format())
 }
@@ -239,9 +246,7 @@ fn is_same_value(mine: &RuleFile, theirs: &RuleDetail) -> bool {
 }
 
 fn document_of(file: &RuleFile) -> Option<RuleDocument> {
-    let mut value = value_of(file)?;
-    cases::split(&mut value);
-    serde_json::from_value(value).ok()
+    serde_json::from_value(document_value(file)?).ok()
 }
 
 #[cfg(test)]

@@ -128,6 +128,87 @@ fn a_module_is_pushed_after_those_that_it_calls_and_deleted_before_them() {
     assert_eq!(names(gone.plan_modules(false, true)), ["b", "a", "c"]);
 }
 
+/// A rule's text that calls these functions of the library.
+fn calling(name: &str, calls: &str) -> String {
+    text(name).replace("title: Hello", &format!("title: \"{{{{ {calls} }}}}\""))
+}
+
+#[test]
+fn a_changed_rule_goes_with_the_last_changed_module_that_it_calls() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = [
+        detail(&calling("Direct", "lib::a::f() + lib::b::f()"), true),
+        detail(&calling("Through", "lib::kept::f()"), true),
+        detail(&calling("Leaving", "lib::b::f()"), true),
+        detail(&calling("Same", "lib::b::f()"), true),
+        detail(&text("Other"), true),
+    ];
+    let modules = ["a", "b", "kept"].map(|name| {
+        let source = match name {
+            "kept" => "fn f() { lib::a::f() }",
+            _ => "fn f() { 1 }",
+        };
+        (name.to_owned(), module(name, 1, source))
+    });
+    let at = || {
+        let mut found = both(folder.path(), &rules);
+        found.scripts = modules.iter().cloned().collect();
+        found
+    };
+    at().pull(false, false).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("lib/a.rhai", "fn f(x) { x }");
+    write("lib/b.rhai", "fn f(x) { lib::fresh::f(x) }");
+    write("lib/kept.rhai", "fn f() { lib::a::f(1) }");
+    // New, it comes before what changes; needing that, it does not.
+    write("lib/fresh.rhai", "fn f(x) { x }");
+    write("lib/late.rhai", "fn f() { lib::b::f(1) }");
+    write(
+        "direct.yaml",
+        &calling("Direct", "lib::a::f(1) + lib::b::f(1)"),
+    );
+    write("through.yaml", &calling("Through", "lib::kept::f() + 1"));
+    write(
+        "leaving.yaml",
+        &(text("Leaving") + "# no more lib::late::f()\n"),
+    );
+    write("other.cases.yaml", "cases: []\n");
+    let changed = at();
+    let planned = changed.plan_modules(false, false);
+    let order: Vec<&str> = planned.iter().filter_map(ModuleChange::sent).collect();
+    assert_eq!(order, ["fresh", "a", "b", "kept", "late"]);
+    let named = |file: &str, name: &str| {
+        let id = changed.lock.rules[file].id;
+        let name = name.to_owned();
+        let (told, diff) = (Vec::new(), Vec::new());
+        let file = file.to_owned();
+        Change::Update {
+            file,
+            name,
+            id,
+            version: 1,
+            told,
+            diff,
+        }
+    };
+    let changes =
+        ["direct", "leaving", "other", "through"].map(|name| named(&format!("{name}.yaml"), name));
+    let along = changed.along(&planned, &changes);
+    let expected = [
+        (
+            "b",
+            vec!["direct.yaml".to_owned(), "leaving.yaml".to_owned()],
+        ),
+        ("kept", vec!["through.yaml".to_owned()]),
+    ];
+    assert_eq!(
+        along,
+        expected
+            .map(|(name, files)| (name.to_owned(), files))
+            .into()
+    );
+}
+
 fn read(folder: &Path, name: &str) -> String {
     std::fs::read_to_string(folder.join(name)).unwrap()
 }
