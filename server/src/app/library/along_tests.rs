@@ -1,6 +1,7 @@
 //! A module and the rules that call it, changed in one save.
 
 use serde_json::{Value, json};
+use so_store::timers;
 
 use crate::testing::{Person, TestApp};
 
@@ -174,6 +175,28 @@ async fn an_edited_document_keeps_the_comments_and_a_switch_in_it_holds() {
         yaml.starts_with("# ours\n") && yaml.contains("'?'"),
         "{yaml}"
     );
+}
+
+#[tokio::test]
+async fn a_schedule_that_comes_along_gets_its_timer_and_one_that_goes_loses_it() {
+    let desk = Desk::new().await;
+    let due = async || timers::next_due(&mut desk.test.app.reader()).await.unwrap();
+    assert_eq!(due().await, None);
+    let text = new_text().replace(
+        "triggers: [{id: b, kind: manual}]",
+        "triggers: [{id: t, kind: time.cron, with: {expression: '0 9 * * *'}}]",
+    );
+    let text = text.replace("event.data.input.who", "'x'");
+    let along = json!([desk.with_text(&text, "")]);
+    desk.save(NEW, along, 200).await;
+    assert!(due().await.is_some());
+    // And in the other direction.
+    let mut back = desk.with_text(&old_text(), "");
+    back["expected_version"] = 2.into();
+    let body = json!({"source": OLD, "expected_version": 2, "rules": [back]});
+    let at = desk.ada.at("scripts/texts");
+    desk.test.put(&desk.ada, &at, body).await.expect(200);
+    assert_eq!(due().await, None);
 }
 
 #[tokio::test]
