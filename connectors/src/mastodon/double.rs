@@ -60,6 +60,8 @@ pub struct MastodonDouble {
 #[derive(Default)]
 pub(super) struct State {
     pub flavour: Flavour,
+    /// The instance's domain, if it is not the usual one.
+    pub domain: Option<String>,
     pub apps: HashMap<String, App>,
     pub codes: HashMap<String, Code>,
     pub tokens: HashMap<String, String>,
@@ -98,6 +100,10 @@ pub(super) struct Upload {
 }
 
 impl State {
+    pub(super) fn domain(&self) -> &str {
+        self.domain.as_deref().unwrap_or("m.example")
+    }
+
     pub(super) fn next(&mut self) -> u64 {
         self.serial += 1;
         self.serial
@@ -140,6 +146,11 @@ impl MastodonDouble {
     /// The instance's address.
     pub fn url(&self) -> String {
         self.server.url()
+    }
+
+    /// Has another domain from now on: ids of accounts are those of their instance.
+    pub fn rename(&self, domain: &str) {
+        locked(&self.state).domain = Some(domain.to_owned());
     }
 
     /// Effects and faults.

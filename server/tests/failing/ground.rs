@@ -61,7 +61,12 @@ impl Ground {
     pub fn world_of(&self, instances: usize) -> World {
         let begin = || self.runtime.block_on(MastodonDouble::start()).unwrap();
         let double = begin();
-        let more: Vec<MastodonDouble> = (1..instances).map(|_| begin()).collect();
+        let another = |number: usize| {
+            let double = begin();
+            double.rename(&format!("m{number}.example"));
+            double
+        };
+        let more: Vec<MastodonDouble> = (1..instances).map(another).collect();
         let sink = self.runtime.block_on(Sink::start());
         let bare = |url: &str| url.strip_prefix("http://").unwrap().to_owned();
         let mut allowed = vec![bare(&double.url()), bare(&sink.url)];

@@ -43,25 +43,27 @@ fn authorise(state: &State, headers: &HeaderMap, scope: &str) -> Result<(), Box<
 }
 
 pub(super) async fn instance_v2(With(double): With<Double>) -> Response {
-    if locked(&double.state).flavour == Flavour::Old {
+    let state = locked(&double.state);
+    if state.flavour == Flavour::Old {
         return error(404, "Record not found");
     }
     answer(
         200,
-        json!({ "domain": "m.example", "title": "M", "version": "4.5.3", "configuration": configuration() }),
+        json!({ "domain": state.domain(), "title": "M", "version": "4.5.3", "configuration": configuration() }),
     )
 }
 
 pub(super) async fn instance_v1(With(double): With<Double>) -> Response {
-    if locked(&double.state).flavour == Flavour::Old {
+    let state = locked(&double.state);
+    if state.flavour == Flavour::Old {
         return answer(
             200,
-            json!({ "uri": "m.example", "version": "2.9.0", "max_toot_chars": TEXT_MAX }),
+            json!({ "uri": state.domain(), "version": "2.9.0", "max_toot_chars": TEXT_MAX }),
         );
     }
     answer(
         200,
-        json!({ "uri": "m.example", "version": "4.5.3", "configuration": configuration() }),
+        json!({ "uri": state.domain(), "version": "4.5.3", "configuration": configuration() }),
     )
 }
 
