@@ -54,10 +54,11 @@ const ENGINE: (&str, &str) = ("so-engine", "engine");
 const PRODUCT: (&str, &str) = ("so-server", "product");
 
 /// Every part, in the order of the table.
-pub const PARTS: [Part; 13] = [
+pub const PARTS: [Part; 14] = [
     part("events", "Workload E: webhook, rule, call", PRODUCT, false),
     part("start", "Start, size, memory", PRODUCT, false),
     part("rules", "Deciding, in process, one thread", ENGINE, false),
+    part("why", "What the record of candidates costs", ENGINE, false),
     part("jobs", "The job engine alone", ENGINE, false),
     part(
         "simulation",
@@ -98,7 +99,7 @@ pub const PARTS: [Part; 13] = [
 const USAGE: &str = "\
 usage: cargo xtask bench [--only PART]… [--runs N] [--quick] [--database sqlite|postgres] [--write]
 
-  --only PART      events, start, rules, jobs, simulation, punctual, forecast, feeds, pages, growth, workspaces,
+  --only PART      events, start, rules, why, jobs, simulation, punctual, forecast, feeds, pages, growth, workspaces,
                    scheduled, retention
   --runs N         runs of which the median is taken; 3 unless said, 1 for parts that fill gigabytes
   --quick          small sizes: shows that everything runs, not how fast
