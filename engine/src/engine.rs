@@ -15,7 +15,10 @@ use so_model::{
     id::{RuleId, WorkspaceId},
     run::Run,
 };
-use so_store::{Backend, Store, StoreError, Tx, jobs::Job, rule_canaries, rules, workspaces};
+use so_store::{
+    Backend, Sql, Store, StoreError, Tx, jobs::Job, rule_canaries, rule_canaries::RuleCanary,
+    rules, rules::RuleRow, workspaces,
+};
 use tokio::sync::{Notify, broadcast};
 
 pub use crate::handover::HandedReceiver;
@@ -24,7 +27,7 @@ use crate::{
     bell::Bell,
     clock::Ids,
     config::EngineConfig,
-    decide::{Canary, CompiledRule, RuleIndex, WorkspaceFacts},
+    decide::{Canary, CompiledRule, RuleIndex, WorkspaceFacts, accounts_of, is_about_only},
     handover::{self, HandOver},
     plugin::{LiveUpdate, Plugins},
     publish::PublishPort,
@@ -256,6 +259,21 @@ impl Engine {
             }
         }
         Ok(found)
+    }
+
+    /// The canary of a rule that decides an event, as the database has it.
+    pub(crate) async fn canary_of(
+        &self,
+        sql: &mut dyn Sql,
+        rule: &RuleRow,
+        event: &Event,
+    ) -> Result<Option<RuleCanary>, StoreError> {
+        let found = rule_canaries::find(sql, rule.workspace, rule.id).await?;
+        let about = accounts_of(&event.data);
+        Ok(found.filter(|canary| {
+            canary.is_deciding(rule.version)
+                && is_about_only(&about, |one| canary.accounts.contains(one))
+        }))
     }
 
     /// The rule index is empty because nobody has filled it yet.

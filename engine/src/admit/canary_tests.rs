@@ -76,6 +76,27 @@ async fn touch(world: &World, mut tx: so_store::Tx, rule: RuleId) {
     world.engine.reload_rules().await.unwrap();
 }
 
+/// Makes another version the live one; no process has read it yet.
+async fn another(world: &World, rule: RuleId) -> i64 {
+    let mut tx = world.engine.store.begin().await.unwrap();
+    let found = rules::find(&mut tx, world.workspace, rule).await;
+    let mut row = found.unwrap().unwrap();
+    let old = rules::find_version(&mut tx, world.workspace, rule, 1).await;
+    let number = rules::next_version(&mut tx, world.workspace, rule).await;
+    row.version = number.unwrap();
+    row.generation += 1;
+    let newest = rules::RuleVersion {
+        version: row.version,
+        ..old.unwrap().unwrap()
+    };
+    rules::insert_version(&mut tx, world.workspace, &newest)
+        .await
+        .unwrap();
+    rules::update(&mut tx, &row).await.unwrap();
+    tx.commit().await.unwrap();
+    row.version
+}
+
 /// Versions of the runs, in the order in which they were made.
 async fn versions(world: &World) -> Vec<i64> {
     let mut runs = world.runs().await;
@@ -106,27 +127,8 @@ async fn events_about_chosen_accounts_run_the_canary_until_another_version_is_li
         runs.iter().all(|run| run.state == RunState::Finished),
         "{runs:?}"
     );
-    // Another version becomes the live one.
-    let mut tx = world.engine.store.begin().await.unwrap();
-    let mut row = rules::find(&mut tx, world.workspace, rule)
-        .await
-        .unwrap()
-        .unwrap();
-    let old = rules::find_version(&mut tx, world.workspace, rule, 1)
-        .await
-        .unwrap()
-        .unwrap();
-    row.version = rules::next_version(&mut tx, world.workspace, rule)
-        .await
-        .unwrap();
-    assert_eq!(row.version, 3);
-    let newest = rules::RuleVersion { version: 3, ..old };
-    rules::insert_version(&mut tx, world.workspace, &newest)
-        .await
-        .unwrap();
-    row.generation += 1;
-    rules::update(&mut tx, &row).await.unwrap();
-    touch(&world, tx, rule).await;
+    assert_eq!(another(&world, rule).await, 3);
+    world.engine.reload_rules().await.unwrap();
     world.pass(MINUTE).await;
     world.event("test.happened", own).await;
     assert_eq!(versions(&world).await, [2, 1, 2, 3]);
@@ -205,6 +207,25 @@ async fn an_event_that_waited_for_quiet_runs_the_version_that_decides_it() {
     world.pass(2 * MINUTE).await;
     world.settle().await;
     assert_eq!(versions(&world).await, [2]);
+}
+
+#[tokio::test]
+async fn an_event_that_waited_for_quiet_runs_what_is_live_then_whatever_this_process_has_read() {
+    let mut world = World::new().await;
+    let quiet = format!("{RULE}debounce: {{for: 1m}}\n");
+    let (tried, plain) = (world.rule(&quiet).await, world.rule(&quiet).await);
+    canary(&world, tried, &quiet.replace("live", "tried")).await;
+    world
+        .event("test.happened", json!({"account": chosen()}))
+        .await;
+    assert_eq!(another(&world, tried).await, 3);
+    assert_eq!(another(&world, plain).await, 2);
+    world.pass(2 * MINUTE).await;
+    world.settle().await;
+    let mut runs = world.runs().await;
+    runs.sort_by_key(|run| run.version);
+    let runs: Vec<_> = runs.iter().map(|run| (run.rule, run.version)).collect();
+    assert_eq!(runs, [(plain, 2), (tried, 3)]);
 }
 
 #[tokio::test]

@@ -39,6 +39,11 @@ pub fn accounts_of(data: &Value) -> Vec<AccountId> {
         .unwrap_or_default()
 }
 
+/// Whether an event is about accounts, and about none but chosen ones.
+pub fn is_about_only(about: &[AccountId], is_chosen: impl Fn(&AccountId) -> bool) -> bool {
+    !about.is_empty() && about.iter().all(is_chosen)
+}
+
 /// All canaries, ready for events.
 #[derive(Debug, Default)]
 pub(super) struct Canaries {
@@ -66,16 +71,9 @@ impl Canaries {
         self.index.get(rule)
     }
 
-    /// The canary of a rule, if it decides the event.
-    pub(super) fn deciding(&self, rule: RuleId, event: &Event) -> Option<&Arc<CompiledRule>> {
-        let decides = self.decides(rule, &accounts_of(&event.data));
-        decides.then(|| self.index.get(rule)).flatten()
-    }
-
     fn decides(&self, rule: RuleId, about: &[AccountId]) -> bool {
         let chosen = self.accounts.get(&rule);
-        !about.is_empty()
-            && chosen.is_some_and(|chosen| about.iter().all(|one| chosen.contains(one)))
+        chosen.is_some_and(|chosen| is_about_only(about, |one| chosen.contains(one)))
     }
 
     /// Puts canaries where the live versions of their rules stand, for the events that are theirs.

@@ -141,13 +141,6 @@ impl RuleIndex {
         self.rules.get(&rule)
     }
 
-    /// The version of a rule that decides an event; its canary if the event is about that one's accounts.
-    pub fn deciding(&self, rule: RuleId, event: &Event) -> Option<&Arc<CompiledRule>> {
-        let canary = self.canaries.as_ref();
-        let canary = canary.and_then(|canaries| canaries.deciding(rule, event));
-        canary.or_else(|| self.get(rule))
-    }
-
     /// Every version of a rule that starts runs: the live one and its canary.
     pub fn starting(&self, rule: RuleId) -> impl Iterator<Item = &Arc<CompiledRule>> {
         let canary = self.canaries.as_ref();

@@ -19,6 +19,7 @@ mod trigger;
 mod weigh;
 mod window;
 
+pub(crate) use canary::is_about_only;
 pub use canary::{Canary, accounts_of};
 pub use compiled::{CompiledRule, Params};
 pub use condition::{Condition, Fault};

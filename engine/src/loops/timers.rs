@@ -355,10 +355,8 @@ impl Engine {
         if !row.is_enabled {
             return Ok(Vec::new());
         }
-        let index = self.index();
-        let version = index
-            .deciding(id, &event)
-            .map_or(row.version, |rule| rule.version);
+        let canary = self.canary_of(tx, &row, &event).await?;
+        let version = canary.map_or(row.version, |canary| canary.version);
         let Ok(rule) = self.rule_version(timer.workspace, id, version).await? else {
             return Ok(Vec::new());
         };

@@ -22,7 +22,7 @@ use so_model::{
 use so_store::{
     Store, StoreError,
     decisions::{self, StoredDecision},
-    events, rule_canaries,
+    events,
     rules::{self, RuleHistory},
     run_ways,
     runs::{self, RunFilter},
@@ -140,22 +140,6 @@ impl Engine {
         Ok(Some(Asked { history, workspace }))
     }
 
-    /// The canary that had to decide an event, as long as it is there.
-    async fn canary_of(
-        &self,
-        reader: &mut Store,
-        rule: RuleId,
-        event: &Event,
-        stored_at: Timestamp,
-    ) -> Result<Option<i64>, StoreError> {
-        let found = rule_canaries::find(reader, event.workspace, rule).await?;
-        let found = found.filter(|canary| canary.started_at <= stored_at);
-        let deciding = self.index().deciding(rule, event).map(|rule| rule.version);
-        Ok(found
-            .map(|canary| canary.version)
-            .filter(|version| deciding == Some(*version)))
-    }
-
     pub(super) async fn why_of(
         &self,
         reader: &mut Store,
@@ -171,8 +155,10 @@ impl Engine {
             Kept::LetGo(start) => (start.at, Some(start.version)),
             Kept::Decision(stored) => (stored.at, Some(stored.decision.version)),
             Kept::Nothing => {
-                let version = match self.canary_of(reader, row.id, event, stored_at).await? {
-                    Some(version) => Some(version),
+                let canary = self.canary_of(reader, row, event).await?;
+                let canary = canary.filter(|canary| canary.started_at <= stored_at);
+                let version = match canary {
+                    Some(canary) => Some(canary.version),
                     None => rules::version_at(reader, event.workspace, row.id, stored_at).await?,
                 };
                 (stored_at, version)

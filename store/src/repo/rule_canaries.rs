@@ -38,6 +38,13 @@ pub struct RuleCanary {
     pub started_at: Timestamp,
 }
 
+impl RuleCanary {
+    /// Whether it decides events of its accounts while the rule is on, beside that live version.
+    pub fn is_deciding(&self, live: i64) -> bool {
+        self.problem.is_none() && self.base_version == live
+    }
+}
+
 fn read(row: &Row) -> Result<RuleCanary> {
     Ok(RuleCanary {
         rule: row.id(0)?,
@@ -141,6 +148,25 @@ pub async fn list_deciding(sql: &mut dyn Sql) -> Result<Vec<(RuleCanary, RuleDoc
     .await?
     .iter()
     .map(|row| Ok((read(row)?, row.json(11)?)))
+    .collect()
+}
+
+/// Canaries of all workspaces that decide and of which as many runs failed as was asked, each with how many.
+pub async fn list_failing(sql: &mut dyn Sql) -> Result<Vec<(RuleCanary, i64)>> {
+    sql.all(
+        select!(
+            ", failed.runs FROM rule_canaries AS c JOIN rules AS r ON r.id = c.rule_id AND r.version = c.base_version \
+             JOIN (SELECT runs.rule_id, runs.version, COUNT(*) AS runs FROM runs JOIN rule_canaries AS tried \
+             ON tried.rule_id = runs.rule_id AND tried.version = runs.version AND tried.failures_max IS NOT NULL \
+             WHERE runs.workspace_id = tried.workspace_id AND runs.state = 'failed' GROUP BY runs.rule_id, runs.version) \
+             AS failed ON failed.rule_id = c.rule_id AND failed.version = c.version \
+             WHERE c.problem IS NULL AND failed.runs >= c.failures_max ORDER BY c.rule_id"
+        ),
+        args![],
+    )
+    .await?
+    .iter()
+    .map(|row| Ok((read(row)?, row.int(11)?)))
     .collect()
 }
 

@@ -504,6 +504,29 @@ async fn runs_are_counted_by_their_version_since_a_moment(db: Db) {
         failed,
     };
     assert_eq!(counted.unwrap(), [of(1, 1, 0), of(2, 2, 1)]);
+    // Both failures of the second version count, whenever they were.
+    for (most, is_failing) in [
+        (None, false),
+        (Some(3), false),
+        (Some(2), true),
+        (Some(1), true),
+    ] {
+        let tried = RuleCanary {
+            failures_max: most,
+            ..canary(&row, 2, at(10))
+        };
+        rule_canaries::insert(&mut tx, &tried).await.unwrap();
+        let failing = rule_canaries::list_failing(&mut tx).await.unwrap();
+        let expected = if is_failing {
+            vec![(tried, 2)]
+        } else {
+            Vec::new()
+        };
+        assert_eq!(failing, expected, "{most:?}");
+        rule_canaries::delete(&mut tx, workspace, row.id, None)
+            .await
+            .unwrap();
+    }
     let foreign = rule_canaries::count_runs(&mut tx, stranger, row.id, at(10)).await;
     assert_eq!(foreign.unwrap(), []);
     tx.rollback().await.unwrap();

@@ -65,8 +65,6 @@ fn a_canary_decides_events_of_which_it_has_every_account() {
         let mut expected = vec![(one, wanted), (two, 1)];
         expected.sort_unstable();
         assert_eq!(found, expected, "{accounts:?}");
-        assert_eq!(index.deciding(one, &event).unwrap().version, wanted);
-        assert_eq!(index.deciding(two, &event).unwrap().version, 1);
     }
     let versions: Vec<i64> = index.starting(one).map(|rule| rule.version).collect();
     assert_eq!(versions, [1, 2]);

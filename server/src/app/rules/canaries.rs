@@ -41,15 +41,10 @@ const ACCOUNTS_MAX: usize = 100;
 /// Most failures that one may wait for.
 const FAILURES_MAX: i64 = 100;
 
-/// Whether a canary decides events of its accounts, as long as the rule is on.
-pub(super) fn is_deciding(canary: &RuleCanary, row: &RuleRow) -> bool {
-    canary.problem.is_none() && canary.base_version == row.version
-}
-
 /// Whether the rule has one that decides.
 pub(super) async fn decides(tx: &mut Tx, row: &RuleRow) -> Outcome<bool> {
     let found = rule_canaries::find(tx, row.workspace, row.id).await?;
-    Ok(found.is_some_and(|canary| is_deciding(&canary, row)))
+    Ok(found.is_some_and(|canary| canary.is_deciding(row.version)))
 }
 
 /// Makes the draft a version that decides events about some accounts.
@@ -286,16 +281,8 @@ pub async fn promote(
 pub async fn withdraw_failing(app: &App) -> Outcome<usize> {
     let mut reader = app.reader();
     let mut withdrawn = 0;
-    for (canary, _) in rule_canaries::list_deciding(&mut reader).await? {
-        let Some(most) = canary.failures_max else {
-            continue;
-        };
+    for (canary, failed) in rule_canaries::list_failing(&mut reader).await? {
         let (workspace, id) = (canary.workspace, canary.rule);
-        let runs = rule_canaries::count_runs(&mut reader, workspace, id, canary.started_at).await?;
-        let failed = counts(&runs, canary.version).failed;
-        if failed < most {
-            continue;
-        }
         let problem = match failed {
             1 => "a run of it failed".to_owned(),
             some => format!("{some} runs of it failed"),

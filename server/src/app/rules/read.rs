@@ -23,7 +23,6 @@ use so_store::{
 };
 
 use super::{
-    canaries::is_deciding,
     document::{review, text_of},
     mask::hide,
 };
@@ -198,8 +197,8 @@ fn version_view(
     canary: Option<&RuleCanary>,
     beside: Option<VersionCases>,
 ) -> RuleVersionView {
-    let is_canary =
-        canary.is_some_and(|canary| canary.version == version.version && is_deciding(canary, row));
+    let is_canary = canary
+        .is_some_and(|canary| canary.version == version.version && canary.is_deciding(row.version));
     RuleVersionView {
         version: version.version,
         name: version.document.name.clone(),
