@@ -189,7 +189,7 @@ async fn what_nobody_recorded_is_not_told() {
         .await;
     let mut tx = world.engine.store.begin().await.unwrap();
     let gone = tx
-        .run("DELETE FROM decisions", so_store::args![])
+        .run("DELETE FROM refusals", so_store::args![])
         .await
         .unwrap();
     tx.commit().await.unwrap();

@@ -169,13 +169,13 @@ impl Engine {
                 .into_iter()
                 .map(|run| (run.event, run.id))
                 .collect();
+        let ids: Vec<EventId> = found.iter().map(|event| event.id).collect();
         let refused: HashMap<EventId, String> =
-            decisions::list_for_rule_between(reader, row.workspace, row.id, from, until, limit)
+            decisions::list_for_rule_and_events(reader, row.workspace, row.id, &ids)
                 .await?
                 .into_iter()
                 .map(|stored| (stored.event, stored.decision.reason))
                 .collect();
-        let ids: Vec<EventId> = found.iter().map(|event| event.id).collect();
         let gone: HashSet<EventId> = run_ways::starts_on(reader, row.workspace, &ids)
             .await?
             .into_iter()

@@ -1,8 +1,13 @@
-//! Decisions: why each candidate rule did or did not start.
+//! Refusals: why candidate rules did not start on an event.
+//!
+//! Owns how they are packed: one row for each event, with one line for each refusal. Invariant: a line is never
+//! changed; what is decided again is a later line about the same trigger, and readers take the latest.
+
+use std::collections::BTreeMap;
 
 use so_model::{
     id::{EventId, RuleId, WorkspaceId},
-    run::{Decision, Verdict},
+    run::{ConditionTrace, Decision, Verdict},
     time::Timestamp,
     why::Recorded,
 };
@@ -12,6 +17,9 @@ use crate::{
     bulk::Shape,
     value::{Args, to_json},
 };
+
+/// Events with refusals among which those of a rule are looked for; a scan of some 1.5 KB each at 40 candidates.
+const LOOKED_AT: i64 = 50_000;
 
 /// A decision with the event it is about.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -28,46 +36,6 @@ pub struct StoredDecision {
     pub seen: Option<Recorded>,
 }
 
-fn read(row: &Row) -> Result<StoredDecision> {
-    let name = row.text(4)?;
-    let verdict: Verdict = serde_json::from_value(serde_json::Value::String(name))
-        .map_err(|error| StoreError::corrupt("verdict", error))?;
-    let mut decision = Decision {
-        rule: row.id(1)?,
-        trigger: row.text(2)?,
-        version: row.int(3)?,
-        verdict,
-        reason: row.text(5)?,
-        trace: row.json(6)?,
-    };
-    // The sentence of the clause that failed is kept once, as the reason.
-    if let Some(trace) = decision
-        .trace
-        .as_mut()
-        .filter(|trace| trace.text.is_empty())
-    {
-        trace.text.clone_from(&decision.reason);
-    }
-    let seen = row.opt_text(8)?.map(|text| serde_json::from_str(&text));
-    Ok(StoredDecision {
-        event: row.id(0)?,
-        at: row.at(7)?,
-        decision,
-        seen: seen
-            .transpose()
-            .map_err(|error| StoreError::corrupt("what a decision saw", error))?,
-    })
-}
-
-const INSERT: Shape = Shape {
-    before: "INSERT INTO decisions (workspace_id, event_id, rule_id, trigger_id, version, verdict, reason, trace, at, seen) VALUES ",
-    columns: 10,
-    after: " ON CONFLICT (event_id, rule_id, trigger_id) DO UPDATE SET version = excluded.version, \
-            verdict = excluded.verdict, reason = excluded.reason, trace = excluded.trace, at = excluded.at, \
-            seen = excluded.seen",
-    fixed: 0,
-};
-
 /// A decision that is to be stored.
 #[derive(Debug)]
 pub struct NewDecision {
@@ -83,97 +51,170 @@ pub struct NewDecision {
     pub seen: Option<Recorded>,
 }
 
-/// Stores decisions, no two about the same trigger; one that is there already is replaced.
+/// What a line holds: trigger, version, verdict, moment in microseconds, sentence, trace, what was looked at.
+type Line = (
+    String,
+    i64,
+    Verdict,
+    i64,
+    String,
+    Option<ConditionTrace>,
+    Option<Recorded>,
+);
+
+const APPEND: Shape = Shape {
+    before: "INSERT INTO refusals (event_id, workspace_id, rules, lines, has_seen) VALUES ",
+    columns: 5,
+    after: " ON CONFLICT (event_id) DO UPDATE SET rules = refusals.rules || excluded.rules, \
+            lines = refusals.lines || excluded.lines, \
+            has_seen = CASE WHEN excluded.has_seen = 1 THEN excluded.has_seen ELSE refusals.has_seen END",
+    fixed: 0,
+};
+
+/// What is to be written about one event.
+struct Packed {
+    workspace: WorkspaceId,
+    rules: String,
+    lines: String,
+    has_seen: bool,
+}
+
+/// Stores decisions; one about a trigger that was decided before takes the former's place.
 pub async fn insert_many(tx: &mut Tx, decisions: &[NewDecision]) -> Result<()> {
-    let mut rows = Vec::with_capacity(decisions.len());
+    let mut packed: BTreeMap<EventId, Packed> = BTreeMap::new();
     for new in decisions {
+        let one = packed.entry(new.event).or_insert_with(|| Packed {
+            workspace: new.workspace,
+            rules: String::new(),
+            lines: String::new(),
+            has_seen: false,
+        });
         let decision = &new.decision;
-        rows.push(args![
-            new.workspace,
-            new.event,
-            decision.rule,
+        one.rules.push_str(&decision.rule.to_string());
+        one.rules.push('\n');
+        // JSON has no line break but between its tokens, and none is written there.
+        one.lines.push_str(&to_json(&(
             &decision.trigger,
             decision.version,
-            decision.verdict.as_str(),
+            decision.verdict,
+            new.at.micros(),
             &decision.reason,
-            to_json(&decision.trace)?,
-            new.at,
-            new.seen.as_ref().map(to_json).transpose()?
-        ]);
+            &decision.trace,
+            &new.seen,
+        ))?);
+        one.lines.push('\n');
+        one.has_seen |= new.seen.is_some();
     }
-    INSERT.run(tx, &Args::new(), rows).await?;
+    let rows = packed
+        .into_iter()
+        .map(|(event, one)| args![event, one.workspace, one.rules, one.lines, one.has_seen])
+        .collect();
+    APPEND.run(tx, &Args::new(), rows).await?;
     Ok(())
 }
 
-/// Stores a decision; a second one for the same trigger replaces it.
-pub async fn insert(
-    tx: &mut Tx,
-    workspace: WorkspaceId,
-    event: EventId,
-    decision: &Decision,
-    now: Timestamp,
-) -> Result<()> {
-    let new = NewDecision {
-        workspace,
-        event,
-        at: now,
-        decision: decision.clone(),
-        seen: None,
-    };
-    insert_many(tx, &[new]).await
+/// The refusals of a row `event_id, rules, lines` by rule and trigger, of one rule or of all.
+pub(super) fn unpack(row: &Row, rule: Option<RuleId>) -> Result<Vec<StoredDecision>> {
+    let (event, rules, lines): (EventId, _, _) = (row.id(0)?, row.text(1)?, row.text(2)?);
+    let wanted = rule.map(|rule| rule.to_string());
+    let mut latest: BTreeMap<(RuleId, String), StoredDecision> = BTreeMap::new();
+    for (name, line) in rules.lines().zip(lines.lines()) {
+        if wanted.as_deref().is_some_and(|wanted| wanted != name) {
+            continue;
+        }
+        let rule = name
+            .parse()
+            .map_err(|error| StoreError::corrupt("id", error))?;
+        let stored = read(event, rule, line)?;
+        latest.insert((rule, stored.decision.trigger.clone()), stored);
+    }
+    Ok(latest.into_values().collect())
 }
 
-/// Decisions about one event.
+fn read(event: EventId, rule: RuleId, line: &str) -> Result<StoredDecision> {
+    let (trigger, version, verdict, at, reason, mut trace, seen): Line =
+        serde_json::from_str(line).map_err(|error| StoreError::corrupt("refusal", error))?;
+    // The sentence of the clause that failed is kept once, as the reason.
+    if let Some(trace) = trace.as_mut().filter(|trace| trace.text.is_empty()) {
+        trace.text.clone_from(&reason);
+    }
+    Ok(StoredDecision {
+        event,
+        at: Timestamp::from_micros(at),
+        decision: Decision {
+            rule,
+            version,
+            trigger,
+            verdict,
+            trace,
+            reason,
+        },
+        seen,
+    })
+}
+
+/// Decisions about one event, by rule and trigger.
 pub async fn list_for_event(
     sql: &mut dyn Sql,
     workspace: WorkspaceId,
     event: EventId,
 ) -> Result<Vec<StoredDecision>> {
-    sql.all(
-        "SELECT event_id, rule_id, trigger_id, version, verdict, reason, trace, at, seen FROM decisions \
-         WHERE workspace_id = $1 AND event_id = $2 ORDER BY rule_id, trigger_id",
-        args![workspace, event],
-    )
-    .await?
-    .iter()
-    .map(read)
-    .collect()
+    let row = sql
+        .one(
+            "SELECT event_id, rules, lines FROM refusals WHERE workspace_id = $1 AND event_id = $2",
+            args![workspace, event],
+        )
+        .await?;
+    row.map_or_else(|| Ok(Vec::new()), |row| unpack(&row, None))
 }
 
-/// The latest decisions about one rule.
+const OF_EVENTS: Shape = Shape {
+    before: "SELECT event_id, rules, lines FROM refusals WHERE workspace_id || '' = $1 AND event_id IN (",
+    columns: 1,
+    after: ")",
+    fixed: 1,
+};
+
+/// Decisions about one rule and some events.
+///
+/// The workspace is hidden from the planners: an id is narrower than it.
+pub async fn list_for_rule_and_events(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    rule: RuleId,
+    events: &[EventId],
+) -> Result<Vec<StoredDecision>> {
+    let rows = events.iter().map(|event| args![*event]).collect();
+    let rows = OF_EVENTS.all(sql, &args![workspace], rows).await?;
+    let mut found = Vec::new();
+    for row in &rows {
+        found.extend(unpack(row, Some(rule))?);
+    }
+    Ok(found)
+}
+
+/// The latest decisions about one rule, the newest event first; among the workspace's newest 50 000 events with
+/// refusals.
 pub async fn list_for_rule(
     sql: &mut dyn Sql,
     workspace: WorkspaceId,
     rule: RuleId,
     limit: i64,
 ) -> Result<Vec<StoredDecision>> {
-    sql.all(
-        "SELECT event_id, rule_id, trigger_id, version, verdict, reason, trace, at, seen FROM decisions \
-         WHERE workspace_id = $1 AND rule_id = $2 ORDER BY at DESC LIMIT $3",
-        args![workspace, rule, limit],
-    )
-    .await?
-    .iter()
-    .map(read)
-    .collect()
-}
-
-/// The decisions about one rule within a span, the latest first.
-pub async fn list_for_rule_between(
-    sql: &mut dyn Sql,
-    workspace: WorkspaceId,
-    rule: RuleId,
-    from: Timestamp,
-    until: Timestamp,
-    limit: i64,
-) -> Result<Vec<StoredDecision>> {
-    sql.all(
-        "SELECT event_id, rule_id, trigger_id, version, verdict, reason, trace, at, seen FROM decisions \
-         WHERE workspace_id = $1 AND rule_id = $2 AND at >= $3 AND at <= $4 ORDER BY at DESC LIMIT $5",
-        args![workspace, rule, from, until, limit],
-    )
-    .await?
-    .iter()
-    .map(read)
-    .collect()
+    let rows = sql
+        .all(
+            "SELECT event_id, rules, lines FROM refusals WHERE event_id IN ( \
+               SELECT event_id FROM ( \
+                 SELECT event_id, rules FROM refusals WHERE workspace_id = $1 ORDER BY event_id DESC LIMIT $4 \
+               ) AS newest WHERE rules LIKE '%' || $2 || '%' ORDER BY event_id DESC LIMIT $3 \
+             ) ORDER BY event_id DESC",
+            args![workspace, rule, limit, LOOKED_AT],
+        )
+        .await?;
+    let mut found = Vec::new();
+    for row in &rows {
+        found.extend(unpack(row, Some(rule))?);
+    }
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(found)
 }

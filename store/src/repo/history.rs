@@ -11,8 +11,8 @@ use so_model::{
     why::Recorded,
 };
 
-use super::{events, filter::Filter, runs};
-use crate::{Result, Sql, StoreError};
+use super::{decisions, events, filter::Filter, runs};
+use crate::{Result, Sql};
 
 /// Events with what came of them.
 #[derive(Debug, Default)]
@@ -100,19 +100,18 @@ async fn seen(
     last: EventId,
 ) -> Result<Vec<(EventId, RuleId, Recorded)>> {
     // Without the workspace as a condition on an index: ids are narrower than it.
-    Filter::new("SELECT event_id, rule_id, seen FROM decisions WHERE seen IS NOT NULL")
+    let rows = Filter::new("SELECT event_id, rules, lines FROM refusals WHERE has_seen = 1")
         .with(" AND event_id >= ?", first)
         .with(" AND event_id <= ?", last)
         .with(" AND workspace_id || '' = ?", workspace)
         .rows(sql)
-        .await?
-        .iter()
-        .map(|row| {
-            let seen = serde_json::from_str(&row.text(2)?)
-                .map_err(|error| StoreError::corrupt("what a decision saw", error))?;
-            Ok((row.id(0)?, row.id(1)?, seen))
-        })
-        .collect()
+        .await?;
+    let mut found = Vec::new();
+    for row in &rows {
+        let told = decisions::unpack(row, None)?.into_iter();
+        found.extend(told.filter_map(|one| Some((one.event, one.decision.rule, one.seen?))));
+    }
+    Ok(found)
 }
 
 /// When accounts published, from a moment on and before another, oldest first; true of a post's first part.

@@ -3,10 +3,10 @@
 use serde_json::json;
 use so_model::{
     event::{Cause, Event},
-    id::{RuleId, RunId, WorkspaceId},
+    id::{EventId, RuleId, RunId, WorkspaceId},
     run::{ConditionTrace, Decision, Run, RunState, Verdict},
 };
-use so_store::{decisions, events, jobs, rule_keys, rules, runs, timers};
+use so_store::{decisions, decisions::NewDecision, events, jobs, rule_keys, rules, runs, timers};
 
 use crate::support::{Db, NOW, at, event, id, on_both};
 
@@ -124,33 +124,98 @@ async fn a_decision_taken_again_replaces_the_former(db: Db) {
     let workspace = db.workspace().await;
     let cause = event(workspace, "1");
     store_event(&db, &cause).await;
-    let mut decision = Decision {
-        rule: id(),
-        version: 1,
-        trigger: "t".into(),
-        verdict: Verdict::ConditionFailed,
-        trace: Some(ConditionTrace::unconditional()),
-        reason: "no".into(),
+    let (rule, other_rule) = (id(), id());
+    let refused = |rule, trigger: &str, second| NewDecision {
+        workspace,
+        event: cause.id,
+        at: at(second),
+        decision: Decision {
+            rule,
+            version: 1,
+            trigger: trigger.into(),
+            verdict: Verdict::ConditionFailed,
+            trace: Some(ConditionTrace::unconditional()),
+            reason: format!("two\nlines at {second}"),
+        },
+        seen: None,
     };
+    let mut again = refused(rule, "t", 1);
+    (again.decision.verdict, again.decision.trace) = (Verdict::Throttled, None);
+    let first = [
+        refused(rule, "t", 0),
+        refused(other_rule, "t", 0),
+        refused(rule, "u", 0),
+    ];
     let mut tx = db.begin().await;
-    decisions::insert(&mut tx, workspace, cause.id, &decision, NOW)
-        .await
-        .unwrap();
-    (decision.verdict, decision.trace) = (Verdict::Started, None);
-    decisions::insert(&mut tx, workspace, cause.id, &decision, at(1))
+    decisions::insert_many(&mut tx, &first).await.unwrap();
+    decisions::insert_many(&mut tx, std::slice::from_ref(&again))
         .await
         .unwrap();
     tx.commit().await.unwrap();
     let mut read = db.read();
+    let of_rule = decisions::list_for_rule(&mut read, workspace, rule, 10).await;
+    let of_rule = of_rule.unwrap();
+    assert_eq!(of_rule.len(), 2);
+    assert_eq!(
+        (&of_rule[0].decision, of_rule[0].at),
+        (&again.decision, at(1))
+    );
+    assert_eq!(of_rule[1].decision, first[2].decision);
     let of_event = decisions::list_for_event(&mut read, workspace, cause.id).await;
     let of_event = of_event.unwrap();
-    assert_eq!(of_event.len(), 1);
-    assert_eq!((&of_event[0].decision, of_event[0].at), (&decision, at(1)));
-    let of_rule = decisions::list_for_rule(&mut read, workspace, decision.rule, 10).await;
-    assert_eq!(of_rule.unwrap(), of_event);
+    assert_eq!(of_event.len(), 3);
+    let on = decisions::list_for_rule_and_events(
+        &mut read,
+        workspace,
+        rule,
+        &[cause.id, EventId::from_parts(NOW, [1; 10])],
+    )
+    .await;
+    assert_eq!(on.unwrap(), of_rule);
     let other = db.workspace().await;
-    let foreign = decisions::list_for_rule(&mut read, other, decision.rule, 10).await;
+    let foreign = decisions::list_for_rule(&mut read, other, rule, 10).await;
     assert!(foreign.unwrap().is_empty());
+    let foreign = decisions::list_for_event(&mut read, other, cause.id).await;
+    assert!(foreign.unwrap().is_empty());
+    let foreign = decisions::list_for_rule_and_events(&mut read, other, rule, &[cause.id]).await;
+    assert!(foreign.unwrap().is_empty());
+}
+
+on_both!(the_latest_decisions_about_a_rule_are_found_among_those_of_others);
+async fn the_latest_decisions_about_a_rule_are_found_among_those_of_others(db: Db) {
+    let workspace = db.workspace().await;
+    let rules: [RuleId; 2] = [id(), id()];
+    let mut tx = db.begin().await;
+    for second in 0..6u8 {
+        let mut cause = event(workspace, &second.to_string());
+        cause.id = EventId::from_parts(at(second.into()), [second; 10]);
+        events::insert(&mut tx, &cause, true, NOW).await.unwrap();
+        let told = NewDecision {
+            workspace,
+            event: cause.id,
+            at: at(second.into()),
+            decision: Decision {
+                rule: rules[usize::from(second % 2)],
+                version: 1,
+                trigger: "t".into(),
+                verdict: Verdict::ConditionFailed,
+                trace: None,
+                reason: second.to_string(),
+            },
+            seen: None,
+        };
+        decisions::insert_many(&mut tx, &[told]).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    for (rule, expected) in rules.into_iter().zip([["4", "2"], ["5", "3"]]) {
+        let found = decisions::list_for_rule(&mut db.read(), workspace, rule, 2).await;
+        let found = found.unwrap();
+        let told: Vec<&str> = found
+            .iter()
+            .map(|one| one.decision.reason.as_str())
+            .collect();
+        assert_eq!(told, expected);
+    }
 }
 
 on_both!(history_is_forgotten_but_not_what_a_kept_run_needs);

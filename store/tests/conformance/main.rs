@@ -21,6 +21,7 @@ mod surroundings;
 mod tenancy;
 mod triggers;
 mod units;
+mod upgrade;
 mod vault;
 mod versions;
 mod waits;
