@@ -1,22 +1,32 @@
 //! One statement for many rows.
 //!
 //! Owns how such statements are spelled. Invariant: a statement's text depends
-//! on its shape and a power of two only, so that few texts are prepared ever.
+//! on its shape and, on SQLite, a power of two, or on PostgreSQL, the types of its
+//! columns only, so that few texts are prepared ever.
 
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
 };
 
-use crate::{Result, Row, Sql, Tx, value::Args};
+use crate::{
+    Backend, Result, Row, Sql, StoreError, Tx,
+    value::{Args, Column, Value},
+};
 
-/// Rows in one statement at the most: a row has at most fifteen values, and SQLite takes 32 766.
+/// Rows in one statement of SQLite at the most: a row has at most fifteen values, and it takes 32 766.
 const ROWS_MAX: usize = 64;
+/// The same on PostgreSQL, which gets a value for each column: a statement that is done long before it counts as silent.
+const COLUMN_MAX: usize = 1_000;
+/// What stands before the rows that are stored.
+const VALUES: &str = "VALUES ";
+/// What stands before the list that a value is looked up in.
+const IN: &str = " IN (";
 
 /// A statement around a list of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Shape {
-    /// What stands before the rows.
+    /// What stands before the rows: ends with `VALUES ` or ` IN (`.
     pub(crate) before: &'static str,
     /// Values of one row; one value stands without brackets.
     pub(crate) columns: usize,
@@ -26,15 +36,30 @@ pub(crate) struct Shape {
     pub(crate) fixed: usize,
 }
 
+/// What a text depends on beside the shape.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Size {
+    Rows(usize),
+    Types(Vec<&'static str>),
+}
+
 impl Shape {
-    fn text(self, rows: usize) -> &'static str {
-        // Bounded: shapes are constants, and rows are powers of two up to `ROWS_MAX`.
-        static TEXTS: Mutex<Option<HashMap<(Shape, usize), &'static str>>> = Mutex::new(None);
+    fn text(self, size: Size) -> &'static str {
+        // Bounded: shapes and types of their columns are constants, and rows are powers of two up to `ROWS_MAX`.
+        static TEXTS: Mutex<Option<HashMap<(Shape, Size), &'static str>>> = Mutex::new(None);
         let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
-        texts
-            .get_or_insert_default()
-            .entry((self, rows))
-            .or_insert_with(|| Box::leak(self.spell(rows).into_boxed_str()))
+        let texts = texts.get_or_insert_default();
+        let key = (self, size);
+        if let Some(known) = texts.get(&key) {
+            return known;
+        }
+        let spelled = match &key.1 {
+            Size::Rows(rows) => self.spell(*rows),
+            Size::Types(types) => self.spell_columns(types),
+        };
+        let text: &'static str = Box::leak(spelled.into_boxed_str());
+        texts.insert(key, text);
+        text
     }
 
     fn spell(self, rows: usize) -> String {
@@ -62,6 +87,22 @@ impl Shape {
         text + self.after
     }
 
+    /// The same with a value for each column.
+    fn spell_columns(self, types: &[&str]) -> String {
+        let places = types.iter().zip(self.fixed + 1..);
+        let places: Vec<String> = places
+            .map(|(name, number)| format!("${number}::{name}[]"))
+            .collect();
+        let places = places.join(", ");
+        match self.before.strip_suffix(IN) {
+            Some(before) => format!("{before} = ANY({places}{}", self.after),
+            None => {
+                let before = self.before.strip_suffix(VALUES).unwrap_or(self.before);
+                format!("{before}SELECT * FROM unnest({places}){}", self.after)
+            }
+        }
+    }
+
     /// Runs the statement over all rows; answers what it returns.
     pub(crate) async fn all(
         self,
@@ -70,8 +111,8 @@ impl Shape {
         rows: Vec<Args>,
     ) -> Result<Vec<Row>> {
         let mut found = Vec::new();
-        for (count, args) in self.portions(fixed, rows) {
-            found.extend(sql.all(self.text(count), args).await?);
+        for (text, args) in self.portions(sql.backend(), fixed, rows)? {
+            found.extend(sql.all(text, args).await?);
         }
         Ok(found)
     }
@@ -79,28 +120,80 @@ impl Shape {
     /// Runs the statement over all rows; answers how many it changed.
     pub(crate) async fn run(self, tx: &mut Tx, fixed: &Args, rows: Vec<Args>) -> Result<u64> {
         let mut changed = 0;
-        for (count, args) in self.portions(fixed, rows) {
-            changed += tx.run(self.text(count), args).await?;
+        for (text, args) in self.portions(tx.backend(), fixed, rows)? {
+            changed += tx.run(text, args).await?;
         }
         Ok(changed)
     }
 
-    fn portions(self, fixed: &Args, rows: Vec<Args>) -> Vec<(usize, Args)> {
+    fn portions(
+        self,
+        backend: Backend,
+        fixed: &Args,
+        rows: Vec<Args>,
+    ) -> Result<Vec<(&'static str, Args)>> {
         let mut portions = Vec::new();
         let mut rows = rows.into_iter();
         while rows.len() > 0 {
-            let count = (1usize << rows.len().ilog2()).min(ROWS_MAX);
             let mut args = fixed.clone();
-            args.reserve(count * self.columns);
-            args.extend(rows.by_ref().take(count).flatten());
-            portions.push((count, args));
+            let size = match backend {
+                Backend::Sqlite => {
+                    let count = (1usize << rows.len().ilog2()).min(ROWS_MAX);
+                    args.reserve(count * self.columns);
+                    args.extend(rows.by_ref().take(count).flatten());
+                    Size::Rows(count)
+                }
+                Backend::Postgres => {
+                    let columns = columns(self.columns, rows.by_ref().take(COLUMN_MAX))?;
+                    let types = columns.iter().map(type_of).collect();
+                    args.extend(columns.into_iter().map(Value::Column));
+                    Size::Types(types)
+                }
+            };
+            portions.push((self.text(size), args));
         }
-        portions
+        Ok(portions)
     }
+}
+
+fn type_of(column: &Column) -> &'static str {
+    match column {
+        Column::Texts(_) => "text",
+        Column::Ints(_) => "bigint",
+        Column::Blobs(_) => "bytea",
+    }
+}
+
+/// Rows turned into columns, each of the type of its first value.
+fn columns(count: usize, rows: impl Iterator<Item = Args>) -> Result<Vec<Column>> {
+    let mut columns: Vec<Column> = Vec::with_capacity(count);
+    for row in rows {
+        for (n, value) in row.into_iter().enumerate() {
+            if n == columns.len() {
+                columns.push(match value {
+                    Value::Text(_) | Value::Column(_) => Column::Texts(Vec::new()),
+                    Value::Int(_) => Column::Ints(Vec::new()),
+                    Value::Bytes(_) => Column::Blobs(Vec::new()),
+                });
+            }
+            match (&mut columns[n], value) {
+                (Column::Texts(column), Value::Text(text)) => column.push(text),
+                (Column::Ints(column), Value::Int(number)) => column.push(number),
+                (Column::Blobs(column), Value::Bytes(bytes)) => column.push(bytes),
+                _ => {
+                    let error = "the values of a column are of two types";
+                    return Err(StoreError::Refused(sqlx::Error::Protocol(error.into())));
+                }
+            }
+        }
+    }
+    Ok(columns)
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
     use crate::args;
 
@@ -117,28 +210,63 @@ mod tests {
             PAIRS.spell(2),
             "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) RETURNING a"
         );
-        let list = Shape {
-            before: "DELETE FROM t WHERE e = $1 AND a IN (",
-            columns: 1,
-            after: ")",
-            fixed: 1,
-        };
         assert_eq!(
-            list.spell(2),
+            LIST.spell(2),
             "DELETE FROM t WHERE e = $1 AND a IN ($2, $3)"
         );
     }
+
+    const LIST: Shape = Shape {
+        before: "DELETE FROM t WHERE e = $1 AND a IN (",
+        columns: 1,
+        after: ")",
+        fixed: 1,
+    };
 
     #[test]
     fn every_row_is_in_exactly_one_portion_of_a_power_of_two() {
         for rows in [0usize, 1, 2, 3, 37, 64, 65, 200] {
             let all = (0..rows).map(|_| args![1, 2]).collect();
-            let portions = PAIRS.portions(&Args::new(), all);
-            assert_eq!(portions.iter().map(|(count, _)| count).sum::<usize>(), rows);
-            for (count, args) in portions {
-                assert!(count.is_power_of_two() && count <= ROWS_MAX);
-                assert_eq!(args.len(), count * 2);
-            }
+            let portions = PAIRS.portions(Backend::Sqlite, &Args::new(), all).unwrap();
+            let counts = portions.iter().map(|(_, args)| args.len() / 2);
+            assert_eq!(counts.clone().sum::<usize>(), rows);
+            assert!(
+                counts
+                    .clone()
+                    .all(|count| count.is_power_of_two() && count <= ROWS_MAX)
+            );
         }
+    }
+
+    #[test]
+    fn postgres_gets_a_value_for_each_column() {
+        let rows = (0..3)
+            .map(|n| args![n, Some("x").filter(|_| n == 2)])
+            .collect();
+        let portions = PAIRS
+            .portions(Backend::Postgres, &Args::new(), rows)
+            .unwrap();
+        let text =
+            "INSERT INTO t (a, b) SELECT * FROM unnest($1::bigint[], $2::text[]) RETURNING a";
+        let columns = [
+            Value::Column(Column::Ints(vec![Some(0), Some(1), Some(2)])),
+            Value::Column(Column::Texts(vec![None, None, Some("x".into())])),
+        ];
+        assert_eq!(portions, [(text, columns.to_vec())]);
+        let rows = (0..COLUMN_MAX + 1).map(|_| args!["x"]).collect();
+        let portions = LIST.portions(Backend::Postgres, &args![7], rows).unwrap();
+        assert_eq!(portions.len(), 2);
+        assert!(portions.iter().all(|(_, args)| args[0] == 7.into()));
+        assert_eq!(
+            portions[0].0,
+            "DELETE FROM t WHERE e = $1 AND a = ANY($2::text[])"
+        );
+    }
+
+    #[test]
+    fn a_column_of_two_types_is_refused() {
+        let rows = vec![args![1, "x"], args!["x", "x"]];
+        let refused = PAIRS.portions(Backend::Postgres, &Args::new(), rows);
+        assert!(matches!(refused, Err(StoreError::Refused(_))));
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     postgres::{PgServer, PgTx},
     seam::Seam,
     sqlite::{SqliteTx, Writer},
-    value::{Args, Row, Value},
+    value::{Args, Row, bind_postgres, bind_sqlite},
     wal,
 };
 
@@ -356,20 +356,6 @@ pub trait Sql: Send {
     async fn run(&mut self, sql: &'static str, args: Args) -> Result<u64>;
 }
 
-macro_rules! bind {
-    ($sql:expr, $args:expr) => {{
-        let mut query = sqlx::query($sql);
-        for value in $args {
-            query = match value {
-                Value::Text(text) => query.bind(text),
-                Value::Int(number) => query.bind(number),
-                Value::Bytes(bytes) => query.bind(bytes),
-            };
-        }
-        query
-    }};
-}
-
 #[async_trait]
 impl Sql for Tx {
     fn backend(&self) -> Backend {
@@ -378,11 +364,11 @@ impl Sql for Tx {
     async fn all(&mut self, sql: &'static str, args: Args) -> Result<Vec<Row>> {
         Ok(match self {
             Self::Sqlite(tx) => {
-                let rows = bind!(sql, args).fetch_all(tx.connection()?).await;
+                let rows = bind_sqlite(sql, args)?.fetch_all(tx.connection()?).await;
                 tx.checked(rows)?.into_iter().map(Row::Sqlite).collect()
             }
             Self::Postgres(tx) => {
-                let rows = tx.all(bind!(sql, args)).await?;
+                let rows = tx.all(bind_postgres(sql, args)).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
@@ -390,19 +376,21 @@ impl Sql for Tx {
     async fn one(&mut self, sql: &'static str, args: Args) -> Result<Option<Row>> {
         Ok(match self {
             Self::Sqlite(tx) => {
-                let row = bind!(sql, args).fetch_optional(tx.connection()?).await;
+                let row = bind_sqlite(sql, args)?
+                    .fetch_optional(tx.connection()?)
+                    .await;
                 tx.checked(row)?.map(Row::Sqlite)
             }
-            Self::Postgres(tx) => tx.one(bind!(sql, args)).await?.map(Row::Postgres),
+            Self::Postgres(tx) => tx.one(bind_postgres(sql, args)).await?.map(Row::Postgres),
         })
     }
     async fn run(&mut self, sql: &'static str, args: Args) -> Result<u64> {
         Ok(match self {
             Self::Sqlite(tx) => {
-                let done = bind!(sql, args).execute(tx.connection()?).await;
+                let done = bind_sqlite(sql, args)?.execute(tx.connection()?).await;
                 tx.checked(done)?.rows_affected()
             }
-            Self::Postgres(tx) => tx.run(bind!(sql, args)).await?,
+            Self::Postgres(tx) => tx.run(bind_postgres(sql, args)).await?,
         })
     }
 }
@@ -418,11 +406,15 @@ impl Sql for Store {
                 writer, readers, ..
             } => {
                 writer.seam.before_read()?;
-                let rows = bind!(sql, args).fetch_all(&*readers).await?;
+                let rows = bind_sqlite(sql, args)?.fetch_all(&*readers).await?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Self::Postgres(server) => {
-                let rows = server.connection().await?.all(bind!(sql, args)).await?;
+                let rows = server
+                    .connection()
+                    .await?
+                    .all(bind_postgres(sql, args))
+                    .await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
@@ -433,7 +425,7 @@ impl Sql for Store {
                 writer, readers, ..
             } => {
                 writer.seam.before_read()?;
-                bind!(sql, args)
+                bind_sqlite(sql, args)?
                     .fetch_optional(&*readers)
                     .await?
                     .map(Row::Sqlite)
@@ -441,7 +433,7 @@ impl Sql for Store {
             Self::Postgres(server) => server
                 .connection()
                 .await?
-                .one(bind!(sql, args))
+                .one(bind_postgres(sql, args))
                 .await?
                 .map(Row::Postgres),
         })

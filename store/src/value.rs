@@ -3,7 +3,12 @@
 //! Invariant: three types only (text, 64-bit integer, bytes), each nullable,
 //! because these mean the same on both databases.
 
-use sqlx::{Row as _, postgres::PgRow, sqlite::SqliteRow};
+use sqlx::{
+    Postgres, Row as _, Sqlite,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+    sqlite::{SqliteArguments, SqliteRow},
+};
 
 use crate::{Result, StoreError};
 
@@ -16,6 +21,58 @@ pub enum Value {
     Int(Option<i64>),
     /// Bytes or NULL.
     Bytes(Option<Vec<u8>>),
+    /// A column of many rows; only PostgreSQL takes one.
+    Column(Column),
+}
+
+/// Values of one column, a row each.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Column {
+    /// Texts.
+    Texts(Vec<Option<String>>),
+    /// Integers.
+    Ints(Vec<Option<i64>>),
+    /// Bytes.
+    Blobs(Vec<Option<Vec<u8>>>),
+}
+
+/// A statement with its values, for PostgreSQL.
+pub(crate) fn bind_postgres(
+    sql: &'static str,
+    args: Args,
+) -> Query<'static, Postgres, PgArguments> {
+    let mut query = sqlx::query(sql);
+    for value in args {
+        query = match value {
+            Value::Text(text) => query.bind(text),
+            Value::Int(number) => query.bind(number),
+            Value::Bytes(bytes) => query.bind(bytes),
+            Value::Column(Column::Texts(texts)) => query.bind(texts),
+            Value::Column(Column::Ints(numbers)) => query.bind(numbers),
+            Value::Column(Column::Blobs(blobs)) => query.bind(blobs),
+        };
+    }
+    query
+}
+
+/// A statement with its values, for SQLite.
+pub(crate) fn bind_sqlite(
+    sql: &'static str,
+    args: Args,
+) -> Result<Query<'static, Sqlite, SqliteArguments>> {
+    let mut query = sqlx::query(sql);
+    for value in args {
+        query = match value {
+            Value::Text(text) => query.bind(text),
+            Value::Int(number) => query.bind(number),
+            Value::Bytes(bytes) => query.bind(bytes),
+            Value::Column(_) => {
+                let error = "SQLite takes no column as a value";
+                return Err(StoreError::Refused(sqlx::Error::Protocol(error.into())));
+            }
+        };
+    }
+    Ok(query)
 }
 
 /// Values of one statement, in order.
