@@ -21,8 +21,8 @@ use crate::{
     engine::Handed,
 };
 
-/// Timers that are read at a time; few fall on one moment.
-const TIMERS_AT_ONCE: i64 = 8;
+/// Timers that are read at a time: mostly one falls on a moment, and what is read beyond that is read again.
+const TIMERS_AT_ONCE: i64 = 2;
 /// Runs that are woken at a time.
 const RUNS_AT_ONCE: i64 = 64;
 /// Runs that one forecast carries on: ten for each entry that it may have.
