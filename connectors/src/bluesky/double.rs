@@ -4,7 +4,10 @@
 //! the reference server. Invariant: a record's hash follows from its content,
 //! and writing the same record again changes nothing.
 
+mod limits;
 mod routes;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,9 +18,9 @@ use axum::{Router, routing};
 use base64::Engine as _;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use so_model::time::SECOND;
+use so_model::{Timestamp, time::SECOND};
 
-use crate::doubles::{Core, Manner, Server, Shared, locked, now};
+use crate::doubles::{Core, Manner, Server, Shared, limits::Windows, locked};
 
 /// The account's name.
 pub const DID: &str = "did:plc:ann234567abcdefghijklmno";
@@ -43,14 +46,11 @@ fn error(status: u16) -> Value {
     json!({ "error": name, "message": name })
 }
 
-fn limit_headers(seconds: i64) -> Vec<(&'static str, String)> {
+fn limit_headers(until: Timestamp) -> Vec<(&'static str, String)> {
     vec![
         ("ratelimit-limit", "5000".into()),
         ("ratelimit-remaining", "0".into()),
-        (
-            "ratelimit-reset",
-            now().plus(seconds * SECOND).seconds().to_string(),
-        ),
+        ("ratelimit-reset", until.seconds().to_string()),
         ("ratelimit-policy", "5000;w=3600".into()),
     ]
 }
@@ -73,6 +73,8 @@ pub(super) struct State {
     pub handles: HashMap<String, String>,
     pub serial: u64,
     pub refreshes: u64,
+    /// What was used of the limits.
+    pub windows: Windows,
 }
 
 #[derive(Clone)]
@@ -189,13 +191,17 @@ fn router(double: Double) -> Router {
             routing::get(routes::get_posts),
         )
         .layer(axum::extract::DefaultBodyLimit::max(64 * 1024 * 1024))
+        .layer(axum::middleware::from_fn_with_state(
+            double.clone(),
+            limits::guard,
+        ))
         .with_state(double)
 }
 
 impl State {
-    pub(super) fn open_session(&mut self) -> Value {
+    pub(super) fn open_session(&mut self, now: Timestamp) -> Value {
         self.serial += 1;
-        let end = now().plus(7200 * SECOND).seconds();
+        let end = now.plus(7200 * SECOND).seconds();
         let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD
             .encode(json!({ "exp": end }).to_string());
         let access = format!("h.{claims}.access{}", self.serial);

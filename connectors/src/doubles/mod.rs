@@ -4,6 +4,8 @@
 //! know a network. Invariant: an effect is logged in the same breath as the
 //! double's state changes, whatever the client gets to see of it.
 
+pub(crate) mod limits;
+
 use std::{
     collections::VecDeque,
     net::SocketAddr,
@@ -17,7 +19,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
-use so_model::Timestamp;
+use so_model::{Timestamp, time::SECOND};
 
 /// What a call to a double is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,13 +84,16 @@ pub struct Effect {
 }
 
 type Late = Box<dyn FnOnce() + Send>;
+type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The part of a double that tests hold.
 #[derive(Default)]
 pub struct Core {
+    clock: Mutex<Option<Clock>>,
     log: Mutex<Vec<Effect>>,
     faults: Mutex<VecDeque<(Op, Fault)>>,
     late: Mutex<Vec<Late>>,
+    calls: Mutex<Vec<Op>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -109,9 +114,26 @@ impl Core {
             .collect()
     }
 
+    /// How many calls of this kind came, refused ones as well.
+    pub fn calls(&self, op: Op) -> usize {
+        lock(&self.calls).iter().filter(|of| **of == op).count()
+    }
+
     /// Lets the next call of this kind go wrong; several wait in line.
     pub fn fail_next(&self, op: Op, fault: Fault) {
         lock(&self.faults).push_back((op, fault));
+    }
+
+    /// Goes by this clock from now on; the double's own stands at the moment of the fixtures.
+    ///
+    /// Spans of limits end by it, so whoever calls from a server of its own gives the clock of that server.
+    pub fn go_by(&self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) {
+        *lock(&self.clock) = Some(Arc::new(clock));
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        let clock = lock(&self.clock).clone();
+        clock.map_or(crate::conformance::fixture::NOW, |clock| clock())
     }
 
     /// Takes what was held back by [`Fault::Late`].
@@ -136,8 +158,8 @@ impl Core {
 pub(crate) struct Manner {
     /// Error body for a status.
     pub error: fn(u16) -> Value,
-    /// Headers of a 429, given seconds to wait.
-    pub limit_headers: fn(i64) -> Vec<(&'static str, String)>,
+    /// Headers of a 429, given the moment until which to wait.
+    pub limit_headers: fn(Timestamp) -> Vec<(&'static str, String)>,
 }
 
 /// Answers a call, with whatever fault is next for it.
@@ -145,6 +167,7 @@ pub(crate) async fn serve<F>(core: &Core, manner: &Manner, op: Op, take: F) -> R
 where
     F: FnOnce() -> Response + Send + 'static,
 {
+    lock(&core.calls).push(op);
     let error = |status| answer(status, (manner.error)(status));
     match core.take_fault(op) {
         None => take(),
@@ -180,7 +203,8 @@ where
         }
         Some(Fault::RateLimited { seconds }) => {
             let mut response = error(429);
-            for (name, value) in (manner.limit_headers)(seconds) {
+            let until = core.now().plus(seconds * SECOND);
+            for (name, value) in (manner.limit_headers)(until) {
                 if let Ok(value) = HeaderValue::from_str(&value) {
                     response.headers_mut().insert(name, value);
                 }
@@ -262,11 +286,6 @@ pub(crate) fn plain_error(status: u16) -> Value {
 
 /// State shared with handlers.
 pub(crate) type Shared<T> = Arc<Mutex<T>>;
-
-/// The moment at which doubles live: that of the fixtures.
-pub(crate) fn now() -> Timestamp {
-    crate::conformance::fixture::NOW
-}
 
 pub(crate) fn locked<T>(state: &Shared<T>) -> MutexGuard<'_, T> {
     lock(state)

@@ -4,7 +4,10 @@
 //! limits and refusals of the real one. Must not be kinder than Mastodon.
 //! Invariant: a key is remembered after its status was made, as Mastodon does.
 
+mod limits;
 mod routes;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,9 +16,9 @@ use std::{
 
 use axum::{Router, routing};
 use serde_json::{Value, json};
-use so_model::time::SECOND;
+use so_model::Timestamp;
 
-use crate::doubles::{Core, Manner, Server, Shared, locked, now, plain_error};
+use crate::doubles::{Core, Manner, Server, Shared, limits::Windows, locked, plain_error};
 
 /// A token that is valid from the start.
 pub const TOKEN: &str = "double-token";
@@ -29,14 +32,11 @@ pub(super) const MANNER: Manner = Manner {
     limit_headers,
 };
 
-fn limit_headers(seconds: i64) -> Vec<(&'static str, String)> {
+fn limit_headers(until: Timestamp) -> Vec<(&'static str, String)> {
     vec![
         ("x-ratelimit-limit", "300".into()),
         ("x-ratelimit-remaining", "0".into()),
-        (
-            "x-ratelimit-reset",
-            now().plus(seconds * SECOND).to_string(),
-        ),
+        ("x-ratelimit-reset", until.to_string()),
     ]
 }
 
@@ -77,6 +77,8 @@ pub(super) struct State {
     /// Knows no deletion, as some small servers.
     pub cannot_delete: bool,
     pub serial: u64,
+    /// What was used of the limits.
+    pub windows: Windows,
 }
 
 pub(super) struct App {
@@ -256,6 +258,10 @@ fn router(double: Double) -> Router {
             routing::get(routes::read).delete(routes::delete),
         )
         .layer(axum::extract::DefaultBodyLimit::max(32 * 1024 * 1024))
+        .layer(axum::middleware::from_fn_with_state(
+            double.clone(),
+            limits::guard,
+        ))
         .with_state(double)
 }
 

@@ -1,6 +1,7 @@
 //! Punctuality: from the moment a post is due to the first byte at its network.
 //!
-//! The network is a double on loopback that speaks Mastodon's protocol as far as a publish goes.
+//! The network is a double on loopback that speaks Mastodon's protocol as far as a publish goes. It has no limits, as an
+//! administrator may decide: with those of a fresh server one account could not have so many posts in three hours.
 
 use std::{
     sync::Arc,

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-use so_connectors::mastodon::double::TOKEN;
 use so_testkit::product::wait_for;
 
 use crate::{
@@ -42,16 +40,15 @@ pub fn run(ground: &Ground, database: Database, kills: usize) {
             None => return,
         },
     };
-    let world = ground.world();
+    let world = ground.world_for(kills * (PROMISES + PROMISES_SPREAD));
     let mut product = world.product(url.as_deref());
     product.start_again();
     let desk = Desk::register(&product, "promised");
     let (hook, rule) = (desk.hook(&product), desk.rule(&product, DRAFTS));
-    let form = json!({"instance": world.double.url(), "token": TOKEN});
-    let account = desk.connect(&product, "mastodon", &form);
+    let accounts = world.connect(&desk, &product);
     let site = Site::at(&product);
     let callers = Callers::new(&site, hook);
-    let writers = Writers::new(&site, "promised", vec![account]);
+    let writers = Writers::new(&site, "promised", accounts);
     std::thread::scope(|scope| {
         let _end = site.ending();
         let storm: Vec<_> = (0..STORM)

@@ -4,16 +4,22 @@
 
 use std::sync::{Arc, OnceLock};
 
-use so_connectors::mastodon::double::MastodonDouble;
+use serde_json::json;
+use so_connectors::mastodon::double::{MastodonDouble, TOKEN};
+use so_engine::clock::{Clock as _, SystemClock};
 use so_testkit::{counterpart::or_skip, postgres::PostgresCluster, product::Product};
 
 use crate::{
-    desk::{HASTY, PROGRAM},
+    desk::{Desk, HASTY, PROGRAM},
     sink::Sink,
 };
 
 /// Base64 of 32 bytes: processes of one database share the keys that seal its secrets.
 const KEYS: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// Posts that a drill sends out of one account at most. An account takes 300 in three hours, and 300 calls in five
+/// minutes, of which some ask; its list of posts is read back over ten pages of forty.
+const PER_ACCOUNT: usize = 150;
 
 /// Which database a drill runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +36,7 @@ pub struct Ground {
 
 /// The world outside of one drill, which counts what reaches it.
 pub struct World {
-    pub double: MastodonDouble,
+    double: MastodonDouble,
     more: Vec<MastodonDouble>,
     pub sink: Arc<Sink>,
     settings: Vec<(String, String)>,
@@ -54,12 +60,19 @@ impl Ground {
 
     /// A world, and settings by which a server reaches it.
     pub fn world(&self) -> World {
-        self.world_of(1)
+        self.world_for(0)
     }
 
-    /// A world with so many instances of a network, one account on each.
-    pub fn world_of(&self, instances: usize) -> World {
-        let begin = || self.runtime.block_on(MastodonDouble::start()).unwrap();
+    /// A world with as many instances of a network, one account on each, as it takes to let so many posts out: limits
+    /// of the network are no part of these drills.
+    pub fn world_for(&self, posts: usize) -> World {
+        let instances = posts.div_ceil(PER_ACCOUNT).max(1);
+        let begin = || {
+            let double = self.runtime.block_on(MastodonDouble::start()).unwrap();
+            // Servers of their own go by the machine's clock.
+            double.core().go_by(|| SystemClock.now());
+            double
+        };
         let double = begin();
         let another = |number: usize| {
             let double = begin();
@@ -101,9 +114,17 @@ impl Ground {
 }
 
 impl World {
-    /// Every instance of the network.
-    pub fn instances(&self) -> impl Iterator<Item = &MastodonDouble> {
+    fn instances(&self) -> impl Iterator<Item = &MastodonDouble> {
         std::iter::once(&self.double).chain(&self.more)
+    }
+
+    /// Connects the account of every instance.
+    pub fn connect(&self, desk: &Desk, product: &Product) -> Vec<String> {
+        let connect = |double: &MastodonDouble| {
+            let form = json!({"instance": double.url(), "token": TOKEN});
+            desk.connect(product, "mastodon", &form)
+        };
+        self.instances().map(connect).collect()
     }
 
     /// The words of everything that the network took, over all instances.

@@ -23,8 +23,7 @@ use crate::desk::{PASSWORD, in_seconds, text};
 /// A sender tries for so long: over a restart, a failover and the end of leases.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Between two posts that go out at once: an account's list of posts is read back over two minutes of doubt and ten pages
-/// of forty, and an account with more than that ends in review, as it should.
+/// Between two posts that go out at once, so that their number has a bound that [`crate::ground`] finds accounts for.
 const PACE: Duration = Duration::from_millis(500);
 
 /// Where the server is now.
@@ -180,6 +179,7 @@ pub struct Writers<'a> {
     accounts: Vec<String>,
     session: Mutex<(String, String)>,
     next: AtomicUsize,
+    turns: AtomicUsize,
     journal: Mutex<Journal>,
     scheduled_at: Mutex<Option<Instant>>,
 }
@@ -203,6 +203,7 @@ impl<'a> Writers<'a> {
             accounts,
             session: Mutex::default(),
             next: AtomicUsize::new(0),
+            turns: AtomicUsize::new(0),
             journal: Mutex::default(),
             scheduled_at: Mutex::default(),
         };
@@ -240,7 +241,7 @@ impl<'a> Writers<'a> {
             let words = format!("post-{}", self.next.fetch_add(1, Ordering::Relaxed));
             let written = match self.has_turn() {
                 true => self.write(&words, 0),
-                false => self.draft(&words).map(|_| ()),
+                false => self.draft(&words, 0).map(|_| ()),
             };
             if written.is_none() && !self.site.has_ended() {
                 // Nobody there: looked at until somebody is, so that tries are few.
@@ -259,13 +260,9 @@ impl<'a> Writers<'a> {
         has_turn
     }
     /// One draft; none when it is unknown whether it is there.
-    fn draft(&self, words: &str) -> Option<String> {
-        let account = {
-            let mut journal = self.journal.lock().unwrap();
-            journal.tried.push(words.to_owned());
-            // Each account in its turn.
-            &self.accounts[journal.tried.len() % self.accounts.len()]
-        };
+    fn draft(&self, words: &str, turn: usize) -> Option<String> {
+        self.journal.lock().unwrap().tried.push(words.to_owned());
+        let account = &self.accounts[turn % self.accounts.len()];
         let body = json!({"content": {"kind": "status", "text": words}, "variants": [{"account": account}]});
         let id = text(&self.post("posts", &body)?, "/id");
         self.note_created(&id, words);
@@ -273,7 +270,9 @@ impl<'a> Writers<'a> {
     }
     /// One post, due in so many seconds; none when anything about it is unknown.
     pub fn write(&self, words: &str, seconds: i64) -> Option<()> {
-        let id = self.draft(words)?;
+        // Each account in its turn, so that none gets more than its share.
+        let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+        let id = self.draft(words, turn)?;
         self.post(
             &format!("posts/{id}/schedule"),
             &json!({"at": in_seconds(seconds)}),

@@ -5,8 +5,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
-use so_connectors::mastodon::double::TOKEN;
+use serde_json::Value;
 use so_testkit::product::{Product, STOP_TIMEOUT, wait_for};
 
 use crate::{
@@ -23,9 +22,6 @@ const WRITERS: usize = 6;
 const ENDING: usize = 40;
 /// The first of many posts is due after so long, when most of them are stored.
 const LEAD_SECONDS: i64 = 8;
-/// Posts that go out of one account at once: its list of posts is read back over two minutes of doubt and ten pages of
-/// forty, and what lies behind that ends in review, as it should.
-const PER_ACCOUNT: usize = 300;
 /// Between two kills something is published, if anything is left.
 const PROGRESS: Duration = Duration::from_secs(240);
 
@@ -33,7 +29,7 @@ pub fn run(ground: &Ground, timers: usize, kills: usize) {
     let Some(url) = ground.database("several") else {
         return;
     };
-    let world = ground.world_of((timers + ENDING).div_ceil(PER_ACCOUNT));
+    let world = ground.world_for(timers + ENDING);
     let mut servers: Vec<Product> = (0..SERVERS)
         .map(|_| {
             let mut server = world.product(Some(&url));
@@ -42,11 +38,7 @@ pub fn run(ground: &Ground, timers: usize, kills: usize) {
         })
         .collect();
     let desk = Desk::register(&servers[0], "several");
-    let accounts = world.instances().map(|double| {
-        let form = json!({"instance": double.url(), "token": TOKEN});
-        desk.connect(&servers[0], "mastodon", &form)
-    });
-    let accounts = accounts.collect();
+    let accounts = world.connect(&desk, &servers[0]);
     let site = Site::at(&servers[0]);
     let writers = Writers::new(&site, "several", accounts);
 

@@ -5,6 +5,7 @@ use so_connectors::{
     doubles::{Fault, Op},
     mastodon::double::{MastodonDouble, TOKEN},
 };
+use so_engine::clock::{Clock as _, SystemClock};
 use so_testkit::{
     counterpart::{Counterpart, http, or_skip},
     product::Product,
@@ -20,6 +21,13 @@ fn settings<'a>(network: &'a str, allowed: &'a str) -> Vec<(&'a str, &'a str)> {
 
 fn host(url: &str) -> &str {
     url.strip_prefix("http://").unwrap()
+}
+
+/// An instance that goes by the machine's clock, as the server that calls it does.
+pub async fn instance() -> MastodonDouble {
+    let double = MastodonDouble::start().await.unwrap();
+    double.core().go_by(|| SystemClock.now());
+    double
 }
 
 /// Begins a sign-in and agrees at the double: gives the way back and the cookie of the browser that began.
@@ -73,7 +81,7 @@ fn connect_through_the_browser(product: &Product, desk: &Desk, double: &Mastodon
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mastodon_account_is_connected_by_browser_and_posted_to() {
-    let double = MastodonDouble::start().await.unwrap();
+    let double = instance().await;
     let url = double.url();
     let product = Product::start(
         PROGRAM,
@@ -97,7 +105,7 @@ async fn a_mastodon_account_is_connected_by_browser_and_posted_to() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_never_came_is_looked_for_and_nothing_is_sent_twice() {
-    let double = MastodonDouble::start().await.unwrap();
+    let double = instance().await;
     let url = double.url();
     let product = Product::start(
         PROGRAM,

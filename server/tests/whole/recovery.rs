@@ -14,6 +14,7 @@ use so_testkit::{
 
 use crate::{
     desk::{Desk, HASTY, PASSWORD, PROGRAM, SOON},
+    networks::instance,
     site::Site,
 };
 
@@ -30,7 +31,7 @@ struct Ground {
 
 impl Ground {
     async fn prepare() -> Self {
-        let double = MastodonDouble::start().await.unwrap();
+        let double = instance().await;
         let site = Site::start(&feed(&["old"]));
         let network = double.url().strip_prefix("http://").unwrap().to_owned();
         let allowed = format!("{network},{}", site.address());

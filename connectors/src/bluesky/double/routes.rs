@@ -15,7 +15,7 @@ use axum::{
 use serde_json::{Value, json};
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{DID, Double, HANDLE, MANNER, PASSWORD, State, cid};
+use super::{DID, Double, HANDLE, MANNER, PASSWORD, State, cid, limits};
 use crate::doubles::{Effect, Op, answer, bearer, locked, serve};
 
 const COLLECTION: &str = "app.bsky.feed.post";
@@ -50,7 +50,7 @@ pub(super) async fn create_session(
             "Invalid identifier or password",
         );
     }
-    answer(200, locked(&double.state).open_session())
+    answer(200, locked(&double.state).open_session(double.core.now()))
 }
 
 pub(super) async fn refresh_session(With(double): With<Double>, headers: HeaderMap) -> Response {
@@ -63,7 +63,7 @@ pub(super) async fn refresh_session(With(double): With<Double>, headers: HeaderM
         };
         state.refresh.remove(at);
         state.refreshes += 1;
-        answer(200, state.open_session())
+        answer(200, state.open_session(double.core.now()))
     })
     .await
 }
@@ -138,6 +138,21 @@ fn take(double: &Double, headers: &HeaderMap, body: &Value) -> Response {
     }
     let rkey = body["rkey"].as_str().unwrap_or("");
     let record = &body["record"];
+    let points = match state.records.contains_key(rkey) {
+        true => limits::UPDATE,
+        false => limits::CREATE,
+    };
+    // Points are taken before the record is looked at.
+    let standing = match limits::write(&mut state, points, double.core.now()) {
+        Ok(standing) => standing,
+        Err(too_many) => return *too_many,
+    };
+    let mut response = put(double, &mut state, rkey, record, body);
+    limits::describe(&mut response, &standing);
+    response
+}
+
+fn put(double: &Double, state: &mut State, rkey: &str, record: &Value, body: &Value) -> Response {
     if body["repo"] != DID
         || body["collection"] != COLLECTION
         || record["$type"] != COLLECTION
@@ -145,7 +160,7 @@ fn take(double: &Double, headers: &HeaderMap, body: &Value) -> Response {
     {
         return error(400, "InvalidRequest", "Invalid record key or collection");
     }
-    if let Err((name, message)) = check(&state, record) {
+    if let Err((name, message)) = check(state, record) {
         return error(400, name, &message);
     }
     let uri = format!("at://{DID}/{COLLECTION}/{rkey}");
@@ -378,6 +393,9 @@ pub(super) async fn delete_record(
         let mut state = locked(&double.state);
         if let Err(refusal) = authorise(&state, &headers) {
             return *refusal;
+        }
+        if let Err(too_many) = limits::write(&mut state, limits::DELETE, double.core.now()) {
+            return *too_many;
         }
         let rkey = body["rkey"].as_str().unwrap_or("").to_owned();
         if state.records.remove(&rkey).is_none() {

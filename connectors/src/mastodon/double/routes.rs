@@ -13,12 +13,15 @@ use axum::{
 };
 use serde_json::{Value, json};
 use so_model::{
+    Timestamp,
     network::{TextRule, TextUnit},
     text::{measure, units},
 };
 
-use super::{ALT_MAX, App, Double, Flavour, MANNER, State, TEXT_MAX, Upload, configuration};
-use crate::doubles::{Effect, Op, answer, bearer, locked, now, serve};
+use super::{
+    ALT_MAX, App, Double, Flavour, MANNER, State, TEXT_MAX, Upload, configuration, limits,
+};
+use crate::doubles::{Effect, Op, answer, bearer, locked, serve};
 
 fn error(status: u16, text: &str) -> Response {
     answer(status, json!({ "error": text }))
@@ -237,10 +240,14 @@ pub(super) async fn publish(
     Json(body): Json<Value>,
 ) -> Response {
     let core = double.core.clone();
-    serve(&core, &MANNER, Op::Publish, move || {
+    let state = double.state.clone();
+    let mut response = serve(&core, &MANNER, Op::Publish, move || {
         take(&double, &headers, &body)
     })
-    .await
+    .await;
+    let standing = limits::statuses(&mut locked(&state), core.now());
+    limits::describe(&mut response, &standing);
+    response
 }
 
 fn take(double: &Double, headers: &HeaderMap, body: &Value) -> Response {
@@ -267,8 +274,12 @@ fn take(double: &Double, headers: &HeaderMap, body: &Value) -> Response {
     if let Some(refusal) = refusal(&state, body, &media) {
         return refusal;
     }
+    let now = double.core.now();
+    if let Err(too_many) = limits::one_more_status(&mut state, now) {
+        return *too_many;
+    }
     let id = format!("115{:015}", state.next());
-    let status = status_of(&id, body, &state, &media);
+    let status = status_of(&id, body, &state, &media, now);
     for id in &media {
         if let Some(upload) = state.media.get_mut(id) {
             upload.is_used = true;
@@ -358,14 +369,14 @@ fn refusal(state: &State, body: &Value, media: &[String]) -> Option<Response> {
     })
 }
 
-fn status_of(id: &str, body: &Value, state: &State, media: &[String]) -> Value {
+fn status_of(id: &str, body: &Value, state: &State, media: &[String], now: Timestamp) -> Value {
     let text = body["status"].as_str().unwrap_or("");
     let attachments: Vec<Value> = media
         .iter()
         .map(|id| json!({ "id": id, "type": "image", "description": state.media.get(id).map(|upload| upload.alt.clone()) }))
         .collect();
     json!({
-        "id": id, "created_at": now().plus(-state.behind).to_string(), "in_reply_to_id": body["in_reply_to_id"],
+        "id": id, "created_at": now.plus(-state.behind).to_string(), "in_reply_to_id": body["in_reply_to_id"],
         "sensitive": body["sensitive"].as_bool().unwrap_or(false), "spoiler_text": body["spoiler_text"].as_str().unwrap_or(""),
         "visibility": body["visibility"].as_str().unwrap_or("public"), "language": body["language"],
         "uri": format!("https://m.example/users/ann/statuses/{id}"), "url": format!("https://m.example/@ann/{id}"),
@@ -429,7 +440,9 @@ pub(super) async fn list(
             .cloned()
             .collect();
         let mut response = answer(200, Value::Array(page));
-        let date = now()
+        let date = double
+            .core
+            .now()
             .plus(-state.behind)
             .to_chrono()
             .to_rfc2822()
