@@ -323,6 +323,8 @@ impl Inner {
             guard: self.guard.clone(),
             lookup: self.lookup.clone(),
         };
+        // One for the whole process: whoever comes second finds it there, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         reqwest::Client::builder()
             .user_agent(&self.config.user_agent)
             .connect_timeout(self.config.connect_timeout)

@@ -4,6 +4,13 @@
 //! kept for ever, everything else is asked for again; an address of the page's own routes gets the page, a
 //! missing file gets 404.
 
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    io::Read as _,
+    sync::{Mutex, PoisonError},
+};
+
 use axum::{
     body::Body,
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
@@ -22,6 +29,8 @@ const INDEX: &str = "index.html";
 /// A year, the longest that is honoured.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
+/// Bytes that are unpacked at a time.
+const BUFFER: usize = 16 * 1024;
 /// Digits of a content hash in a file's name, at the least.
 const HASH_DIGITS_MIN: usize = 8;
 
@@ -38,11 +47,8 @@ pub async fn serve(uri: Uri, headers: HeaderMap) -> Response {
         .is_some_and(|name| name.contains('.'));
     match path {
         "" => index(&headers),
-        path if is_file => match Files::get(path) {
-            Some(_) if path.ends_with(".br") => missing(),
-            Some(file) => send(path, file, &headers),
-            None => missing(),
-        },
+        path if is_file && !path.ends_with(".br") => send(path, &headers).unwrap_or_else(missing),
+        _ if is_file => missing(),
         _ => index(&headers),
     }
 }
@@ -58,30 +64,36 @@ fn missing() -> Response {
 }
 
 fn index(headers: &HeaderMap) -> Response {
-    match Files::get(INDEX) {
-        Some(file) => send(INDEX, file, headers),
-        None => (
-            [
-                (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-                (header::CACHE_CONTROL, "no-cache"),
-            ],
-            UNBUILT,
-        )
-            .into_response(),
-    }
+    send(INDEX, headers).unwrap_or_else(|| {
+        let headers = [
+            (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+            (header::CACHE_CONTROL, "no-cache"),
+        ];
+        (headers, UNBUILT).into_response()
+    })
 }
 
-fn send(path: &str, plain: EmbeddedFile, request: &HeaderMap) -> Response {
-    let compressed = accepts_brotli(request)
-        .then(|| Files::get(&format!("{path}.br")))
-        .flatten();
-    let is_compressed = compressed.is_some();
-    let file = compressed.unwrap_or(plain);
+/// The file in the way that the reader takes; none if there is no such file.
+///
+/// The module is built in compressed alone: it is most of the page, and nearly every browser takes it so.
+fn send(path: &str, request: &HeaderMap) -> Option<Response> {
+    let plain = Files::get(path);
+    let packed = Files::get(&format!("{path}.br"));
+    let (file, is_compressed, is_unpacked) = match (plain, packed) {
+        (_, Some(packed)) if accepts_brotli(request) => (packed, true, false),
+        (Some(plain), _) => (plain, false, false),
+        (None, Some(packed)) => (packed, false, true),
+        (None, None) => return None,
+    };
     let tag = etag(&file, is_compressed);
     let mut response = if is_known(request, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let mut full = Response::new(Body::from(file.data));
+        let data = match is_unpacked {
+            true => Cow::Borrowed(unpacked(path, &file)?),
+            false => file.data,
+        };
+        let mut full = Response::new(Body::from(data));
         full.headers_mut()
             .insert(header::CONTENT_TYPE, media_type(path));
         if is_compressed {
@@ -99,7 +111,33 @@ fn send(path: &str, plain: EmbeddedFile, request: &HeaderMap) -> Response {
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(header::ETAG, tag);
     }
-    response
+    Some(response)
+}
+
+/// The plain content of a compressed file; none if it cannot be read.
+fn unpacked(path: &str, file: &EmbeddedFile) -> Option<&'static [u8]> {
+    // Bounded: there are as many as files that are built in compressed alone, and each is unpacked once.
+    static UNPACKED: Mutex<Option<HashMap<String, &'static [u8]>>> = Mutex::new(None);
+    let mut all = UNPACKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let all = all.get_or_insert_default();
+    if let Some(known) = all.get(path) {
+        return Some(known);
+    }
+    let plain: &'static [u8] = match unpack(&file.data) {
+        Ok(plain) => plain.leak(),
+        Err(error) => {
+            tracing::error!(path, %error, "a file of the page cannot be unpacked");
+            return None;
+        }
+    };
+    all.insert(path.to_owned(), plain);
+    Some(plain)
+}
+
+fn unpack(packed: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut plain = Vec::new();
+    brotli_decompressor::Decompressor::new(packed, BUFFER).read_to_end(&mut plain)?;
+    Ok(plain)
 }
 
 fn etag(file: &EmbeddedFile, is_compressed: bool) -> String {
@@ -179,6 +217,16 @@ mod tests {
         };
         assert!(accepts("gzip, br") && accepts("br;q=0.5"));
         assert!(!accepts("gzip") && !accepts("gzip, br;q=0") && !accepts("brotli"));
+    }
+
+    #[test]
+    fn what_is_built_in_compressed_alone_can_be_unpacked() {
+        let packed = [
+            0x8b, 0x06, 0x80, 0x70, 0x61, 0x67, 0x65, 0x20, 0x70, 0x61, 0x67, 0x65, 0x20, 0x70,
+            0x61, 0x67, 0x65, 0x03,
+        ];
+        assert_eq!(unpack(&packed).unwrap(), b"page page page");
+        assert!(unpack(&packed[..7]).is_err());
     }
 
     #[test]

@@ -30,8 +30,17 @@ const EXPECTED: [&str; 4] = [
 fn before_the_page(test: &str) -> Option<(Product, Browser)> {
     let browser = or_skip(test, Browser::start(test, PICTURES))?;
     let product = Product::start(PROGRAM, &[]);
+    module_of(&product, test)?;
+    Some((product, browser))
+}
+
+/// The address of the page's module, or none, said loudly.
+fn module_of(product: &Product, test: &str) -> Option<String> {
     let page = product.call("GET", "/", None, None);
-    if page.status != 200 || !String::from_utf8_lossy(&page.body).contains(".wasm") {
+    let text = String::from_utf8_lossy(&page.body).into_owned();
+    let mut words = text.split(['"', '\'']);
+    let module = words.find(|word| word.ends_with(".wasm"));
+    if page.status != 200 || module.is_none() {
         let reason = "the program was built without its page: cargo xtask ui".to_owned();
         skip_loudly(
             test,
@@ -42,7 +51,19 @@ fn before_the_page(test: &str) -> Option<(Product, Browser)> {
         );
         return None;
     }
-    Some((product, browser))
+    module.map(str::to_owned)
+}
+
+#[test]
+fn a_reader_that_takes_no_brotli_gets_the_module_unpacked() {
+    let product = Product::start(PROGRAM, &[]);
+    let test = "a_reader_that_takes_no_brotli_gets_the_module_unpacked";
+    let Some(module) = module_of(&product, test) else {
+        return;
+    };
+    let told = product.call("GET", &module, None, None);
+    assert_eq!(told.status, 200);
+    assert!(told.body.starts_with(b"\0asm"), "{:?}", &told.body[..8]);
 }
 
 fn register(product: &Product, browser: &Browser, name: &str) {

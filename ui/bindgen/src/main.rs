@@ -26,6 +26,8 @@ const STYLES: &[&str] = &[
 const BROTLI_QUALITY: u32 = 11;
 /// The largest window brotli allows without its large-window extension.
 const BROTLI_WINDOW: u32 = 22;
+/// The module is most of the page: the server unpacks it for the few readers that take no brotli.
+const PACKED_ALONE: &str = "wasm";
 /// Formats that are compressed already.
 const COMPRESSED: &[&str] = &["woff2", "png", "br"];
 
@@ -206,6 +208,9 @@ fn compress(dist: &Path) -> anyhow::Result<()> {
             writer.write_all(&content)?;
             let compressed = writer.into_inner();
             fs::write(file.with_extension(format!("{extension}.br")), &compressed)?;
+            if extension == PACKED_ALONE {
+                fs::remove_file(&file)?;
+            }
             compressed.len()
         };
         let name = file
