@@ -244,7 +244,10 @@ fn outcome(outcome: CommitOutcome) -> Commit {
         CommitOutcome::Rejected(error) => {
             // Refused for good: trying again would be refused again, whatever the class suggests.
             let mut error = port_error(error);
-            if error.class == PortErrorClass::Transient {
+            if matches!(
+                error.class,
+                PortErrorClass::Transient | PortErrorClass::Limited
+            ) {
                 error.class = PortErrorClass::Content;
             }
             Commit::Refused(error)
@@ -252,7 +255,7 @@ fn outcome(outcome: CommitOutcome) -> Commit {
         CommitOutcome::NotTaken { error, retry_after } => {
             let expired = error.class == ErrorClass::Expired;
             let mut error = port_error(error);
-            if !expired {
+            if !expired && error.class != PortErrorClass::Limited {
                 error.class = PortErrorClass::Transient;
             }
             error.retry_after = retry_after.or(error.retry_after);
@@ -294,7 +297,8 @@ fn class_of(class: ErrorClass) -> PortErrorClass {
         ErrorClass::Expired | ErrorClass::Reconnect | ErrorClass::AccountProblem => {
             PortErrorClass::Reconnect
         }
-        ErrorClass::RateLimited | ErrorClass::Transient => PortErrorClass::Transient,
+        ErrorClass::RateLimited => PortErrorClass::Limited,
+        ErrorClass::Transient => PortErrorClass::Transient,
         ErrorClass::Content | ErrorClass::Gone | ErrorClass::Config | ErrorClass::Unknown => {
             PortErrorClass::Content
         }
@@ -366,7 +370,7 @@ mod tests {
         };
         assert_eq!(
             (told.class, told.retry_after),
-            (PortErrorClass::Transient, Some(7))
+            (PortErrorClass::Limited, Some(7))
         );
     }
 

@@ -91,6 +91,8 @@ pub struct Inner {
     pub(crate) owed: Mutex<Vec<(Job, String)>>,
     /// Places of calls to one other side.
     pub(crate) lanes: crate::lanes::Lanes,
+    /// Accounts whose networks take no more for now.
+    pub(crate) pauses: crate::publish::Pauses,
     /// Calls of runs beside the one of their worker: as many as there are workers.
     pub(crate) calls_beside: Arc<tokio::sync::Semaphore>,
     /// Spans whose history the database lost and that still count.
@@ -160,6 +162,7 @@ impl Engine {
             unspilled: Mutex::default(),
             owed: Mutex::default(),
             lanes: crate::lanes::Lanes::default(),
+            pauses: crate::publish::Pauses::default(),
             calls_beside: Arc::new(tokio::sync::Semaphore::new(workers)),
             gaps: RwLock::default(),
             index: RwLock::new(Arc::new(RuleIndex::default())),

@@ -1,6 +1,7 @@
 //! A workspace with a sandbox account, an engine and a clock that stands.
 
 mod doubt;
+mod limits;
 mod local;
 mod network;
 mod way_of_a_post;

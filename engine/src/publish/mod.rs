@@ -10,6 +10,7 @@ mod begin;
 mod gap;
 mod history;
 mod human;
+mod limits;
 mod port;
 mod reconcile;
 pub mod relation;
@@ -21,6 +22,7 @@ mod work;
 pub use begin::{BeginError, NewPublication, begin_publishing, parts};
 pub use history::{Unlawful, check_histories, check_history};
 pub use human::{HumanDecision, decide_by_hand};
+pub(crate) use limits::Pauses;
 pub use port::{
     Commit, Found, ParentRef, PortError, PortErrorClass, Prepare, PublishPort, PublishWork,
 };
@@ -28,5 +30,7 @@ pub(crate) use spill::Outcome;
 pub use spill::replay as replay_spill;
 pub use work::JOB_PUBLICATION;
 
+#[cfg(test)]
+mod limits_tests;
 #[cfg(test)]
 mod tests;

@@ -120,6 +120,8 @@ pub enum PortErrorClass {
     Reconnect,
     /// It may pass: retry.
     Transient,
+    /// The network takes no more from this account for now: the account waits, and it costs no try.
+    Limited,
 }
 
 /// The way to the networks.

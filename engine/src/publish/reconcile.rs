@@ -170,23 +170,20 @@ impl Engine {
             now,
             self.config.absent_gap,
         );
+        let tries = self.counted_tries(&mut self.store.clone(), &was).await?;
         let mut admissions = Vec::new();
         let mut tx = self.store.begin().await?;
         let by = fenced(&mut tx, job).await?;
         match weighed {
             Absence::Proved => {
                 let first = absent_since(&was);
-                let is_last = publication.attempts >= self.config.publish_tries
-                    && !gap::is_presumed(&attempt);
+                let is_last = tries >= self.config.publish_tries && !gap::is_presumed(&attempt);
                 publication.state = match is_last {
                     true => PublicationState::Failed,
                     false => PublicationState::RetryWait,
                 };
                 if is_last {
-                    let problem = format!(
-                        "{} tries, and the network has none of them",
-                        publication.attempts
-                    );
+                    let problem = format!("{tries} tries, and the network has none of them");
                     publication.problem = Some(problem);
                 }
                 set_absent_since(publication, None);

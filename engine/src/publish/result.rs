@@ -17,6 +17,7 @@ use so_store::{
 };
 
 use super::{
+    limits,
     port::{Commit, PortError, PortErrorClass},
     relation::{self, By, Cause},
     spill::{self, Outcome},
@@ -200,25 +201,35 @@ impl Engine {
             Some(_) => Cause::Refused,
             None => Cause::NotPrepared,
         };
-        if attempt.is_none() {
+        let is_limit = error.class == PortErrorClass::Limited;
+        let is_free = is_limit && limits::is_free(was, now);
+        if attempt.is_none() && !is_free {
             // A failed preparation counts as a try as well, or it would go on for ever.
             publication.attempts += 1;
         }
-        let tries_left = publication.attempts < self.config.publish_tries;
-        publication.state = match error.class {
-            PortErrorClass::Reconnect => PublicationState::Held,
-            PortErrorClass::Transient if tries_left => PublicationState::RetryWait,
-            PortErrorClass::Content | PortErrorClass::Transient => PublicationState::Failed,
+        let again_at = self.again_at(&publication, &error, is_free, now).await?;
+        publication.state = match (error.class, again_at) {
+            (PortErrorClass::Reconnect, _) => PublicationState::Held,
+            (_, Some(_)) => PublicationState::RetryWait,
+            (_, None) => PublicationState::Failed,
         };
+        let mut note = error.message.clone();
+        if let Some(at) = again_at.filter(|_| is_limit) {
+            note = limits::told(&error.message, at);
+            publication.problem = Some(note.clone());
+        }
+        let mut evidence = json!({"code": error.code, "message": error.message, "at": now});
+        if is_free {
+            limits::mark_free(&mut evidence);
+        }
         let mut tx = self.store.begin().await?;
         let by = fenced(&mut tx, job).await?;
-        let because = Because::of(cause, by, attempt.as_ref())
-            .with_evidence(json!({"code": error.code, "message": error.message, "at": now}));
-        self.take_step(&mut tx, was, &mut publication, because, &error.message, now)
+        let because = Because::of(cause, by, attempt.as_ref()).with_evidence(evidence);
+        self.take_step(&mut tx, was, &mut publication, because, &note, now)
             .await?;
         let mut admissions = Vec::new();
-        match error.class {
-            PortErrorClass::Reconnect => {
+        match (error.class, again_at) {
+            (PortErrorClass::Reconnect, _) => {
                 admissions.extend(
                     self.require_reconnect(&mut tx, &publication, &error, now)
                         .await?,
@@ -226,17 +237,11 @@ impl Engine {
                 self.wait_for_account(&mut tx, job, &publication, now)
                     .await?;
             }
-            PortErrorClass::Transient if tries_left => {
-                let delay = delay_before(
-                    &Retry::default(),
-                    publication.attempts,
-                    self.ids.unit(),
-                    error.retry_after,
-                );
-                jobs::put_off(&mut tx, job, now.plus(delay), Some(&error.message)).await?;
+            (_, Some(at)) => {
+                jobs::put_off(&mut tx, job, at, Some(&note)).await?;
                 self.jobs_changed.ring();
             }
-            PortErrorClass::Content | PortErrorClass::Transient => {
+            (_, None) => {
                 jobs::finish(&mut tx, job).await?;
                 admissions = self.after_settled(&mut tx, &publication, now).await?;
             }
@@ -244,9 +249,42 @@ impl Engine {
         crate::failpoint::hit("refused.commit");
         tx.commit().await?;
         crate::failpoint::hit("K13");
+        // A limit of uploads says nothing about posts that need none.
+        if is_limit && attempt.is_some() {
+            self.pauses.begin(publication.account, now, &error);
+        }
         self.hand_over_all(admissions);
         self.announce(publication.workspace, "post", publication.post);
         Ok(())
+    }
+
+    /// When a refused publication is tried again, if it is.
+    async fn again_at(
+        &self,
+        publication: &Publication,
+        error: &PortError,
+        is_free: bool,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let goes_on = match error.class {
+            PortErrorClass::Content | PortErrorClass::Reconnect => false,
+            PortErrorClass::Limited if is_free => true,
+            PortErrorClass::Limited | PortErrorClass::Transient => {
+                let mut reader = self.store.clone();
+                let tries = self.counted_tries(&mut reader, publication).await?;
+                tries < self.config.publish_tries
+            }
+        };
+        Ok(goes_on.then(|| {
+            let tries = publication.attempts;
+            let unit = self.ids.unit();
+            now.plus(delay_before(
+                &Retry::default(),
+                tries,
+                unit,
+                error.retry_after,
+            ))
+        }))
     }
 
     async fn require_reconnect(

@@ -177,6 +177,10 @@ impl Engine {
     /// Prepares, commits the intent, makes the call, settles.
     async fn send(&self, job: &Job, mut ready: Ready) -> Result<(), StoreError> {
         self.claim(job, &mut ready).await?;
+        let account = ready.row.publication.account;
+        if let Some(error) = self.pauses.of(account, self.now()) {
+            return self.settle_refusal(job, ready, None, error).await;
+        }
         let mut progress = ready.row.publication.progress.clone();
         for _ in 0..PREPARE_STEPS_MAX {
             let now = self.now();

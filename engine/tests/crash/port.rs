@@ -112,7 +112,10 @@ impl PublishPort for Port {
             }
         };
         if let Some(wait) = answer["busy"].as_i64() {
-            return Commit::Refused(transient("too many requests", Some(wait)));
+            return Commit::Refused(PortError {
+                class: PortErrorClass::Limited,
+                ..transient("too many requests", Some(wait))
+            });
         }
         match answer["id"].as_str() {
             Some(id) => Commit::Published {

@@ -225,7 +225,7 @@ impl Network {
                 plan(Some(quick), Some(quick), Answer::Garbage("503")),
             ),
             91..=93 => {
-                let answer = Answer::Refused(PortErrorClass::Transient, retry_after);
+                let answer = Answer::Refused(PortErrorClass::Limited, retry_after);
                 ("429", plan(None, Some(quick), answer))
             }
             94..=96 => {
