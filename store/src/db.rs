@@ -7,13 +7,14 @@ use std::{path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use sqlx::{
-    Connection as _, Executor as _, SqliteConnection, SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    Connection as _, Executor as _, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
 use crate::{
     Result, StoreError,
     postgres::{PgServer, PgTx},
+    readers::Readers,
     seam::Seam,
     sqlite::{SqliteTx, Writer},
     value::{Args, Row, bind_postgres, bind_sqlite},
@@ -27,8 +28,6 @@ static POSTGRES_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrati
 const SQLITE_READERS: u32 = 8;
 /// How long a statement waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a caller waits for a reader before the database counts as away.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Brings a schema up to date: `migrate!(the built-in migrations, connection)`.
 macro_rules! migrate {
@@ -101,12 +100,12 @@ fn durability() -> SqliteSynchronous {
 /// An open database. Cheap to clone; as `Sql` it reads.
 #[derive(Clone)]
 pub enum Store {
-    /// SQLite: one writer, a pool of readers.
+    /// SQLite: one writer, some readers.
     Sqlite {
         /// The writer.
         writer: Writer,
         /// The readers.
-        readers: SqlitePool,
+        readers: Readers,
         /// Where the file lies.
         path: PathBuf,
     },
@@ -167,13 +166,7 @@ impl Store {
             .statement_cache_capacity(300);
         let mut connection = SqliteConnection::connect_with(&options).await?;
         migrate!(SQLITE_MIGRATIONS, &mut connection);
-        let readers = SqlitePoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options)
-            .await?;
+        let readers = Readers::open(options, 1).await?;
         let path = PathBuf::new();
         Ok(Self::Sqlite {
             writer: Writer::new(connection, Seam::default(), &path, BUSY_TIMEOUT),
@@ -199,11 +192,8 @@ impl Store {
             .statement_cache_capacity(300);
         let mut connection = SqliteConnection::connect_with(&options).await?;
         migrate!(SQLITE_MIGRATIONS, &mut connection);
-        let readers = SqlitePoolOptions::new()
-            .max_connections(SQLITE_READERS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(options.read_only(true).create_if_missing(false))
-            .await?;
+        let to_read = options.read_only(true).create_if_missing(false);
+        let readers = Readers::open(to_read, SQLITE_READERS).await?;
         Ok(Self::Sqlite {
             writer: Writer::new(connection, seam, &path, BUSY_TIMEOUT),
             readers,
@@ -250,11 +240,8 @@ impl Store {
                 "only SQLite is copied by the server; use pg_dump for PostgreSQL".into(),
             ));
         };
-        sqlx::query("VACUUM INTO $1")
-            .bind(target.display().to_string())
-            .execute(readers)
-            .await?;
-        Ok(())
+        let copy = sqlx::query("VACUUM INTO $1").bind(target.display().to_string());
+        Ok(readers.run(copy).await?)
     }
 
     /// Gives free space of a SQLite file back; on PostgreSQL its own housekeeping does.
@@ -406,7 +393,7 @@ impl Sql for Store {
                 writer, readers, ..
             } => {
                 writer.seam.before_read()?;
-                let rows = bind_sqlite(sql, args)?.fetch_all(&*readers).await?;
+                let rows = readers.all(bind_sqlite(sql, args)?).await?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Self::Postgres(server) => {
@@ -425,10 +412,7 @@ impl Sql for Store {
                 writer, readers, ..
             } => {
                 writer.seam.before_read()?;
-                bind_sqlite(sql, args)?
-                    .fetch_optional(&*readers)
-                    .await?
-                    .map(Row::Sqlite)
+                readers.one(bind_sqlite(sql, args)?).await?.map(Row::Sqlite)
             }
             Self::Postgres(server) => server
                 .connection()

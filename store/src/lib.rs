@@ -18,6 +18,7 @@ mod db;
 mod dialect;
 mod error;
 mod postgres;
+mod readers;
 mod seam;
 mod sqlite;
 mod value;

@@ -19,7 +19,7 @@ mod world;
 
 use std::{
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -102,27 +102,25 @@ fn is_same(first: &Day, second: &Day) -> bool {
     same
 }
 
-/// As many days at a time as there are processors.
+/// As many days at a time as there are processors; the first of them twice.
 fn play_many(from: u64, count: u64) -> bool {
     let began = Instant::now();
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let next = AtomicU64::new(from);
+    let seeds: Vec<u64> = std::iter::once(from).chain(from..from + count).collect();
+    let next = AtomicUsize::new(0);
     let mut days: Vec<Day> = std::thread::scope(|scope| {
-        let next = &next;
+        let (next, seeds) = (&next, &seeds);
         let workers: Vec<_> = (0..threads)
             .map(|number| {
                 scope.spawn(move || {
                     stay_on_processor(number);
                     let mut own = Vec::new();
-                    loop {
-                        let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= from + count {
-                            return own;
-                        }
-                        let day = play(seed, None);
+                    while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let day = play(*seed, None);
                         tell(&day, false);
                         own.push(day);
                     }
+                    own
                 })
             })
             .collect();
@@ -132,10 +130,11 @@ fn play_many(from: u64, count: u64) -> bool {
             .collect()
     });
     days.sort_by_key(|day| day.seed);
+    let again = days.remove(0);
     let mut is_good = days.iter().all(|day| day.breach.is_none());
     // The same seed, the same trace.
     if let Some(first) = days.first() {
-        is_good &= is_same(first, &play(first.seed, None));
+        is_good &= is_same(first, &again);
     }
     summary(&days, began.elapsed());
     is_good
@@ -229,7 +228,8 @@ fn play(seed: u64, trace: Option<&Path>) -> Day {
         .tempdir_in(folder())
         .unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
+        // Nothing here reads a socket, and a runtime without them is woken for less.
+        .enable_time()
         .start_paused(true)
         .build()
         .unwrap();
