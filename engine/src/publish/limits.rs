@@ -14,8 +14,8 @@ use crate::engine::{Engine, lock};
 
 /// Accounts that wait at once; an account beyond it is called and refused again.
 const PAUSES_MAX: usize = 10_000;
-/// Longest wait that one answer puts on a whole account: a mistaken header must not silence it for weeks.
-const PAUSE_MAX: i64 = DAY;
+/// Longest wait that one answer puts on a post or an account: a mistaken header must not silence them for weeks.
+pub(super) const PAUSE_MAX: i64 = DAY;
 /// From so late on a limit counts as a try like any other refusal, or a post could wait for ever.
 const WAITED_OUT: i64 = 14 * DAY;
 /// Member of a closed attempt's evidence: it cost no try.

@@ -4,7 +4,7 @@ use so_model::{
     id::PostId,
     post::PostState,
     publication::{Publication, PublicationState},
-    time::{HOUR, MINUTE, SECOND},
+    time::{DAY, HOUR, MINUTE, SECOND},
 };
 use so_store::publications;
 
@@ -93,6 +93,18 @@ async fn a_restart_forgets_the_wait_of_the_account_and_not_that_of_the_post() {
         assert_eq!(world.find_post(post).await.state, PostState::Published);
     }
     assert_eq!(calls(&world), 4);
+}
+
+#[tokio::test]
+async fn no_answer_makes_a_post_wait_longer_than_a_day() {
+    let mut world = World::new().await;
+    world.rule(RULE).await;
+    limit(&world, 400 * DAY);
+    let post = publish(&mut world, "One").await;
+    world.pass(DAY).await;
+    world.pass(MINUTE).await;
+    assert_eq!(world.find_post(post).await.state, PostState::Published);
+    assert_eq!(calls(&world), 2);
 }
 
 #[tokio::test]

@@ -282,7 +282,7 @@ impl Engine {
                 &Retry::default(),
                 tries,
                 unit,
-                error.retry_after,
+                error.retry_after.map(|wait| wait.min(limits::PAUSE_MAX)),
             ))
         }))
     }
