@@ -1,9 +1,10 @@
 //! SQLite's one writer, with group commit.
 //!
-//! Invariant: a transaction is a savepoint inside a shared `BEGIN IMMEDIATE`;
-//! `commit` answers only when the shared transaction has been synced. Whoever
-//! waits for the writer joins the batch, so that many small transactions share
-//! one sync without anybody waiting for a timer.
+//! Invariant: a transaction is a savepoint inside a shared `BEGIN IMMEDIATE`, or
+//! the whole of it while nobody else is in it; `commit` answers only when the
+//! shared transaction has been synced. Whoever waits for the writer joins the
+//! batch, so that many small transactions share one sync without anybody waiting
+//! for a timer.
 //!
 //! Callers may be cancelled at any point. What moves the connection and its
 //! flags together therefore runs in a task of its own, which nobody cancels.
@@ -56,10 +57,19 @@ pub struct Writer {
     pub(crate) seam: Seam,
 }
 
+/// What an open transaction is of the shared one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    /// All of it: nobody's finished work lies in it, so that it is undone as a whole.
+    Whole,
+    /// A savepoint in it.
+    Part,
+}
+
 struct Shared {
     connection: SqliteConnection,
     is_begun: bool,
-    is_savepoint_open: bool,
+    open: Option<Unit>,
     is_closed: bool,
     /// The open unit met an error at which SQLite may have undone the whole batch by itself.
     given_up: Option<Failed>,
@@ -100,7 +110,7 @@ impl Writer {
         let shared = Shared {
             connection,
             is_begun: false,
-            is_savepoint_open: false,
+            open: None,
             is_closed: false,
             given_up: None,
             refused_at: None,
@@ -178,32 +188,37 @@ impl Shared {
             if self.refused_at.is_some_and(|at| asked_at < at) {
                 return Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut));
             }
-            if let Err(error) = self.connection.execute("BEGIN IMMEDIATE").await {
+            if let Err(error) = self.plain("BEGIN IMMEDIATE").await {
                 self.refused_at = Some(Instant::now());
                 return Err(error.into());
             }
             self.is_begun = true;
+            self.open = Some(Unit::Whole);
+            return Ok(());
         }
-        self.connection.execute("SAVEPOINT unit").await?;
-        self.is_savepoint_open = true;
+        self.plain("SAVEPOINT unit").await?;
+        self.open = Some(Unit::Part);
         Ok(())
     }
 
-    // A transaction that was dropped without commit left its savepoint open.
+    /// Runs a statement without values, prepared once.
+    async fn plain(&mut self, sql: &'static str) -> std::result::Result<(), sqlx::Error> {
+        let done = sqlx::query(sql).execute(&mut self.connection).await;
+        done.map(|_| ())
+    }
+
+    // A transaction that was dropped without commit is still open.
     async fn clear_abandoned(&mut self) {
-        if !self.is_savepoint_open {
-            return;
-        }
-        self.is_savepoint_open = false;
+        let Some(unit) = self.open.take() else { return };
         let given_up = self.given_up.take();
+        if unit == Unit::Whole {
+            return self.give_up_batch().await;
+        }
         let undone = self.connection.execute("ROLLBACK TO unit; RELEASE unit");
         if let Err(error) = undone.await {
             // SQLite gave up the whole transaction: the disk is full, or worse.
             let failed = given_up.unwrap_or_else(|| Failed::from(&error));
             self.fail_all(&failed).await;
-        } else if self.waiting.is_empty() {
-            // Nobody will commit this batch soon: other processes get the lock back.
-            self.give_up_batch().await;
         }
     }
 
@@ -211,7 +226,7 @@ impl Shared {
         if !self.is_begun {
             return;
         }
-        match self.connection.execute("COMMIT").await {
+        match self.plain("COMMIT").await {
             Ok(_) => {
                 self.is_begun = false;
                 for waiter in self.waiting.drain(..) {
@@ -273,8 +288,10 @@ impl SqliteTx {
             self.guard.clear_abandoned().await;
             return Err(failed.into());
         }
-        self.guard.connection.execute("RELEASE unit").await?;
-        self.guard.is_savepoint_open = false;
+        if self.guard.open == Some(Unit::Part) {
+            self.guard.plain("RELEASE unit").await?;
+        }
+        self.guard.open = None;
         self.give_back.0 = None;
         let (sender, mut synced) = oneshot::channel();
         self.guard.waiting.push(sender);
