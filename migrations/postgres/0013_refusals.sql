@@ -5,13 +5,12 @@ CREATE TABLE refusals (
     workspace_id TEXT NOT NULL,
     -- Ids of the rules, a line each; beside `lines`, so that a rule is looked for without reading these.
     rules        TEXT NOT NULL,
-    -- A JSON array for each: trigger, version, verdict, moment, sentence, trace, what was looked at.
+    -- A JSON array for each: trigger, version, verdict, moment, sentence, trace, what was looked at. Many at once are
+    -- squeezed into one line of their own.
     lines        TEXT NOT NULL,
     -- Whether one of them looked at something beside the event.
     has_seen     BIGINT NOT NULL
 );
--- Serves: the latest refusals of a rule.
-CREATE INDEX refusals_workspace ON refusals (workspace_id, event_id);
 
 INSERT INTO refusals (event_id, workspace_id, rules, lines, has_seen)
 SELECT event_id, workspace_id,

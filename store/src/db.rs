@@ -22,6 +22,10 @@ use crate::{
 };
 
 static SQLITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite");
+/// Indexes that serve lists for people, dispatch and retention. Nothing that is played in memory asks for these, and
+/// every event that is stored would pay for them.
+const UNUSED_IN_MEMORY: &str = "DROP INDEX events_undecided; DROP INDEX events_workspace; DROP INDEX events_kind; \
+    DROP INDEX events_subject; DROP INDEX events_stored";
 static POSTGRES_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postgres");
 
 /// SQLite readers; WAL lets them go on while the writer writes.
@@ -166,6 +170,8 @@ impl Store {
             .statement_cache_capacity(300);
         let mut connection = SqliteConnection::connect_with(&options).await?;
         migrate!(SQLITE_MIGRATIONS, &mut connection);
+        // Before anybody reads beside it: a schema that changes is locked.
+        connection.execute(UNUSED_IN_MEMORY).await?;
         let readers = Readers::open(options, 1).await?;
         let path = PathBuf::new();
         Ok(Self::Sqlite {

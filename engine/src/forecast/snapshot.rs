@@ -64,7 +64,6 @@ pub(super) async fn take(
     drafts: &[Draft],
 ) -> Result<Copied, StoreError> {
     let mut copied = Copied::default();
-    copy::lighten(to).await?;
     copy::workspace(from, to, workspace, 1).await?;
     let accounts = copy::accounts(from, to, workspace, FEW_MAX).await?;
     copy::labels(from, to, workspace, FEW_MAX).await?;

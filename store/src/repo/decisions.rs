@@ -3,8 +3,9 @@
 //! Owns how they are packed: one row for each event, with one line for each refusal. Invariant: a line is never
 //! changed; what is decided again is a later line about the same trigger, and readers take the latest.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use so_model::{
     id::{EventId, RuleId, WorkspaceId},
     run::{ConditionTrace, Decision, Verdict},
@@ -12,14 +13,16 @@ use so_model::{
     why::Recorded,
 };
 
-use crate::{
-    Result, Row, Sql, StoreError, Tx, args,
-    bulk::Shape,
-    value::{Args, to_json},
-};
+use crate::{Result, Row, Sql, StoreError, Tx, args, bulk::Shape, value::Args};
 
-/// Events with refusals among which those of a rule are looked for; a scan of some 1.5 KB each at 40 candidates.
+/// Events among which the refusals of a rule are looked for; a scan of some 1.5 KB each at 40 candidates.
 const LOOKED_AT: i64 = 50_000;
+/// Lines of so many bytes are squeezed: beyond it a row no longer shares its page, and they are much alike.
+const SQUEEZED_FROM: usize = 1_024;
+/// Before what was squeezed.
+const SQUEEZED: &str = "lz4:";
+/// The most that a row's lines are taken to hold when they are unsqueezed; thousands of refusals are a few megabytes.
+const LINES_MAX: usize = 64 << 20;
 
 /// A decision with the event it is about.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -75,7 +78,7 @@ const APPEND: Shape = Shape {
 struct Packed {
     workspace: WorkspaceId,
     rules: String,
-    lines: String,
+    lines: Vec<u8>,
     has_seen: bool,
 }
 
@@ -86,14 +89,14 @@ pub async fn insert_many(tx: &mut Tx, decisions: &[NewDecision]) -> Result<()> {
         let one = packed.entry(new.event).or_insert_with(|| Packed {
             workspace: new.workspace,
             rules: String::new(),
-            lines: String::new(),
+            lines: Vec::new(),
             has_seen: false,
         });
         let decision = &new.decision;
         one.rules.push_str(&decision.rule.to_string());
         one.rules.push('\n');
         // JSON has no line break but between its tokens, and none is written there.
-        one.lines.push_str(&to_json(&(
+        let line = (
             &decision.trigger,
             decision.version,
             decision.verdict,
@@ -101,21 +104,64 @@ pub async fn insert_many(tx: &mut Tx, decisions: &[NewDecision]) -> Result<()> {
             &decision.reason,
             &decision.trace,
             &new.seen,
-        ))?);
-        one.lines.push('\n');
+        );
+        serde_json::to_writer(&mut one.lines, &line)
+            .map_err(|error| StoreError::corrupt("refusal", error))?;
+        one.lines.push(b'\n');
         one.has_seen |= new.seen.is_some();
     }
-    let rows = packed
-        .into_iter()
-        .map(|(event, one)| args![event, one.workspace, one.rules, one.lines, one.has_seen])
-        .collect();
+    let mut rows = Vec::with_capacity(packed.len());
+    for (event, one) in packed {
+        let lines = squeezed(one.lines)?;
+        rows.push(args![event, one.workspace, one.rules, lines, one.has_seen]);
+    }
     APPEND.run(tx, &Args::new(), rows).await?;
     Ok(())
+}
+
+/// Lines as they are stored: many of them as one, so that they need a page less or two.
+fn squeezed(lines: Vec<u8>) -> Result<String> {
+    if lines.len() < SQUEEZED_FROM {
+        return String::from_utf8(lines).map_err(|error| StoreError::corrupt("refusal", error));
+    }
+    let mut text = SQUEEZED.to_owned();
+    STANDARD_NO_PAD.encode_string(lz4_flex::compress_prepend_size(&lines), &mut text);
+    text.push('\n');
+    Ok(text)
+}
+
+/// The lines again.
+fn unsqueezed(stored: &str) -> Result<Cow<'_, str>> {
+    if !stored.contains(SQUEEZED) {
+        return Ok(Cow::Borrowed(stored));
+    }
+    let corrupt = |error: &str| StoreError::corrupt("refusal", error.to_owned());
+    let mut lines = String::new();
+    for line in stored.lines() {
+        let Some(packed) = line.strip_prefix(SQUEEZED) else {
+            lines.push_str(line);
+            lines.push('\n');
+            continue;
+        };
+        let packed = STANDARD_NO_PAD
+            .decode(packed)
+            .map_err(|error| StoreError::corrupt("refusal", error))?;
+        let (size, _) = lz4_flex::block::uncompressed_size(&packed)
+            .map_err(|error| StoreError::corrupt("refusal", error))?;
+        if size > LINES_MAX {
+            return Err(corrupt("it claims to be too long"));
+        }
+        let plain = lz4_flex::decompress_size_prepended(&packed)
+            .map_err(|error| StoreError::corrupt("refusal", error))?;
+        lines.push_str(std::str::from_utf8(&plain).map_err(|_| corrupt("it is no text"))?);
+    }
+    Ok(Cow::Owned(lines))
 }
 
 /// The refusals of a row `event_id, rules, lines` by rule and trigger, of one rule or of all.
 pub(super) fn unpack(row: &Row, rule: Option<RuleId>) -> Result<Vec<StoredDecision>> {
     let (event, rules, lines): (EventId, _, _) = (row.id(0)?, row.text(1)?, row.text(2)?);
+    let lines = unsqueezed(&lines)?;
     let wanted = rule.map(|rule| rule.to_string());
     let mut latest: BTreeMap<(RuleId, String), StoredDecision> = BTreeMap::new();
     for (name, line) in rules.lines().zip(lines.lines()) {
@@ -193,8 +239,7 @@ pub async fn list_for_rule_and_events(
     Ok(found)
 }
 
-/// The latest decisions about one rule, the newest event first; among the workspace's newest 50 000 events with
-/// refusals.
+/// The latest decisions about one rule, the newest event first; among the workspace's newest 50 000 events.
 pub async fn list_for_rule(
     sql: &mut dyn Sql,
     workspace: WorkspaceId,
@@ -204,9 +249,10 @@ pub async fn list_for_rule(
     let rows = sql
         .all(
             "SELECT event_id, rules, lines FROM refusals WHERE event_id IN ( \
-               SELECT event_id FROM ( \
-                 SELECT event_id, rules FROM refusals WHERE workspace_id = $1 ORDER BY event_id DESC LIMIT $4 \
-               ) AS newest WHERE rules LIKE '%' || $2 || '%' ORDER BY event_id DESC LIMIT $3 \
+               SELECT refusals.event_id FROM ( \
+                 SELECT id FROM events WHERE workspace_id = $1 ORDER BY id DESC LIMIT $4 \
+               ) AS newest CROSS JOIN refusals WHERE refusals.event_id = newest.id \
+               AND refusals.rules LIKE '%' || $2 || '%' ORDER BY refusals.event_id DESC LIMIT $3 \
              ) ORDER BY event_id DESC",
             args![workspace, rule, limit, LOOKED_AT],
         )
@@ -217,4 +263,31 @@ pub async fn list_for_rule(
     }
     found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn many_lines_are_squeezed_and_come_back_with_those_appended_to_them() {
+        let few = b"[1]\n".to_vec();
+        assert_eq!(squeezed(few).unwrap(), "[1]\n");
+        let line =
+            "[\"t\",1,\"condition_failed\",1,\"likes is 50, wanted more than 100\",null,null]\n";
+        let many = line.repeat(36);
+        let stored = squeezed(many.clone().into_bytes()).unwrap();
+        assert!(stored.len() < many.len() / 5, "{} bytes", stored.len());
+        let appended = format!("{stored}[2]\n{stored}");
+        assert_eq!(unsqueezed(&appended).unwrap(), format!("{many}[2]\n{many}"));
+    }
+
+    #[test]
+    fn what_was_not_squeezed_by_us_is_an_error() {
+        for bad in ["lz4:!", "lz4:////fwAA", "lz4:AAAA"] {
+            assert!(unsqueezed(bad).is_err(), "{bad}");
+        }
+    }
 }

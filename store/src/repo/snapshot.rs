@@ -86,24 +86,6 @@ fn values(row: &Row, types: &str) -> Result<Args> {
     types.chars().enumerate().map(value).collect()
 }
 
-/// Indexes that serve lists for people, dispatch and retention. Nothing played on a copy asks for these, and every
-/// event that is stored would pay for them.
-const UNUSED: [&str; 5] = [
-    "DROP INDEX events_undecided",
-    "DROP INDEX events_workspace",
-    "DROP INDEX events_kind",
-    "DROP INDEX events_subject",
-    "DROP INDEX events_stored",
-];
-
-/// Makes an empty database cheaper to play on.
-pub async fn lighten(to: &mut Tx) -> Result<()> {
-    for drop in UNUSED {
-        to.run(drop, args![]).await?;
-    }
-    Ok(())
-}
-
 by_workspace!(
     /// The workspace itself; the limit is one.
     workspace(), WORKSPACES, "workspaces", "tttii", "id, name, time_zone, approval_required, created_at",

@@ -141,11 +141,13 @@ async fn a_decision_taken_again_replaces_the_former(db: Db) {
     };
     let mut again = refused(rule, "t", 1);
     (again.decision.verdict, again.decision.trace) = (Verdict::Throttled, None);
-    let first = [
+    let mut first = vec![
         refused(rule, "t", 0),
         refused(other_rule, "t", 0),
         refused(rule, "u", 0),
     ];
+    // So many are squeezed, and what comes later is appended as it is.
+    first.extend((0..40).map(|_| refused(id(), "t", 0)));
     let mut tx = db.begin().await;
     decisions::insert_many(&mut tx, &first).await.unwrap();
     decisions::insert_many(&mut tx, std::slice::from_ref(&again))
@@ -163,7 +165,7 @@ async fn a_decision_taken_again_replaces_the_former(db: Db) {
     assert_eq!(of_rule[1].decision, first[2].decision);
     let of_event = decisions::list_for_event(&mut read, workspace, cause.id).await;
     let of_event = of_event.unwrap();
-    assert_eq!(of_event.len(), 3);
+    assert_eq!(of_event.len(), 43);
     let on = decisions::list_for_rule_and_events(
         &mut read,
         workspace,
