@@ -188,12 +188,16 @@ pub async fn list(
     before: &str,
     limit: i64,
 ) -> Result<Vec<Event>> {
-    sql.all(
-        "SELECT id, workspace_id, kind, source, dedupe, subject, at, data, cause FROM events \
-         WHERE workspace_id = $1 AND ($2 = '' OR kind = $2) AND ($3 = '' OR subject = $3) \
-         AND ($4 = '' OR id < $4) ORDER BY id DESC LIMIT $5",
-        args![workspace, kind, subject, before, limit],
+    let some = |text| Some(text).filter(|text: &&str| !text.is_empty());
+    Filter::new(
+        "SELECT id, workspace_id, kind, source, dedupe, subject, at, data, cause FROM events WHERE ",
     )
+    .with("workspace_id = ?", workspace)
+    .maybe(" AND kind = ?", some(kind))
+    .maybe(" AND subject = ?", some(subject))
+    .maybe(" AND id < ?", some(before))
+    .with(" ORDER BY id DESC LIMIT ?", limit)
+    .rows(sql)
     .await?
     .iter()
     .map(read)
