@@ -3,7 +3,7 @@
 //! Owns how they are packed: one row for each event, with one line for each refusal. Invariant: a line is never
 //! changed; what is decided again is a later line about the same trigger, and readers take the latest.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use so_model::{
@@ -61,9 +61,56 @@ type Line = (
     Verdict,
     i64,
     String,
-    Option<ConditionTrace>,
+    Option<Trace>,
     Option<Recorded>,
 );
+
+/// A trace as a line holds it.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Trace {
+    /// A clause that did not hold and whose sentence is that of the line: its place and what it saw. Nearly all are such.
+    Clause(String, serde_json::Value),
+    /// Any other.
+    Whole(ConditionTrace),
+}
+
+/// The same, to be written.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum TraceRef<'a> {
+    Clause(&'a str, &'a serde_json::Value),
+    Whole(&'a ConditionTrace),
+}
+
+impl<'a> TraceRef<'a> {
+    fn of(trace: &'a ConditionTrace) -> Self {
+        let is_clause = trace.held == Some(false)
+            && trace.text.is_empty()
+            && trace.error.is_none()
+            && trace.parts.is_empty();
+        match is_clause {
+            true => Self::Clause(&trace.path, &trace.saw),
+            false => Self::Whole(trace),
+        }
+    }
+}
+
+impl Trace {
+    fn read(self) -> ConditionTrace {
+        match self {
+            Self::Whole(trace) => trace,
+            Self::Clause(path, saw) => ConditionTrace {
+                path,
+                held: Some(false),
+                saw,
+                text: String::new(),
+                error: None,
+                parts: Vec::new(),
+            },
+        }
+    }
+}
 
 const APPEND: Shape = Shape {
     before: "INSERT INTO refusals (event_id, workspace_id, rules, lines, has_seen) VALUES ",
@@ -93,8 +140,8 @@ pub async fn insert_many(tx: &mut Tx, decisions: &[NewDecision]) -> Result<()> {
             has_seen: false,
         });
         let decision = &new.decision;
-        one.rules.push_str(&decision.rule.to_string());
-        one.rules.push('\n');
+        // Writing to a text cannot fail.
+        let _ = writeln!(one.rules, "{}", decision.rule);
         // JSON has no line break but between its tokens, and none is written there.
         let line = (
             &decision.trigger,
@@ -102,7 +149,7 @@ pub async fn insert_many(tx: &mut Tx, decisions: &[NewDecision]) -> Result<()> {
             decision.verdict,
             new.at.micros(),
             &decision.reason,
-            &decision.trace,
+            decision.trace.as_ref().map(TraceRef::of),
             &new.seen,
         );
         serde_json::to_writer(&mut one.lines, &line)
@@ -178,8 +225,9 @@ pub(super) fn unpack(row: &Row, rule: Option<RuleId>) -> Result<Vec<StoredDecisi
 }
 
 fn read(event: EventId, rule: RuleId, line: &str) -> Result<StoredDecision> {
-    let (trigger, version, verdict, at, reason, mut trace, seen): Line =
+    let (trigger, version, verdict, at, reason, trace, seen): Line =
         serde_json::from_str(line).map_err(|error| StoreError::corrupt("refusal", error))?;
+    let mut trace = trace.map(Trace::read);
     // The sentence of the clause that failed is kept once, as the reason.
     if let Some(trace) = trace.as_mut().filter(|trace| trace.text.is_empty()) {
         trace.text.clone_from(&reason);
@@ -282,6 +330,27 @@ mod tests {
         assert!(stored.len() < many.len() / 5, "{} bytes", stored.len());
         let appended = format!("{stored}[2]\n{stored}");
         assert_eq!(unsqueezed(&appended).unwrap(), format!("{many}[2]\n{many}"));
+    }
+
+    #[test]
+    fn a_trace_comes_back_as_it_was_whatever_its_shape() {
+        let clause = ConditionTrace {
+            held: Some(false),
+            saw: serde_json::json!([1, "x"]),
+            text: String::new(),
+            ..ConditionTrace::unconditional()
+        };
+        let whole = ConditionTrace {
+            parts: vec![clause.clone()],
+            error: Some("no number".into()),
+            ..clause.clone()
+        };
+        let told = ConditionTrace::unconditional();
+        for trace in [clause, whole, told] {
+            let text = serde_json::to_string(&TraceRef::of(&trace)).unwrap();
+            let read: Trace = serde_json::from_str(&text).unwrap();
+            assert_eq!(read.read(), trace, "{text}");
+        }
     }
 
     #[test]
