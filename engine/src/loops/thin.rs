@@ -53,23 +53,24 @@ struct Look {
 }
 
 impl Engine {
-    /// Lets ordinary runs go that are older than the span for them; answers how many.
-    pub(super) async fn thin(&self) -> Result<u64, StoreError> {
+    /// Lets ordinary runs go that are older than the span for them; answers how many, and whether the walk came to its
+    /// end for now.
+    pub(super) async fn thin(&self) -> Result<(u64, bool), StoreError> {
         let Some(span) = self.config.dull_span() else {
-            return Ok(0);
+            return Ok((0, true));
         };
         let before = self.now().plus(-span);
         let mut gone = 0;
         for _ in 0..BATCHES_MAX {
             match self.thin_some(before).await {
                 Ok(Some(let_go)) => gone += let_go,
-                Ok(None) => break,
+                Ok(None) => return Ok((gone, true)),
                 // Another process removed one of them, whose time was over as a whole: they are looked at anew.
                 Err(StoreError::Stale { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(gone)
+        Ok((gone, false))
     }
 
     /// One transaction of the walk; none when it came to its end, or another process walks.

@@ -75,7 +75,11 @@ async fn the_first_ordinary_runs_of_a_week_stay_and_the_others_go() {
 
     world.clock.advance(37 * DAY);
     let pruned = world.engine.prune().await.unwrap();
-    assert_eq!(pruned, super::Pruned::default(), "not old enough");
+    let nothing = super::Pruned {
+        is_whole: true,
+        ..super::Pruned::default()
+    };
+    assert_eq!(pruned, nothing, "not old enough");
     world.clock.advance(9 * DAY);
     let pruned = world.engine.prune().await.unwrap();
     assert_eq!((pruned.let_go, pruned.runs, pruned.events), (5, 0, 0));

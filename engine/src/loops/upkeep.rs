@@ -29,6 +29,8 @@ const PRUNE_BATCH: i64 = 500;
 pub struct Pruned {
     /// Ordinary runs, before all others.
     pub let_go: u64,
+    /// None of these is left; one turn looks at so many only.
+    pub is_whole: bool,
     /// Runs beyond the retention.
     pub runs: u64,
     /// Events beyond the retention.
@@ -145,8 +147,10 @@ impl Engine {
     pub async fn prune(&self) -> Result<Pruned, StoreError> {
         let now = self.now();
         let before = now.plus(-self.config.retention);
+        let (let_go, is_whole) = self.thin().await?;
         let mut removed = Pruned {
-            let_go: self.thin().await?,
+            let_go,
+            is_whole,
             ..Pruned::default()
         };
         loop {

@@ -15,7 +15,7 @@ use crate::{client::Client, ground::Ground, machine};
 const END: Duration = Duration::from_secs(40);
 
 /// Names another build to measure; the server itself knows no such setting.
-const PROGRAM: &str = "SO_BENCH_PROGRAM";
+pub const PROGRAM: &str = "SO_BENCH_PROGRAM";
 
 /// The program that is measured: the one built beside this, or another one to compare it with.
 pub fn program() -> PathBuf {

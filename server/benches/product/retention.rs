@@ -90,6 +90,7 @@ fn prune(ground: &Ground, (runs, dull): (&str, &str), compacts: bool) {
     command
         .args(["prune", "--data-dir"])
         .arg(ground.data())
+        .env_remove(crate::product::PROGRAM)
         .env("SO_RETENTION_RUNS_DAYS", runs)
         .env("SO_RETENTION_DULL_DAYS", dull)
         .env("SO_SERVER_LOG_FILTER", "warn");

@@ -1,6 +1,6 @@
 //! `prune`: history beyond its time is removed now, in the data folder of a stopped server.
 //!
-//! Invariant: removes what housekeeping would remove at its next hour, and nothing else.
+//! Invariant: removes what housekeeping would remove in its next hours, and nothing else.
 
 use anyhow::Context as _;
 
@@ -10,11 +10,17 @@ use crate::config::Config;
 pub(super) async fn run(config: Config, compacts: bool) -> anyhow::Result<()> {
     let _folder = DataFolder::take(&config)?;
     let app = open_app(config).await?;
-    let removed = app
-        .engine
-        .prune()
-        .await
-        .context("could not remove history beyond its time")?;
+    let (mut let_go, mut runs, mut events) = (0, 0, 0);
+    loop {
+        let turn = app.engine.prune().await;
+        let turn = turn.context("could not remove history beyond its time")?;
+        let_go += turn.let_go;
+        runs += turn.runs;
+        events += turn.events;
+        if turn.is_whole {
+            break;
+        }
+    }
     if compacts {
         app.store
             .compact()
@@ -23,7 +29,6 @@ pub(super) async fn run(config: Config, compacts: bool) -> anyhow::Result<()> {
     }
     app.store.close().await?;
     super::print(&format!(
-        "{} ordinary runs let go, {} runs and {} events removed\n",
-        removed.let_go, removed.runs, removed.events
+        "{let_go} ordinary runs let go, {runs} runs and {events} events removed\n"
     ))
 }
