@@ -1,16 +1,13 @@
 //! Networks that take no more for now, as their doubles know limits.
 
-use std::sync::Arc;
-
 use serde_json::json;
 use so_connectors::{
-    Connector, NetworkConfig, SignInStart,
+    NetworkConfig,
     doubles::Op,
     mastodon::double::{MastodonDouble, TOKEN},
 };
 use so_engine::clock::Clock as _;
 use so_model::{
-    account::Account,
     id::AccountId,
     post::PostState,
     publication::{Publication, PublicationState},
@@ -18,10 +15,9 @@ use so_model::{
     time::{HOUR, MINUTE, SECOND},
 };
 use so_net::OutboundRequest;
-use so_store::{accounts, attempts, publications};
+use so_store::{attempts, publications};
 
-use super::{Outcome, START, World, sandbox_account};
-use crate::put_token;
+use super::{Outcome, World};
 
 /// New statuses that a server takes from an account in three hours.
 const MOST: usize = 300;
@@ -105,30 +101,8 @@ impl Bench {
 }
 
 async fn connect(world: &World, double: &MastodonDouble) -> AccountId {
-    let access = &world.deps.access;
-    let connector: Arc<dyn Connector> = access.connectors().find("mastodon").unwrap();
     let form = json!({"instance": double.url(), "token": TOKEN});
-    let started = connector
-        .begin_sign_in(&access.cx(), form.as_object().unwrap(), "", "")
-        .await;
-    let SignInStart::Done(connected) = started.unwrap() else {
-        panic!("a pasted token connects at once")
-    };
-    let account = Account {
-        network: "mastodon".into(),
-        remote_id: connected.remote_id,
-        settings: connected.settings,
-        ..sandbox_account(&world.engine, world.workspace)
-    };
-    let mut tx = world.engine.store.begin().await.unwrap();
-    accounts::insert_or_replace(&mut tx, &account)
-        .await
-        .unwrap();
-    put_token(&mut tx, access.vault(), &account, &connected.token, START)
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
-    account.id
+    super::connect_at(world, "mastodon", &form).await
 }
 
 #[tokio::test]

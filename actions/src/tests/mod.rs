@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use so_connectors::{
-    NetworkConfig, SecretValue, registry,
+    Connector, NetworkConfig, SecretValue, SignInStart, registry,
     sandbox::{SandboxPost, memory::MemoryTimeline},
 };
 use so_engine::{
@@ -425,6 +425,33 @@ impl Outcome {
     pub fn post_id(&self, step: &str) -> String {
         self.output(step)["post"]["id"].as_str().unwrap().to_owned()
     }
+}
+
+/// An account of a network that is signed in to with a form.
+async fn connect_at(world: &World, network: &str, form: &Value) -> AccountId {
+    let access = &world.deps.access;
+    let connector: Arc<dyn Connector> = access.connectors().find(network).unwrap();
+    let started = connector
+        .begin_sign_in(&access.cx(), form.as_object().unwrap(), "", "")
+        .await;
+    let SignInStart::Done(connected) = started.unwrap() else {
+        panic!("such a form connects at once")
+    };
+    let account = Account {
+        network: network.into(),
+        remote_id: connected.remote_id,
+        settings: connected.settings,
+        ..sandbox_account(&world.engine, world.workspace)
+    };
+    let mut tx = world.engine.store.begin().await.unwrap();
+    accounts::insert_or_replace(&mut tx, &account)
+        .await
+        .unwrap();
+    put_token(&mut tx, access.vault(), &account, &connected.token, START)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    account.id
 }
 
 fn sandbox_account(engine: &Engine, workspace: WorkspaceId) -> Account {

@@ -1,16 +1,14 @@
 //! The publish port against a network on loopback.
 
-use std::sync::Arc;
-
 use serde_json::json;
 use so_connectors::{
-    Connector, NetworkConfig, SignInStart,
+    NetworkConfig,
     bluesky::double::{BlueskyDouble, HANDLE, PASSWORD},
     doubles::{Fault, Op},
 };
 use so_model::{
     IdSource as _,
-    account::{Account, AccountState},
+    account::AccountState,
     id::{AccountId, MediaId},
     post::PostState,
     run::RunState,
@@ -18,8 +16,7 @@ use so_model::{
 };
 use so_store::{accounts, media};
 
-use super::{FILE, Outcome, START, World, sandbox_account};
-use crate::put_token;
+use super::{FILE, Outcome, START, World};
 
 struct Bench {
     world: World,
@@ -58,30 +55,8 @@ impl Bench {
 }
 
 async fn connect(world: &World) -> AccountId {
-    let access = &world.deps.access;
-    let connector: Arc<dyn Connector> = access.connectors().find("bluesky").unwrap();
     let form = json!({"identifier": HANDLE, "password": PASSWORD});
-    let started = connector
-        .begin_sign_in(&access.cx(), form.as_object().unwrap(), "", "")
-        .await;
-    let SignInStart::Done(connected) = started.unwrap() else {
-        panic!("a password connects at once")
-    };
-    let account = Account {
-        network: "bluesky".into(),
-        remote_id: connected.remote_id,
-        settings: connected.settings,
-        ..sandbox_account(&world.engine, world.workspace)
-    };
-    let mut tx = world.engine.store.begin().await.unwrap();
-    accounts::insert_or_replace(&mut tx, &account)
-        .await
-        .unwrap();
-    put_token(&mut tx, access.vault(), &account, &connected.token, START)
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
-    account.id
+    super::connect_at(world, "bluesky", &form).await
 }
 
 #[tokio::test]

@@ -62,6 +62,23 @@ impl Windows {
         Ok(standing(limit, *window, now))
     }
 
+    /// Counts a use of each limit; tells of the tightest one, or of the first that has no room.
+    pub(crate) fn take_all(
+        &mut self,
+        limits: &[(Limit, &str)],
+        amount: u64,
+        now: Timestamp,
+    ) -> Result<Option<Standing>, Standing> {
+        let mut tightest: Option<Standing> = None;
+        for (limit, who) in limits {
+            let standing = self.take(limit, who, amount, now)?;
+            if tightest.is_none_or(|known| standing.left < known.left) {
+                tightest = Some(standing);
+            }
+        }
+        Ok(tightest)
+    }
+
     /// How a limit stands.
     pub(crate) fn look(&mut self, limit: &Limit, who: &str, now: Timestamp) -> Standing {
         standing(limit, *self.window(limit, who, now), now)

@@ -87,13 +87,8 @@ fn take(
     points: u64,
     now: Timestamp,
 ) -> Result<Standing, Standing> {
-    let mut tightest: Option<Standing> = None;
-    for limit in limits {
-        let standing = state.windows.take(limit, ONE, points, now)?;
-        if tightest.is_none_or(|known| standing.left < known.left) {
-            tightest = Some(standing);
-        }
-    }
+    let limits: Vec<(Limit, &str)> = limits.iter().map(|limit| (*limit, ONE)).collect();
+    let tightest = state.windows.take_all(&limits, points, now)?;
     Ok(tightest.unwrap_or_else(|| state.windows.look(&CALLS, ONE, now)))
 }
 

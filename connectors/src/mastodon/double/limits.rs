@@ -94,13 +94,7 @@ fn count(state: &mut State, request: &Request, now: Timestamp) -> Result<Standin
     {
         fitting.push((DELETIONS, ONE));
     }
-    let mut tightest: Option<Standing> = None;
-    for (limit, who) in &fitting {
-        let standing = state.windows.take(limit, who, 1, now)?;
-        if tightest.is_none_or(|known| standing.left < known.left) {
-            tightest = Some(standing);
-        }
-    }
+    let tightest = state.windows.take_all(&fitting, 1, now)?;
     // One of the two kinds of callers always fits.
     Ok(tightest.unwrap_or_else(|| state.windows.look(&WITHOUT_TOKEN, ONE, now)))
 }
