@@ -23,6 +23,10 @@ pub(crate) struct Piece<T, R> {
 }
 
 impl<T, R> Piece<T, R> {
+    /// The work.
+    pub(crate) fn work(&self) -> &T {
+        &self.work
+    }
     /// The work, and the way to answer.
     pub(crate) fn split(self) -> (T, impl FnOnce(R)) {
         let sender = self.answer;

@@ -31,7 +31,7 @@ use crate::{
     handover::{self, HandOver},
     plugin::{LiveUpdate, Plugins},
     publish::PublishPort,
-    run::Ends,
+    run::{Ends, Stretches},
     script::ScriptEngine,
 };
 
@@ -107,6 +107,7 @@ pub struct Inner {
     pub(crate) handed: HandOver,
     pub(crate) intake: Intake,
     pub(crate) ends: Ends,
+    pub(crate) stretches: Stretches,
     held: Mutex<std::collections::HashMap<so_model::id::JobId, Job>>,
     live: broadcast::Sender<LiveUpdate>,
 }
@@ -175,6 +176,7 @@ impl Engine {
             handed,
             intake: Intake::new(lines, is_simulated),
             ends: Ends::new(lines, is_simulated),
+            stretches: Stretches::new(is_simulated),
             held: Mutex::default(),
             live,
         };

@@ -249,6 +249,10 @@ impl LocalAction for Echo {
         if params["fail"] == true {
             return Err(ActionError::fail("test.failed", "told to fail").into());
         }
+        if params["lose"] == true {
+            return Err(so_store::StoreError::Stale { what: "row" }.into());
+        }
+        assert_ne!(params["panic"], true, "told to panic");
         Ok(LocalEnd::Done(params))
     }
 }

@@ -308,12 +308,19 @@ impl Tx {
         }
     }
     /// Marks a point to go back to: a step that fails leaves nothing half done.
+    ///
+    /// Set with the next statement only: a step that touches no row costs none.
     pub async fn savepoint(&mut self) -> Result<()> {
-        self.simple("SAVEPOINT step").await
+        self.set_mark().await?;
+        *self.is_mark_due() = true;
+        Ok(())
     }
     /// Goes back to the last mark and forgets it.
     pub async fn undo_to_savepoint(&mut self) -> Result<()> {
         const UNDO: &str = "ROLLBACK TO SAVEPOINT step";
+        if std::mem::take(self.is_mark_due()) {
+            return Ok(());
+        }
         match self {
             Self::Sqlite(_) => self.simple(UNDO).await?,
             Self::Postgres(tx) => tx.undo_to(UNDO).await?,
@@ -322,7 +329,22 @@ impl Tx {
     }
     /// Forgets the last mark and keeps the work.
     pub async fn keep_savepoint(&mut self) -> Result<()> {
+        if std::mem::take(self.is_mark_due()) {
+            return Ok(());
+        }
         self.simple("RELEASE SAVEPOINT step").await
+    }
+    fn is_mark_due(&mut self) -> &mut bool {
+        match self {
+            Self::Sqlite(tx) => &mut tx.is_mark_due,
+            Self::Postgres(tx) => &mut tx.is_mark_due,
+        }
+    }
+    async fn set_mark(&mut self) -> Result<()> {
+        if std::mem::take(self.is_mark_due()) {
+            self.simple("SAVEPOINT step").await?;
+        }
+        Ok(())
     }
     async fn simple(&mut self, sql: &'static str) -> Result<()> {
         match self {
@@ -355,6 +377,7 @@ impl Sql for Tx {
         Tx::backend(self)
     }
     async fn all(&mut self, sql: &'static str, args: Args) -> Result<Vec<Row>> {
+        self.set_mark().await?;
         Ok(match self {
             Self::Sqlite(tx) => {
                 let rows = bind_sqlite(sql, args)?.fetch_all(tx.connection()?).await;
@@ -367,6 +390,7 @@ impl Sql for Tx {
         })
     }
     async fn one(&mut self, sql: &'static str, args: Args) -> Result<Option<Row>> {
+        self.set_mark().await?;
         Ok(match self {
             Self::Sqlite(tx) => {
                 let row = bind_sqlite(sql, args)?
@@ -378,6 +402,7 @@ impl Sql for Tx {
         })
     }
     async fn run(&mut self, sql: &'static str, args: Args) -> Result<u64> {
+        self.set_mark().await?;
         Ok(match self {
             Self::Sqlite(tx) => {
                 let done = bind_sqlite(sql, args)?.execute(tx.connection()?).await;

@@ -232,6 +232,7 @@ impl PgServer {
         Ok(PgTx {
             lease,
             is_failed: false,
+            is_mark_due: false,
         })
     }
 }
@@ -345,6 +346,8 @@ pub struct PgTx {
     lease: PgLease,
     /// A statement failed outside of a savepoint that was gone back to: PostgreSQL will undo everything.
     is_failed: bool,
+    /// A savepoint is to be set before the next statement.
+    pub(crate) is_mark_due: bool,
 }
 
 impl PgTx {

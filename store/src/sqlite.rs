@@ -83,6 +83,8 @@ struct Shared {
 pub struct SqliteTx {
     writer: Writer,
     guard: OwnedMutexGuard<Shared>,
+    /// A savepoint is to be set before the next statement.
+    pub(crate) is_mark_due: bool,
     // Last, so that the guard is gone when it is dropped.
     give_back: GiveBack,
 }
@@ -133,6 +135,7 @@ impl Writer {
             let mut tx = SqliteTx {
                 writer,
                 guard,
+                is_mark_due: false,
                 give_back,
             };
             tx.guard.begin(asked_at).await?;

@@ -10,7 +10,8 @@ use serde_json::json;
 use so_model::{
     Timestamp,
     event::{Cause, NewEvent, kind},
-    run::{RunState, StepOutcome},
+    id::{RunId, WorkspaceId},
+    run::{Memo, RunState, StepOutcome},
 };
 use so_store::{StoreError, Tx, events, jobs, jobs::Job, runs, waits};
 
@@ -18,6 +19,7 @@ use super::{
     over::{is_awaited, start_next_queued, wake_caller},
     rest::{Rest, Waits, is_ready},
     state::RunContext,
+    stretches::{Stretch, Stretched},
     walk::{Memos, Standing, position},
 };
 use crate::{
@@ -25,9 +27,6 @@ use crate::{
     engine::{Engine, Handed},
     failpoint,
 };
-
-/// Steps of one transaction at the most: other writers wait for it.
-const STRETCH_STEPS_MAX: usize = 200;
 
 /// The path above every step of a run.
 pub(crate) const STEPS: &str = "/steps";
@@ -45,10 +44,30 @@ pub(super) enum After {
 /// Said of a run that somebody ended, unless whoever did it has said so already.
 pub(super) const CANCELLED: &str = "cancelled by a person";
 
-/// Work of one transaction that goes out after its commit.
+/// Work of one transaction: what is written at its end, and what goes out after its commit.
 #[derive(Default)]
 pub(super) struct Outbox {
     pub(super) admissions: Vec<Admission>,
+    memos: Vec<(WorkspaceId, RunId, Memo)>,
+}
+
+impl Outbox {
+    /// Takes a run's memos that are yet to be written.
+    pub(super) fn keep(&mut self, cx: &mut RunContext) {
+        let (workspace, id) = (cx.run.workspace, cx.run.id);
+        let kept = cx.memos.take_kept().into_iter();
+        self.memos.extend(kept.map(|memo| (workspace, id, memo)));
+    }
+
+    /// Writes the memos of every run.
+    pub(super) async fn write_memos(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
+        let memos = std::mem::take(&mut self.memos);
+        let memos: Vec<_> = memos
+            .iter()
+            .map(|(workspace, run, memo)| (*workspace, *run, memo))
+            .collect();
+        runs::put_memos(tx, &memos).await
+    }
 }
 
 impl Engine {
@@ -56,10 +75,7 @@ impl Engine {
     pub(crate) async fn advance(&self, handed: Handed) -> Result<(), StoreError> {
         let Handed { job, fresh } = handed;
         let Some(mut cx) = self.load_run(&job, fresh).await? else {
-            let mut tx = self.store.begin().await?;
-            jobs::finish(&mut tx, &job).await?;
-            failpoint::hit("run.gone.commit");
-            return tx.commit().await;
+            return self.finish_gone(&job).await;
         };
         let mut waits = Waits::default();
         let rule = cx.rule.clone();
@@ -67,7 +83,27 @@ impl Engine {
             // A step that calls the outside is looked up before a transaction is opened.
             let calls = self.next_calls(&rule.document.steps, &cx, &waits);
             let goes_on = match &calls[..] {
-                [] => self.local_stretch(&job, &mut cx, &mut waits).await?,
+                [] => {
+                    let stretch = Stretch {
+                        job: job.clone(),
+                        cx,
+                        waits,
+                    };
+                    match self.stretch(stretch).await? {
+                        Stretched::Settled => return Ok(()),
+                        Stretched::GoesOn(stretch) => {
+                            Stretch { cx, waits, .. } = *stretch;
+                            true
+                        }
+                        Stretched::Undone => {
+                            let Some(again) = self.load_run(&job, None).await? else {
+                                return self.finish_gone(&job).await;
+                            };
+                            (cx, waits) = (again, Waits::default());
+                            self.local_stretch(&job, &mut cx, &mut waits).await?
+                        }
+                    }
+                }
                 [first] => self.call_outside(&job, &mut cx, &mut waits, first).await?,
                 [first, ..] => {
                     let together = self.beside_each_other(&cx, &calls);
@@ -85,6 +121,13 @@ impl Engine {
                 return Ok(());
             }
         }
+    }
+
+    async fn finish_gone(&self, job: &Job) -> Result<(), StoreError> {
+        let mut tx = self.store.begin().await?;
+        jobs::finish(&mut tx, job).await?;
+        failpoint::hit("run.gone.commit");
+        tx.commit().await
     }
 
     async fn load_run(
@@ -154,51 +197,26 @@ impl Engine {
         }
     }
 
-    /// Steps on our own database, in one transaction. False when the job is settled.
-    pub(super) async fn local_stretch(
-        &self,
-        job: &Job,
-        cx: &mut RunContext,
-        waits: &mut Waits,
-    ) -> Result<bool, StoreError> {
-        let now = self.now();
-        let mut outbox = Outbox::default();
-        let mut tx = self.store.begin().await?;
-        jobs::fence(&mut tx, job).await?;
-        // Cancelled meanwhile, by a person or a later start: nothing further is done.
-        let rest = if runs::is_active(&mut tx, cx.run.workspace, cx.run.id).await? {
-            self.local_steps(&mut tx, cx, waits, now, &mut outbox)
-                .await?
-        } else {
-            Rest::End(RunState::Cancelled, Some(CANCELLED.into()))
-        };
-        let goes_on = self
-            .settle(&mut tx, job, cx, rest, now, &mut outbox)
-            .await?;
-        failpoint::hit("run.local.commit");
-        tx.commit().await?;
-        // A step may have stored an earlier moment, such as a post's due time, or work, such as publications.
-        self.timers_changed.notify_one();
-        self.jobs_changed.ring();
-        self.hand_over_all(outbox.admissions);
-        self.announce(cx.run.workspace, "run", cx.run.id);
-        Ok(goes_on)
-    }
-
+    /// Takes steps on our own database, as many as are left.
     pub(super) async fn local_steps(
         &self,
         tx: &mut Tx,
         cx: &mut RunContext,
         waits: &mut Waits,
         now: Timestamp,
+        left: &mut usize,
         outbox: &mut Outbox,
     ) -> Result<Rest, StoreError> {
         let rule = cx.rule.clone();
-        for _ in 0..STRETCH_STEPS_MAX {
+        loop {
             let position = position(&rule.document.steps, &cx.memos);
             if position.standing != Standing::Open || self.is_too_long(cx) {
                 return Ok(self.rest(cx, waits, now));
             }
+            let Some(fewer) = left.checked_sub(1) else {
+                return Ok(Rest::Go);
+            };
+            *left = fewer;
             let is_late = |place: &&super::walk::Place<'_>| {
                 let deadline = cx.memos.deadline(&place.path, place.step);
                 deadline.is_some_and(|deadline| deadline <= now)
@@ -224,7 +242,6 @@ impl Engine {
                 After::End(state, reason) => return Ok(Rest::End(state, reason)),
             }
         }
-        Ok(Rest::Go)
     }
 
     /// Writes what a stretch of steps left to do. True when the run goes on at once.

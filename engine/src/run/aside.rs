@@ -21,6 +21,7 @@ use super::{
     over::{is_awaited, start_next_queued, wake_caller},
     rest::{Rest, Waits, is_ready},
     state::RunContext,
+    stretches::STRETCH_STEPS_MAX,
     walk::{Memos, Place, position},
 };
 use crate::{
@@ -85,7 +86,8 @@ impl Engine {
                 || runs::is_active(tx, cx.run.workspace, cx.run.id).await?;
             let rest = match is_active {
                 true => {
-                    self.local_steps(tx, &mut cx, &mut waits, now, &mut outbox)
+                    let mut left = STRETCH_STEPS_MAX;
+                    self.local_steps(tx, &mut cx, &mut waits, now, &mut left, &mut outbox)
                         .await?
                 }
                 false => Rest::End(RunState::Cancelled, Some(CANCELLED.into())),

@@ -95,6 +95,11 @@ impl Engine {
                     }
                 };
                 self.put(tx, cx, memo).await?;
+                if is_looked_at_again {
+                    // Whoever waits for such an event is asked what its run knows.
+                    outbox.keep(cx);
+                    outbox.write_memos(tx).await?;
+                }
                 match self.emit_all(tx, cx, events, outbox).await? {
                     None => Ok(after),
                     Some(reason) => Ok(After::End(so_model::run::RunState::Failed, Some(reason))),

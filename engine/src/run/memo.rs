@@ -57,6 +57,9 @@ impl Engine {
         cx: &mut RunContext,
         memo: Memo,
     ) -> Result<(), StoreError> {
+        if cx.memos.put_back(&memo) {
+            return Ok(());
+        }
         // A forecast writes those of runs that wait, all at once.
         if self.config.refusals.is_none() {
             runs::put_memo(tx, cx.run.workspace, cx.run.id, &memo).await?;

@@ -18,6 +18,9 @@ mod retry;
 mod scope;
 mod state;
 mod steps;
+mod stretches;
+#[cfg(test)]
+mod stretches_tests;
 mod together;
 #[cfg(test)]
 mod together_tests;
@@ -35,6 +38,7 @@ pub(crate) use over::{is_awaited, wake_callers};
 pub use retry::delay_before;
 pub use state::{RunContext, shorten};
 pub(crate) use steps::{end_of_delay, text_of};
+pub use stretches::Stretches;
 pub use walk::{Memos, Place, Position, Standing, position};
 pub(crate) use walk::{ends_of, pointer_of};
 pub(crate) use way::{number_of, oddity_of, steps_of};

@@ -222,14 +222,14 @@ impl Engine {
     /// A run that began a moment ago, of a mode that cancels nothing.
     ///
     /// A person's cancellation in the same moment is as if it came after the call.
-    fn was_just_made(&self, cx: &RunContext, now: so_model::Timestamp) -> bool {
+    pub(super) fn was_just_made(&self, cx: &RunContext, now: so_model::Timestamp) -> bool {
         cx.memos.is_empty()
             && cx.rule.document.mode.kind == ModeKind::Parallel
             && now.since(cx.run.created_at) < JUST_NOW
     }
 
     /// No run is in a queue behind this one, and no caller waits for its end.
-    fn nobody_waits_for(&self, cx: &RunContext) -> bool {
+    pub(super) fn nobody_waits_for(&self, cx: &RunContext) -> bool {
         let is_queue =
             |rule: &crate::decide::CompiledRule| rule.document.mode.kind == ModeKind::Queued;
         !is_awaited(&cx.event)

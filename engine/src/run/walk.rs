@@ -26,6 +26,8 @@ pub struct Memos {
     latest: HashMap<String, Memo>,
     began: HashMap<String, Timestamp>,
     tries: usize,
+    /// What is to be written with others, of each try once; none where every memo is written at once.
+    kept_back: Option<Vec<Memo>>,
 }
 
 impl Memos {
@@ -53,6 +55,34 @@ impl Memos {
                 self.latest.insert(memo.path.clone(), memo);
             }
         }
+    }
+    /// From now on memos are written together.
+    pub(super) fn keep_back(&mut self) {
+        self.kept_back = Some(Vec::new());
+    }
+    /// Adds one that is yet to be written; false if that is to be done at once.
+    pub(super) fn put_back(&mut self, memo: &Memo) -> bool {
+        let Some(kept) = &mut self.kept_back else {
+            return false;
+        };
+        let is_same = |other: &&mut Memo| other.path == memo.path && other.attempt == memo.attempt;
+        match kept.iter_mut().find(is_same) {
+            Some(other) => *other = memo.clone(),
+            None => kept.push(memo.clone()),
+        }
+        self.put(memo.clone());
+        true
+    }
+    /// Those that are yet to be written.
+    pub(super) fn take_kept(&mut self) -> Vec<Memo> {
+        self.kept_back
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+    /// From now on every memo is written at once.
+    pub(super) fn write_at_once(&mut self) {
+        self.kept_back = None;
     }
     /// No step was tried yet.
     pub fn is_empty(&self) -> bool {

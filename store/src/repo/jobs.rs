@@ -10,7 +10,7 @@ use so_model::{
     time::Timestamp,
 };
 
-use crate::{Result, Row, Sql, StoreError, Tx, args, bulk::Shape, dialect, value::Args};
+use crate::{Backend, Result, Row, Sql, StoreError, Tx, args, bulk::Shape, dialect, value::Args};
 
 /// A claimed job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,6 +194,33 @@ pub async fn fence(tx: &mut Tx, job: &Job) -> Result<()> {
             what: "job's lease",
         })
     }
+}
+
+const HELD: Shape = Shape {
+    before: "SELECT id FROM jobs WHERE epoch = $1 AND state IN ('running', 'rerun') AND id IN (",
+    columns: 1,
+    after: ")",
+    fixed: 1,
+};
+/// On PostgreSQL, where others may write at the same time.
+const HELD_AND_LOCKED: Shape = Shape {
+    after: ") FOR UPDATE",
+    ..HELD
+};
+
+/// Of these jobs those whose claims still hold, and keeps them so until the transaction ends.
+pub async fn fence_many(tx: &mut Tx, jobs: &[&Job]) -> Result<HashSet<JobId>> {
+    let shape = match tx.backend() {
+        Backend::Sqlite => HELD,
+        Backend::Postgres => HELD_AND_LOCKED,
+    };
+    let mut held = HashSet::new();
+    for (epoch, rows) in by_epoch(jobs.iter().copied()) {
+        for row in shape.all(tx, &args![epoch], rows).await? {
+            held.insert(row.id(0)?);
+        }
+    }
+    Ok(held)
 }
 
 /// Ends a job; if it was woken meanwhile it becomes available again.
