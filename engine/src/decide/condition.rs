@@ -14,6 +14,7 @@ use crate::{
 use super::{
     facts::{FactRequest, Facts},
     path::{Path, Seen},
+    plain::Plain,
     test::Test,
     window::Window,
 };
@@ -55,6 +56,8 @@ pub(super) struct ExprNode {
     pub source: String,
     engine: ScriptEngine,
     script: CompiledScript,
+    /// What can be told without the script.
+    plain: Option<Plain>,
     uses_trigger: bool,
 }
 
@@ -120,14 +123,18 @@ impl Condition {
                     Test::compile(fact.op, &fact.value).map_err(|reason| fail("value", reason))?;
                 Kind::Fact(FactNode::compile(fact, test, pointer, scripts)?)
             }
-            rule::Condition::Expr(expr) => Kind::Expr(ExprNode {
-                script: scripts
+            rule::Condition::Expr(expr) => {
+                let script = scripts
                     .compile_expression(&expr.expr)
-                    .map_err(|error| vec![script_error(&join(pointer, "expr"), &error)])?,
-                engine: scripts.clone(),
-                uses_trigger: expr.expr.contains("trigger"),
-                source: expr.expr.clone(),
-            }),
+                    .map_err(|error| vec![script_error(&join(pointer, "expr"), &error)])?;
+                Kind::Expr(ExprNode {
+                    plain: Plain::of(&script),
+                    script,
+                    engine: scripts.clone(),
+                    uses_trigger: expr.expr.contains("trigger"),
+                    source: expr.expr.clone(),
+                })
+            }
         };
         Ok(Self {
             pointer: pointer.to_owned(),
@@ -267,6 +274,19 @@ impl FactNode {
 
 impl ExprNode {
     pub fn holds(&self, facts: &Facts<'_>) -> Result<bool, Fault> {
+        if let Some(held) = self.plain.as_ref().and_then(|plain| plain.holds(facts)) {
+            return Ok(held);
+        }
+        self.ask(facts)
+    }
+
+    #[cfg(test)]
+    pub(super) fn script(&self) -> &CompiledScript {
+        &self.script
+    }
+
+    /// What the script says.
+    pub(super) fn ask(&self, facts: &Facts<'_>) -> Result<bool, Fault> {
         let context = facts.context_for(self.uses_trigger);
         Ok(self.engine.eval_bool(&self.script, context)?)
     }

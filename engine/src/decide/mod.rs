@@ -12,6 +12,7 @@ mod explain;
 mod facts;
 mod index;
 mod path;
+mod plain;
 mod probe;
 mod say;
 mod test;

@@ -163,6 +163,24 @@ impl Path {
         }
     }
 
+    /// The value as a script finds it: through objects only, and there.
+    pub fn strictly<'a>(&self, facts: &Facts<'a>) -> Option<Seen<'a>> {
+        let mut value = match self.root {
+            Root::Kind => return Some(Seen::text(&facts.input.event.kind)),
+            Root::Source => return Some(Seen::text(&facts.input.event.source)),
+            Root::Data => &facts.input.event.data,
+            Root::Vars => facts.run?.vars,
+            Root::Steps => facts.run?.steps,
+            Root::Run => facts.run?.run,
+            Root::Item => facts.run?.item?,
+            _ => return None,
+        };
+        for part in &self.rest {
+            value = member(value.as_object()?, part)?;
+        }
+        Some(Seen::of(value))
+    }
+
     fn follow<'a>(&self, start: Option<&'a Value>) -> Seen<'a> {
         let mut value = start;
         for part in &self.rest {

@@ -22,8 +22,8 @@ mod vet;
 
 pub(crate) use analysis::DRAWS;
 pub use analysis::{
-    Family, Finding, FindingKind, Known, Logic, Name, Replace, When, analyse, analyse_known,
-    family_of, is_volatile, logic, property_paths,
+    Family, Finding, FindingKind, Known, Logic, Name, Replace, TextTest, When, analyse,
+    analyse_known, family_of, is_volatile, logic, property_paths,
 };
 pub use api::{Function, completions, definitions, functions, markdown};
 pub use catalogue::{ROOT_NAMES, SCRIPT_FUNCTIONS};

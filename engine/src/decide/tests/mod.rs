@@ -4,6 +4,7 @@ mod canaries;
 mod conditions;
 mod decisions;
 mod indexing;
+mod plain;
 mod weighing;
 
 use std::sync::Arc;

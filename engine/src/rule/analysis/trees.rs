@@ -132,7 +132,7 @@ impl Builder<'_> {
                     value: value.clone(),
                 },
             ),
-            Logic::Opaque => return self.part(source, is_stable, count),
+            Logic::Text { .. } | Logic::Opaque => return self.part(source, is_stable, count),
         })
     }
 

@@ -3,7 +3,7 @@
 //! Owns how Rhai's tree spells a chain. Must not know what the properties are. Invariant: each chain is
 //! looked at once, at its outermost link.
 
-use rhai::{ASTFlags, ASTNode, Expr, Position};
+use rhai::{ASTFlags, ASTNode, Expr, FnCallExpr, Position};
 
 use crate::script::catalogue::ROOT_NAMES;
 
@@ -11,7 +11,7 @@ use crate::script::catalogue::ROOT_NAMES;
 pub(super) enum Step<'a> {
     Name(&'a str, Position),
     Item,
-    Method(&'a str),
+    Method(&'a FnCallExpr),
 }
 
 impl<'a> Step<'a> {
@@ -65,7 +65,7 @@ impl<'a> Chain<'a> {
         self.steps.push(match link {
             Expr::Property(parts, at) => Step::Name(&parts.2, *at),
             Expr::StringConstant(key, at) if indexed => Step::Name(key, *at),
-            Expr::MethodCall(call, _) => Step::Method(&call.name),
+            Expr::MethodCall(call, _) => Step::Method(call),
             _ => Step::Item,
         });
     }

@@ -6,7 +6,10 @@
 use rhai::{Expr, FnCallExpr, Stmt};
 use serde_json::{Value, json};
 
-use super::{chain::Chain, statements};
+use super::{
+    chain::{Chain, Step},
+    statements,
+};
 use crate::script::sandbox::CompiledScript;
 
 /// Functions whose value changes from one look to the next.
@@ -37,10 +40,41 @@ pub enum Logic {
         /// A text, a number, true or false.
         value: Value,
     },
+    /// A property that is a text, tried with a constant.
+    Text {
+        /// Dotted path from a variable: `event.data.text`.
+        path: String,
+        /// What is tried.
+        test: TextTest,
+        /// The constant.
+        value: String,
+    },
     /// A property by itself, which must be true or false.
     Bare(String),
     /// Anything else.
     Opaque,
+}
+
+/// What a text is tried for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextTest {
+    /// Has the constant in it.
+    Contains,
+    /// Begins with it.
+    StartsWith,
+    /// Ends with it.
+    EndsWith,
+}
+
+impl TextTest {
+    fn parse(function: &str) -> Option<Self> {
+        Some(match function {
+            "contains" => Self::Contains,
+            "starts_with" => Self::StartsWith,
+            "ends_with" => Self::EndsWith,
+            _ => return None,
+        })
+    }
 }
 
 /// The logic of an expression; opaque as a whole if it is more than one expression.
@@ -87,7 +121,33 @@ fn of(expression: &Expr, depth: usize) -> Logic {
         Expr::And(inner, _) => Logic::And(parts(inner)),
         Expr::Or(inner, _) => Logic::Or(parts(inner)),
         Expr::FnCall(call, _) => of_call(call, depth),
-        Expr::Dot(..) | Expr::Index(..) => path(expression).map_or(Logic::Opaque, Logic::Bare),
+        Expr::Dot(..) | Expr::Index(..) => of_chain(expression),
+        _ => Logic::Opaque,
+    }
+}
+
+fn of_chain(expression: &Expr) -> Logic {
+    let chain = Chain::of(expression);
+    let (links, call) = match chain.steps.split_last() {
+        Some((Step::Method(call), links)) => (links, Some(*call)),
+        _ => (chain.steps.as_slice(), None),
+    };
+    let Some(path) = dotted(chain.root, links) else {
+        return Logic::Opaque;
+    };
+    match call {
+        None => Logic::Bare(path),
+        Some(call) => of_text(path, call, call.args.as_slice()),
+    }
+}
+
+fn of_text(path: String, call: &FnCallExpr, args: &[Expr]) -> Logic {
+    match (TextTest::parse(&call.name), args) {
+        (Some(test), [Expr::StringConstant(value, _)]) if !call.is_qualified() => Logic::Text {
+            path,
+            test,
+            value: value.to_string(),
+        },
         _ => Logic::Opaque,
     }
 }
@@ -100,7 +160,9 @@ fn of_call(call: &FnCallExpr, depth: usize) -> Logic {
                 .into_iter()
                 .find(|known| *known == operator)
             else {
-                return Logic::Opaque;
+                return path(left).map_or(Logic::Opaque, |path| {
+                    of_text(path, call, &call.args.as_slice()[1..])
+                });
             };
             match (path(left), literal(right), literal(left), path(right)) {
                 (Some(path), Some(value), ..) => Logic::Compare {
@@ -142,9 +204,13 @@ fn literal(expression: &Expr) -> Option<Value> {
 
 fn path(expression: &Expr) -> Option<String> {
     let chain = Chain::of(expression);
-    let mut path = chain.root?.to_owned();
-    for step in &chain.steps {
-        let name = step.name().filter(|name| !name.contains('.'))?;
+    dotted(chain.root, &chain.steps)
+}
+
+fn dotted(root: Option<&str>, links: &[Step<'_>]) -> Option<String> {
+    let mut path = root?.to_owned();
+    for link in links {
+        let name = link.name().filter(|name| !name.contains('.'))?;
         path.push('.');
         path.push_str(name);
     }

@@ -22,7 +22,7 @@ use super::shape::Shape;
 pub use self::family::Family;
 pub use self::known::{Known, Name, When};
 pub(crate) use self::logic::DRAWS;
-pub use self::logic::{Logic, is_volatile, logic};
+pub use self::logic::{Logic, TextTest, is_volatile, logic};
 pub(super) use self::logic::{draws_chance, is_volatile_function};
 
 /// Findings reported for one script: an author fixes the first ones first.
@@ -492,10 +492,10 @@ impl Analysis<'_> {
             Expr::FnCall(call, _) => self.family_of_call(call),
             Expr::Dot(..) | Expr::Index(..) => {
                 let chain = Chain::of(expression);
-                if let Some(Step::Method(name)) = chain.steps.last()
-                    && !self.own_functions.contains(*name)
+                if let Some(Step::Method(call)) = chain.steps.last()
+                    && !self.own_functions.contains(call.name.as_str())
                 {
-                    return family::of_function(name);
+                    return family::of_function(&call.name);
                 }
                 Family::of_shape(self.shape_of(&chain).ok().flatten()?)
             }
