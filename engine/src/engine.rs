@@ -31,7 +31,7 @@ use crate::{
     handover::{self, HandOver},
     plugin::{LiveUpdate, Plugins},
     publish::PublishPort,
-    run::{Ends, Stretches},
+    run::{Ends, ReadRun, Stretches},
     script::ScriptEngine,
 };
 
@@ -55,6 +55,19 @@ pub struct Handed {
     pub job: Job,
     /// Run and event of a run that has just been made.
     pub fresh: Option<Box<(Run, Arc<Event>)>>,
+    /// What was read of the run after the claim.
+    pub(crate) read: Option<Box<ReadRun>>,
+}
+
+impl Handed {
+    /// A job that was claimed as a row.
+    pub fn of(job: Job) -> Self {
+        Self {
+            job,
+            fresh: None,
+            read: None,
+        }
+    }
 }
 
 /// The engine. Cheap to clone.

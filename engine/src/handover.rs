@@ -204,6 +204,7 @@ mod tests {
                 tries: 1,
             },
             fresh: None,
+            read: None,
         }
     }
 

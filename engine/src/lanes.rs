@@ -157,7 +157,7 @@ impl Engine {
     }
 
     fn go_on(&self, jobs: Vec<Job>) {
-        let handed = |job| Handed { job, fresh: None };
+        let handed = Handed::of;
         self.hand_over(jobs.into_iter().map(handed).collect());
     }
 }

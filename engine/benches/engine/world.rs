@@ -28,6 +28,8 @@ use so_model::{
 };
 use so_store::{Store, StoreOptions, Tx, rules, workspaces};
 
+/// Who claims jobs here.
+pub const OWNER: &str = "bench";
 /// The kind of every event here.
 pub const KIND: &str = "webhook.received";
 
@@ -104,7 +106,7 @@ pub async fn engine_with(
 ) -> (Engine, HandedReceiver) {
     let mut config = EngineConfig {
         is_alone: url.starts_with("sqlite:"),
-        ..EngineConfig::new("bench")
+        ..EngineConfig::new(OWNER)
     };
     change(&mut config);
     Engine::new(EngineParts {

@@ -7,8 +7,7 @@ use so_model::{Timestamp, event::Event, run::Decision, run::Run};
 use so_store::{
     StoreError, Tx, decisions,
     decisions::NewDecision,
-    jobs,
-    jobs::Job,
+    jobs::{self, Job, NewJob},
     runs::{self, NewRow},
 };
 
@@ -22,6 +21,7 @@ pub(crate) struct Desk<'t> {
     pub(crate) now: Timestamp,
     runs: Vec<NewRow>,
     jobs: Vec<Job>,
+    waiting: Vec<NewJob>,
     decisions: Vec<NewDecision>,
 }
 
@@ -32,6 +32,7 @@ impl<'t> Desk<'t> {
             now,
             runs: Vec::new(),
             jobs: Vec::new(),
+            waiting: Vec::new(),
             decisions: Vec::new(),
         }
     }
@@ -71,6 +72,11 @@ impl<'t> Desk<'t> {
         self.jobs.push(job);
     }
 
+    /// A job that is due and whose row is nobody's yet.
+    pub(super) fn add_waiting(&mut self, job: NewJob) {
+        self.waiting.push(job);
+    }
+
     /// The transaction, with everything written that waited.
     pub(crate) async fn settled(&mut self, engine: &Engine) -> Result<&mut Tx, StoreError> {
         if !self.runs.is_empty() {
@@ -83,6 +89,10 @@ impl<'t> Desk<'t> {
             if engine.config.refusals.is_none() {
                 jobs::insert_claimed(self.tx, &jobs, &engine.config.owner, self.now, until).await?;
             }
+        }
+        if !self.waiting.is_empty() {
+            let waiting = std::mem::take(&mut self.waiting);
+            jobs::insert_due(self.tx, waiting, self.now).await?;
         }
         if !self.decisions.is_empty() {
             let decisions = std::mem::take(&mut self.decisions);

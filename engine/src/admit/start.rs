@@ -12,7 +12,11 @@ use so_model::{
     run::{ConditionTrace, Run, RunState, Verdict},
     why::Recorded,
 };
-use so_store::{StoreError, Tx, jobs, jobs::Job, rules, runs, waits};
+use so_store::{
+    StoreError, Tx,
+    jobs::{Job, NewJob},
+    rules, runs, waits,
+};
 
 use super::{Desk, JOB_RUN, Refusal, judge, refuse};
 use crate::{
@@ -97,10 +101,11 @@ impl Engine {
         if state == RunState::Queued {
             return Ok(Ok(None));
         }
-        let job = self.first_job(desk, &run).await?;
+        let job = self.first_job(desk, &run);
         Ok(Ok(job.map(|job| Handed {
             job,
             fresh: Some(Box::new((run, event.clone()))),
+            read: None,
         })))
     }
 
@@ -149,14 +154,17 @@ impl Engine {
     }
 
     // Claimed at birth while there is room for it; otherwise it waits as a row.
-    async fn first_job(&self, desk: &mut Desk<'_>, run: &Run) -> Result<Option<Job>, StoreError> {
+    fn first_job(&self, desk: &mut Desk<'_>, run: &Run) -> Option<Job> {
         let id: JobId = self.ids.new_id();
         let (workspace, subject) = (run.workspace, run.id.to_string());
         if self.is_crowded() {
-            let now = desk.now;
-            let tx = desk.settled(self).await?;
-            jobs::wake(tx, id, workspace, JOB_RUN, &subject, now).await?;
-            return Ok(None);
+            desk.add_waiting(NewJob {
+                id,
+                workspace,
+                kind: JOB_RUN,
+                subject,
+            });
+            return None;
         }
         let job = Job {
             id,
@@ -167,7 +175,7 @@ impl Engine {
             tries: 1,
         };
         desk.add_job(job.clone());
-        Ok(Some(job))
+        Some(job)
     }
 
     /// Starts the run of an event that waited for its quiet spell.

@@ -133,7 +133,7 @@ impl Play {
         for job in jobs::claim(tx, JOB_RUN, now, &owner, until, RUNS_AT_ONCE).await? {
             // What wakes the run from here on makes another job.
             jobs::finish(tx, &job).await?;
-            self.work.push_back(Handed { job, fresh: None });
+            self.work.push_back(Handed::of(job));
         }
         self.bell.mark_changed();
         Ok(())

@@ -48,7 +48,7 @@ impl Astray {
         let mut freed = 0;
         for job in unheld {
             if self.suspects.contains(&(job.id, job.epoch)) {
-                engine.release(&Handed { job, fresh: None }).await;
+                engine.release(&Handed::of(job)).await;
                 freed += 1;
             }
         }

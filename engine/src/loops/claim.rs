@@ -88,10 +88,7 @@ impl Engine {
             crate::failpoint::hit("job.claim.commit");
             tx.commit().await?;
         }
-        Ok(claimed
-            .into_iter()
-            .map(|job| Handed { job, fresh: None })
-            .collect())
+        Ok(claimed.into_iter().map(Handed::of).collect())
     }
 
     /// How many jobs of which workspace are to be claimed next.

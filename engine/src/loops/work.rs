@@ -129,7 +129,7 @@ impl Crew {
                         continue;
                     }
                     let mut places = places.into_iter();
-                    for handed in claimed {
+                    for handed in self.engine.read_ahead(claimed).await {
                         let place = match places.next() {
                             Some(place) => Some(place),
                             None => self.place().await,

@@ -4,8 +4,6 @@
 //! worker that lost it changes nothing. Steps on our own database share one
 //! transaction; a call to the outside is made with none open.
 
-use std::sync::Arc;
-
 use serde_json::json;
 use so_model::{
     Timestamp,
@@ -13,10 +11,11 @@ use so_model::{
     id::{RunId, WorkspaceId},
     run::{Memo, RunState, StepOutcome},
 };
-use so_store::{StoreError, Tx, events, jobs, jobs::Job, runs, waits};
+use so_store::{StoreError, Tx, jobs, jobs::Job, runs, waits};
 
 use super::{
     over::{is_awaited, start_next_queued, wake_caller},
+    read::ReadRun,
     rest::{Rest, Waits, is_ready},
     state::RunContext,
     stretches::{Stretch, Stretched},
@@ -73,8 +72,12 @@ impl Outbox {
 impl Engine {
     /// Carries on the run of a claimed job.
     pub(crate) async fn advance(&self, handed: Handed) -> Result<(), StoreError> {
-        let Handed { job, fresh } = handed;
-        let Some(mut cx) = self.load_run(&job, fresh).await? else {
+        let Handed { job, fresh, read } = handed;
+        let known = match (fresh, read) {
+            (Some(fresh), _) => Some(ReadRun::fresh(*fresh)),
+            (None, read) => read.map(|read| *read),
+        };
+        let Some(mut cx) = self.load_run(&job, known).await? else {
             return self.finish_gone(&job).await;
         };
         let mut waits = Waits::default();
@@ -133,28 +136,16 @@ impl Engine {
     async fn load_run(
         &self,
         job: &Job,
-        fresh: Option<Box<(so_model::run::Run, Arc<so_model::event::Event>)>>,
+        known: Option<ReadRun>,
     ) -> Result<Option<RunContext>, StoreError> {
-        let mut reader = self.store.clone();
-        let (run, event, memos) = match fresh {
-            Some(fresh) => (fresh.0, fresh.1, Vec::new()),
-            None => {
-                let Ok(id) = job.subject.parse() else {
-                    return Ok(None);
-                };
-                let Some(run) = runs::find(&mut reader, job.workspace, id).await? else {
-                    return Ok(None);
-                };
-                if run.state.is_over() {
-                    return Ok(None);
-                }
-                let Some(event) = events::find(&mut reader, job.workspace, run.event).await? else {
-                    return Ok(None);
-                };
-                let memos = runs::list_memos(&mut reader, job.workspace, id).await?;
-                (run, Arc::new(event), memos)
-            }
+        let known = match known {
+            Some(known) => known,
+            None => match self.read_run(job).await? {
+                Some(read) => read,
+                None => return Ok(None),
+            },
         };
+        let ReadRun { run, event, memos } = known;
         let workspace = self.workspace(run.workspace).await?;
         match self
             .rule_version(run.workspace, run.rule, run.version)

@@ -133,7 +133,7 @@ impl Engine {
         tx: &mut Tx,
         handed: Handed,
     ) -> Result<Option<RunContext>, StoreError> {
-        let Handed { job, fresh } = handed;
+        let Handed { job, fresh, .. } = handed;
         let (run, event, memos) = match fresh {
             Some(fresh) => (fresh.0, fresh.1, Vec::new()),
             None => {

@@ -35,6 +35,7 @@ pub use ends::Ends;
 pub(crate) use flow::list_of;
 pub use over::{after_over, cancel, start_next_queued, wake_run};
 pub(crate) use over::{is_awaited, wake_callers};
+pub use read::ReadRun;
 pub use retry::delay_before;
 pub use state::{RunContext, shorten};
 pub(crate) use steps::{end_of_delay, text_of};
@@ -47,5 +48,6 @@ pub(crate) use way::{number_of, oddity_of, steps_of};
 mod flow_tests;
 #[cfg(test)]
 pub(crate) mod random_tests;
+mod read;
 #[cfg(test)]
 mod tests;

@@ -266,16 +266,15 @@ async fn bodies_beyond_what_memory_is_set_aside_for_are_turned_away_before_they_
 async fn a_server_with_more_work_than_it_can_take_takes_no_more() {
     let test = TestApp::new().await;
     let ada = test.register("ada@x.org").await;
-    let job = |_| Handed {
-        job: Job {
+    let job = |_| {
+        Handed::of(Job {
             id: test.app.ids.new_id(),
             workspace: ada.workspace.parse().unwrap(),
             kind: "nothing".into(),
             subject: String::new(),
             epoch: 1,
             tries: 1,
-        },
-        fresh: None,
+        })
     };
     let fill = (0..test.app.engine.room()).map(job).collect();
     test.app.engine.hand_over(fill);

@@ -106,6 +106,24 @@ pub async fn find(sql: &mut dyn Sql, workspace: WorkspaceId, id: EventId) -> Res
     row.as_ref().map(read).transpose()
 }
 
+const LISTED: Shape = Shape {
+    before: "SELECT id, workspace_id, kind, source, dedupe, subject, at, data, cause FROM events WHERE id IN (",
+    columns: 1,
+    after: ")",
+    fixed: 0,
+};
+
+/// Events by their ids, in no order, of any workspace.
+pub async fn list_of(sql: &mut dyn Sql, ids: &[EventId]) -> Result<Vec<Event>> {
+    let rows = ids.iter().map(|id| args![*id]).collect();
+    LISTED
+        .all(sql, &args![], rows)
+        .await?
+        .iter()
+        .map(read)
+        .collect()
+}
+
 const NAMES: Shape = Shape {
     before: "SELECT id, kind, subject FROM events WHERE workspace_id || '' = $1 AND id IN (",
     columns: 1,

@@ -74,6 +74,45 @@ pub async fn insert_claimed(
     Ok(())
 }
 
+/// A job that is yet to be stored.
+#[derive(Debug)]
+pub struct NewJob {
+    /// Own id.
+    pub id: JobId,
+    /// The tenant.
+    pub workspace: WorkspaceId,
+    /// Stable name of the work.
+    pub kind: &'static str,
+    /// The row it is about, which has no job yet.
+    pub subject: String,
+}
+
+const INSERT_DUE: Shape = Shape {
+    before: "INSERT INTO jobs (id, workspace_id, kind, ref, state, run_after, epoch, tries) VALUES ",
+    columns: 8,
+    after: "",
+    fixed: 0,
+};
+
+/// Stores jobs that are due at `now` and that nobody has claimed.
+pub async fn insert_due(tx: &mut Tx, jobs: Vec<NewJob>, now: Timestamp) -> Result<()> {
+    let row = |job: NewJob| {
+        args![
+            job.id,
+            job.workspace,
+            job.kind,
+            job.subject,
+            "available",
+            now,
+            0,
+            0
+        ]
+    };
+    let rows = jobs.into_iter().map(row).collect();
+    INSERT_DUE.run(tx, &Args::new(), rows).await?;
+    Ok(())
+}
+
 /// Makes sure that work on a row is done at or after a moment.
 ///
 /// An existing job is brought forward, never put off; a running one is left

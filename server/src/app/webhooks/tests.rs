@@ -347,10 +347,7 @@ async fn a_server_without_room_says_when_to_come_again() {
         tries: 1,
     };
     let fill = (0..test.app.engine.room())
-        .map(|_| Handed {
-            job: job(),
-            fresh: None,
-        })
+        .map(|_| Handed::of(job()))
         .collect();
     test.app.engine.hand_over(fill);
     let refused = call(&test, &hook, &[JSON], "{}").await.expect(429);
