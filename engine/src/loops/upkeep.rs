@@ -186,7 +186,8 @@ impl Engine {
                 done += 1;
                 moved = true;
             }
-            for handed in self.claim_jobs(64).await? {
+            let claimed = self.claim_jobs(64).await?;
+            for handed in self.read_ahead(claimed).await {
                 self.carry_out(handed).await;
                 done += 1;
                 moved = true;

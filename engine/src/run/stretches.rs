@@ -19,7 +19,6 @@ use super::{
     state::RunContext,
 };
 use crate::{
-    admit::Admission,
     batch::{Batcher, Piece},
     engine::Engine,
     failpoint,
@@ -172,11 +171,13 @@ impl Engine {
                 false => Left::Lost,
             });
         }
-        let admissions = shared.commit().await?;
+        shared.write().await?;
+        failpoint::hit("run.local.commit");
+        shared.tx.commit().await?;
         // A step may have stored an earlier moment, such as a post's due time, or work, such as publications.
         self.timers_changed.notify_one();
         self.jobs_changed.ring();
-        self.hand_over_all(admissions);
+        self.hand_over_all(shared.outbox.admissions);
         for part in parts.iter() {
             self.announce(part.cx.run.workspace, "run", part.cx.run.id);
         }
@@ -253,13 +254,10 @@ impl Engine {
 }
 
 impl Shared<'_> {
-    /// Stores everything; answers what goes out afterwards.
-    async fn commit(mut self) -> Result<Vec<Admission>, StoreError> {
+    /// Writes what was put off until the end.
+    async fn write(&mut self) -> Result<(), StoreError> {
         self.outbox.write_memos(&mut self.tx).await?;
-        self.finish().await?;
-        failpoint::hit("run.local.commit");
-        self.tx.commit().await?;
-        Ok(self.outbox.admissions)
+        self.finish().await
     }
 
     /// Settles the runs that came to their usual end.

@@ -163,3 +163,41 @@ async fn an_event_made_beside_a_run_that_waits_for_it_is_judged_by_what_that_run
     let states: Vec<_> = world.runs().await.iter().map(|run| run.state).collect();
     assert_eq!(states, [RunState::Finished, RunState::Finished]);
 }
+
+#[tokio::test]
+async fn runs_that_are_read_together_go_on_with_what_each_of_them_knew() {
+    let mut world = World::new().await;
+    let steps = "{id: a, set: {own: \"{{ event.id }}\"}}, {id: b, delay: {for: 1h}}, \
+        {id: c, action: test.echo, with: {text: \"{{ vars.own }}\"}}";
+    world.rule(&rule("Waits", "test.happened", steps)).await;
+    carried(&mut world, &["test.happened"; 5]).await;
+    let cancelled = world.runs().await.remove(2);
+    let mut tx = world.engine.store.begin().await.unwrap();
+    crate::run::cancel(&world.engine, &mut tx, &cancelled, world.engine.now())
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    world.clock.advance(2 * so_model::time::HOUR);
+    let claimed = world.engine.claim_jobs(64).await.unwrap();
+    assert_eq!(claimed.len(), 5);
+    let claimed = world.engine.read_ahead(claimed).await;
+    let read = claimed
+        .iter()
+        .filter(|handed| handed.read.is_some())
+        .count();
+    assert_eq!(read, 4, "the run that is over is not read");
+    for handed in claimed {
+        world.engine.carry_out(handed).await;
+    }
+    for run in world.runs().await {
+        let memos = world.memos(&run).await;
+        if run.id == cancelled.id {
+            assert_eq!((run.state, memos.len()), (RunState::Cancelled, 2));
+            continue;
+        }
+        assert_eq!(run.state, RunState::Finished);
+        assert_eq!(memos[2].output["text"], run.event.to_string());
+    }
+    let left = jobs::count_by_state(&mut world.engine.store.clone()).await;
+    assert!(left.unwrap().is_empty());
+}
