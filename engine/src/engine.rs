@@ -153,12 +153,13 @@ impl Engine {
     pub fn new(parts: EngineParts) -> (Self, HandedReceiver) {
         // Takes everything, because a committed claim must find its way; `room` is what bounds it.
         let (handed, receiver) = handover::pair(parts.config.share());
-        // SQLite has one writer; on PostgreSQL the next batch is prepared while one is synced.
+        // SQLite has one writer; on PostgreSQL the next batch is prepared while one is synced, and steps, which take many
+        // statements, are taken by several connections at a time.
         let is_simulated = parts.store.is_simulated();
         let workers = parts.config.workers;
-        let lines = match parts.store.backend() {
-            Backend::Sqlite => 1,
-            Backend::Postgres => 2,
+        let (lines, lines_of_steps) = match parts.store.backend() {
+            Backend::Sqlite => (1, 1),
+            Backend::Postgres => (2, 8),
         };
         let (live, _) = broadcast::channel(LIVE_BUFFER);
         let inner = Inner {
@@ -189,7 +190,7 @@ impl Engine {
             handed,
             intake: Intake::new(lines, is_simulated),
             ends: Ends::new(lines, is_simulated),
-            stretches: Stretches::new(is_simulated),
+            stretches: Stretches::new(lines_of_steps, is_simulated),
             held: Mutex::default(),
             live,
         };

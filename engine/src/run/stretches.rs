@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use so_model::{
     Timestamp,
-    id::RunId,
+    id::{JobId, RunId},
     run::{RunState, StepOutcome},
 };
 use so_store::{StoreError, Tx, jobs, jobs::Job, runs};
@@ -28,8 +28,8 @@ use crate::{
 pub(super) const STRETCH_STEPS_MAX: usize = 200;
 /// Runs of one transaction at the most.
 const RUNS_MAX: usize = 64;
-/// One transaction at a time: two that lock rows for several runs each could wait for each other.
-const LINES: usize = 1;
+/// After so many microseconds no further run of a transaction begins a step: scripts may take their time.
+const TIME_MAX: i64 = 20_000;
 
 /// A run whose next steps are on our own database.
 pub(super) struct Stretch {
@@ -54,8 +54,9 @@ type Answer = Result<Stretched, StoreError>;
 pub struct Stretches(Batcher<Stretch, Answer>);
 
 impl Stretches {
-    pub(crate) fn new(is_apart: bool) -> Self {
-        Self(Batcher::new(RUNS_MAX, LINES).apart(is_apart))
+    /// `lines` of transactions side by side.
+    pub(crate) fn new(lines: usize, is_apart: bool) -> Self {
+        Self(Batcher::new(RUNS_MAX, lines).apart(is_apart))
     }
 }
 
@@ -71,6 +72,8 @@ struct Shared<'a> {
     tx: Tx,
     now: Timestamp,
     steps_left: usize,
+    /// Takes its steps however late it is, or nobody would.
+    first: Option<JobId>,
     outbox: Outbox,
     /// Runs that came to their usual end, with their jobs.
     finished: Vec<(&'a Job, RunId)>,
@@ -97,7 +100,8 @@ impl Engine {
     }
 
     async fn stretch_batch(&self, mut pieces: Vec<Piece<Stretch, Answer>>) {
-        // In one order always, so that two processes lock what a rule's steps are about in the same one.
+        // In one order always: two transactions that lock rows for the same rules rarely wait for each other then. Where
+        // they do, the database ends one of them, whose runs are carried on one by one.
         pieces.sort_by_key(|piece| (piece.work().cx.run.rule, piece.work().cx.run.id));
         let (mut stretches, mut answers): (Vec<_>, Vec<_>) =
             pieces.into_iter().map(Piece::split).unzip();
@@ -158,6 +162,7 @@ impl Engine {
             tx,
             now: self.now(),
             steps_left: STRETCH_STEPS_MAX,
+            first: parts.first().map(|part| part.job.id),
             outbox: Outbox::default(),
             finished: Vec::new(),
         };
@@ -194,6 +199,9 @@ impl Engine {
             tx, now, outbox, ..
         } = shared;
         part.cx.memos.keep_back();
+        if self.now().since(*now) > TIME_MAX && shared.first != Some(part.job.id) {
+            shared.steps_left = 0;
+        }
         // Cancelled meanwhile, by a person or a later start: nothing further is done.
         let rest = if is_active {
             let left = &mut shared.steps_left;

@@ -201,3 +201,22 @@ async fn runs_that_are_read_together_go_on_with_what_each_of_them_knew() {
     let left = jobs::count_by_state(&mut world.engine.store.clone()).await;
     assert!(left.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_run_of_many_steps_leaves_the_others_their_turn() {
+    let mut world = World::new().await;
+    let items: Vec<u32> = (0..150).collect();
+    let many = format!(
+        "{{id: l, for_each: {{items: {items:?}, max: 200}}, do: [\
+         {{id: e, action: test.echo, with: {{n: \"{{{{ item }}}}\"}}}}]}}"
+    );
+    let done = "{id: a, action: test.echo, with: {text: x}}";
+    world.rule(&rule("Many", "test.happened", &many)).await;
+    world.rule(&rule("Done", "test.happened", done)).await;
+    let states = carried(&mut world, &["test.happened"; 3]).await;
+    assert_eq!(states, [RunState::Finished; 6]);
+    for run in world.runs().await {
+        let memos = world.memos(&run).await.len();
+        assert!(memos == 1 || memos == 151, "{memos}");
+    }
+}
