@@ -171,7 +171,9 @@ impl Browser {
         let says =
             |what: &str| self.ask("GET", &format!("element/{}/{what}", element.0), Value::Null);
         let is_named = match by {
-            By::Role(_, name) => says("computedlabel").is_ok_and(|said| said == name),
+            // Chromium 148 leaves the space before a field in its label.
+            By::Role(_, name) => says("computedlabel")
+                .is_ok_and(|said| said.as_str().is_some_and(|said| said.trim() == name)),
             By::RoleLike(_, start) => says("computedlabel")
                 .is_ok_and(|said| said.as_str().is_some_and(|said| said.starts_with(start))),
             By::Css(_) | By::XPath(_) => true,
