@@ -65,14 +65,12 @@ async fn each_run_ends_as_it_would_by_itself() {
     assert_eq!(left.unwrap(), [("available".to_owned(), 2)]);
 }
 
-#[tokio::test]
-async fn a_step_that_panics_takes_no_other_run_with_it() {
+/// Carries a run with this step on beside two that are fine, which come to their end.
+async fn beside_two_others(step: &str) -> World {
     let mut world = World::new().await;
-    let panics = "{id: a, action: test.echo, with: {panic: true}}";
     let done = "{id: a, action: test.echo, with: {text: x}}";
-    world.rule(&rule("Panics", "test.happened", panics)).await;
-    for name in ["One", "Two"] {
-        world.rule(&rule(name, "test.happened", done)).await;
+    for (name, steps) in [("One", step), ("Two", done), ("Three", done)] {
+        world.rule(&rule(name, "test.happened", steps)).await;
     }
     let mut states = carried(&mut world, &["test.happened"]).await;
     states.sort_by_key(|state| state.as_str());
@@ -80,23 +78,17 @@ async fn a_step_that_panics_takes_no_other_run_with_it() {
         states,
         [RunState::Finished, RunState::Finished, RunState::Running]
     );
+    world
+}
+
+#[tokio::test]
+async fn a_step_that_panics_takes_no_other_run_with_it() {
+    beside_two_others("{id: a, action: test.echo, with: {panic: true}}").await;
 }
 
 #[tokio::test]
 async fn a_step_whose_statement_cannot_be_made_takes_no_other_run_with_it() {
-    let mut world = World::new().await;
-    let lost = "{id: a, action: test.echo, with: {lose: true}}";
-    let done = "{id: a, action: test.echo, with: {text: x}}";
-    world.rule(&rule("Lost", "test.happened", lost)).await;
-    for name in ["One", "Two"] {
-        world.rule(&rule(name, "test.happened", done)).await;
-    }
-    let mut states = carried(&mut world, &["test.happened"]).await;
-    states.sort_by_key(|state| state.as_str());
-    assert_eq!(
-        states,
-        [RunState::Finished, RunState::Finished, RunState::Running]
-    );
+    let world = beside_two_others("{id: a, action: test.echo, with: {lose: true}}").await;
     let left = jobs::count_by_state(&mut world.engine.store.clone()).await;
     assert_eq!(left.unwrap(), [("available".to_owned(), 1)]);
 }
