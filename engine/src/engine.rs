@@ -29,8 +29,9 @@ use crate::{
     config::EngineConfig,
     decide::{Canary, CompiledRule, RuleIndex, WorkspaceFacts, accounts_of, is_about_only},
     handover::{self, HandOver},
+    lanes::LanePlace,
     plugin::{LiveUpdate, Plugins},
-    publish::PublishPort,
+    publish::{PublishPort, Together},
     run::{Ends, ReadRun, Stretches},
     script::ScriptEngine,
 };
@@ -57,6 +58,8 @@ pub struct Handed {
     pub fresh: Option<Box<(Run, Arc<Event>)>>,
     /// What was read of the run after the claim.
     pub(crate) read: Option<Box<ReadRun>>,
+    /// The place in a lane that it waited for.
+    pub(crate) place: Option<LanePlace>,
 }
 
 impl Handed {
@@ -66,6 +69,7 @@ impl Handed {
             job,
             fresh: None,
             read: None,
+            place: None,
         }
     }
 }
@@ -121,6 +125,7 @@ pub struct Inner {
     pub(crate) intake: Intake,
     pub(crate) ends: Ends,
     pub(crate) stretches: Stretches,
+    pub(crate) together: Together,
     held: Mutex<std::collections::HashMap<so_model::id::JobId, Job>>,
     live: broadcast::Sender<LiveUpdate>,
 }
@@ -191,6 +196,7 @@ impl Engine {
             intake: Intake::new(lines, is_simulated),
             ends: Ends::new(lines, is_simulated),
             stretches: Stretches::new(lines_of_steps, is_simulated),
+            together: Together::new(lines, is_simulated),
             held: Mutex::default(),
             live,
         };

@@ -2,7 +2,8 @@
 //!
 //! Owns in which order it is taken. Invariant: workspaces take turns, and one
 //! that has its share of places waits although others go on, so that nobody's
-//! backlog or slow calls keep another's work from being picked up.
+//! backlog or slow calls keep another's work from being picked up. Publications
+//! are not behind runs: they come with their place at the network.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -12,7 +13,10 @@ use std::{
 use so_model::id::WorkspaceId;
 use tokio::sync::Notify;
 
-use crate::engine::{Handed, lock};
+use crate::{
+    engine::{Handed, lock},
+    publish::JOB_PUBLICATION,
+};
 
 /// The giving end.
 #[derive(Clone)]
@@ -25,6 +29,7 @@ pub struct HandedReceiver(Arc<Shared>);
 struct Shared {
     lanes: Mutex<Lanes>,
     changed: Notify,
+    has_publication: Notify,
 }
 
 #[derive(Default)]
@@ -32,6 +37,8 @@ struct Lanes {
     /// Workspaces with work, in the order of their turns.
     turns: VecDeque<WorkspaceId>,
     waiting: HashMap<WorkspaceId, VecDeque<Handed>>,
+    publications: VecDeque<Handed>,
+    /// Of those in `waiting`.
     count: usize,
     /// Jobs under way by workspace, whichever way they came.
     busy: HashMap<WorkspaceId, usize>,
@@ -69,6 +76,13 @@ impl Lanes {
         None
     }
 
+    fn take(&mut self, kind: &str) -> Option<Handed> {
+        match kind {
+            JOB_PUBLICATION => self.publications.pop_front(),
+            _ => self.next(),
+        }
+    }
+
     fn busy_of(&self, workspace: WorkspaceId) -> usize {
         self.busy.get(&workspace).copied().unwrap_or(0)
     }
@@ -80,6 +94,12 @@ impl HandOver {
         let mut lanes = lock(&self.0.lanes);
         if lanes.is_closed {
             return false;
+        }
+        if handed.job.kind == JOB_PUBLICATION {
+            lanes.publications.push_back(handed);
+            drop(lanes);
+            self.0.has_publication.notify_one();
+            return true;
         }
         let workspace = handed.job.workspace;
         let lane = lanes.waiting.entry(workspace).or_default();
@@ -94,7 +114,12 @@ impl HandOver {
         true
     }
 
-    /// How many jobs wait.
+    /// Nobody takes any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.0.lanes).is_closed
+    }
+
+    /// How many jobs of runs wait.
     pub(crate) fn len(&self) -> usize {
         lock(&self.0.lanes).count
     }
@@ -116,13 +141,17 @@ impl HandOver {
 }
 
 impl HandedReceiver {
-    /// The next job whose workspace has its share not used up; none after `close`.
-    pub async fn recv(&mut self) -> Option<Handed> {
+    /// The next job of a kind, if a run's then of a workspace whose share is not used up; none after `close`.
+    pub async fn recv(&self, kind: &str) -> Option<Handed> {
+        let bell = match kind {
+            JOB_PUBLICATION => &self.0.has_publication,
+            _ => &self.0.changed,
+        };
         loop {
-            let changed = self.0.changed.notified();
+            let changed = bell.notified();
             {
                 let mut lanes = lock(&self.0.lanes);
-                if let Some(handed) = lanes.next() {
+                if let Some(handed) = lanes.take(kind) {
                     return Some(handed);
                 }
                 if lanes.is_closed {
@@ -135,21 +164,25 @@ impl HandedReceiver {
 
     /// Nothing waits.
     pub fn is_empty(&self) -> bool {
-        lock(&self.0.lanes).count == 0
+        let lanes = lock(&self.0.lanes);
+        lanes.count == 0 && lanes.publications.is_empty()
     }
 
     /// What `recv` would give at once.
     pub fn try_recv(&mut self) -> Option<Handed> {
-        lock(&self.0.lanes).next()
+        let mut lanes = lock(&self.0.lanes);
+        lanes.next().or_else(|| lanes.publications.pop_front())
     }
 
     /// Takes nothing more; answers what still waited.
-    pub fn close(&mut self) -> Vec<Handed> {
+    pub fn close(&self) -> Vec<Handed> {
         let mut lanes = lock(&self.0.lanes);
         lanes.is_closed = true;
         lanes.count = 0;
         lanes.turns.clear();
-        lanes.waiting.drain().flat_map(|(_, lane)| lane).collect()
+        let mut left: Vec<Handed> = lanes.waiting.drain().flat_map(|(_, lane)| lane).collect();
+        left.extend(lanes.publications.drain(..));
+        left
     }
 }
 
@@ -205,6 +238,7 @@ mod tests {
             },
             fresh: None,
             read: None,
+            place: None,
         }
     }
 
@@ -239,12 +273,30 @@ mod tests {
         assert_eq!(taken(&mut take), ["1/0"]);
     }
 
+    fn publication(n: u8) -> Handed {
+        let mut handed = job(1, n);
+        handed.job.kind = JOB_PUBLICATION.into();
+        handed.job.subject = format!("publication {n}");
+        handed
+    }
+
+    #[tokio::test]
+    async fn a_publication_is_behind_no_run_and_needs_no_share() {
+        let (give, take) = pair(1);
+        let _busy = give.occupy(workspace(1));
+        give.give(job(1, 0));
+        give.give(publication(1));
+        let taken = take.recv(JOB_PUBLICATION).await.unwrap();
+        assert_eq!(taken.job.subject, "publication 1");
+        assert_eq!(give.len(), 1, "the run waits for its share");
+    }
+
     #[tokio::test]
     async fn a_freed_place_wakes_the_taker() {
-        let (give, mut take) = pair(1);
+        let (give, take) = pair(1);
         let place = give.occupy(workspace(1));
         give.give(job(1, 0));
-        let waiting = tokio::spawn(async move { take.recv().await });
+        let waiting = tokio::spawn(async move { take.recv("run").await });
         tokio::task::yield_now().await;
         drop(place);
         assert_eq!(waiting.await.unwrap().unwrap().job.subject, "1/0");
@@ -252,9 +304,10 @@ mod tests {
 
     #[test]
     fn what_waited_at_the_close_is_given_back_and_nothing_is_taken_after() {
-        let (give, mut take) = pair(1);
+        let (give, take) = pair(1);
         give.give(job(1, 0));
-        assert_eq!(take.close().len(), 1);
+        give.give(publication(1));
+        assert_eq!(take.close().len(), 2);
         assert!(!give.give(job(1, 1)));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A side that never answers holds each call until its time-out. Owns keeping such calls from taking every
 //! worker. Invariant: at least half of the workers are free of any one lane; what waits for a place in its
-//! lane holds no worker, its claim is kept alive, and it is woken by whoever leaves or by the upkeep loop.
+//! lane holds no worker, its claim is kept alive, and whoever leaves hands the place itself on to it: nobody who comes
+//! later takes it, and what waits is looked at once only.
 //! Calls of one run side by side take a place each; those beyond the first also one of `Engine::calls_beside`.
 
 use std::{
@@ -39,20 +40,25 @@ struct Lane {
 }
 
 impl State {
-    // Jobs of one lane that there are places for.
-    fn take(&mut self, name: &str, places: usize) -> Vec<Job> {
-        let Some(lane) = self.lanes.get_mut(name) else {
-            return Vec::new();
-        };
-        let free = places
-            .saturating_sub(lane.under_way)
-            .min(lane.waiting.len());
-        let taken: Vec<Job> = lane.waiting.drain(..free).collect();
-        self.waits -= taken.len();
-        if lane.under_way == 0 && lane.waiting.is_empty() {
+    /// Frees a place; the job that has it now, if one waits.
+    fn leave(&mut self, name: &str) -> Option<Job> {
+        let lane = self.lanes.get_mut(name)?;
+        if let Some(next) = lane.waiting.pop_front() {
+            self.waits -= 1;
+            return Some(next);
+        }
+        lane.under_way = lane.under_way.saturating_sub(1);
+        if lane.under_way == 0 {
             self.lanes.remove(name);
         }
-        taken
+        None
+    }
+
+    /// The server stops: nobody goes on with what waits here.
+    fn close(&mut self, name: &str) {
+        if let Some(lane) = self.lanes.remove(name) {
+            self.waits -= lane.waiting.len();
+        }
     }
 }
 
@@ -64,22 +70,38 @@ pub(crate) enum Entered {
     Waits,
 }
 
-/// A place in a lane.
+/// A place in a lane; whoever drops it hands it on.
 pub(crate) struct LanePlace {
     engine: Engine,
     name: String,
 }
 
+impl std::fmt::Debug for LanePlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("LanePlace").field(&self.name).finish()
+    }
+}
+
 impl Drop for LanePlace {
     fn drop(&mut self) {
-        let taken = {
+        let next = {
             let mut state = lock(&self.engine.lanes.0);
-            if let Some(lane) = state.lanes.get_mut(&self.name) {
-                lane.under_way = lane.under_way.saturating_sub(1);
+            // Nobody would take it, and it would come back here.
+            if self.engine.handed.is_closed() {
+                state.close(&self.name);
+                return;
             }
-            state.take(&self.name, self.engine.lane_places())
+            state.leave(&self.name)
         };
-        self.engine.go_on(taken);
+        let Some(job) = next else { return };
+        let place = Self {
+            engine: self.engine.clone(),
+            name: std::mem::take(&mut self.name),
+        };
+        self.engine.hand_over(vec![Handed {
+            place: Some(place),
+            ..Handed::of(job)
+        }]);
     }
 }
 
@@ -88,8 +110,16 @@ impl Engine {
         (self.config.workers / 2).max(1)
     }
 
-    /// Takes a place in a lane for the job, or lets the job wait.
-    pub(crate) async fn enter_lane(&self, name: &str, job: &Job) -> Result<Entered, StoreError> {
+    /// Takes a place in a lane for the job, or lets the job wait; one that waited brings its place.
+    pub(crate) async fn enter_lane(
+        &self,
+        name: &str,
+        job: &Job,
+        brought: Option<LanePlace>,
+    ) -> Result<Entered, StoreError> {
+        if let Some(place) = brought.filter(|place| place.name == name) {
+            return Ok(Entered::Now(place));
+        }
         let places = self.lane_places();
         let is_kept = {
             let mut state = lock(&self.lanes.0);
@@ -141,25 +171,6 @@ impl Engine {
             .flat_map(|lane| lane.waiting.iter().cloned())
             .collect()
     }
-
-    /// Wakes what waits although there are places: whoever was woken may have had nothing to call for.
-    pub(crate) fn wake_lanes(&self) {
-        let taken: Vec<Job> = {
-            let mut state = lock(&self.lanes.0);
-            let names: Vec<String> = state.lanes.keys().cloned().collect();
-            let places = self.lane_places();
-            names
-                .iter()
-                .flat_map(|name| state.take(name, places))
-                .collect()
-        };
-        self.go_on(taken);
-    }
-
-    fn go_on(&self, jobs: Vec<Job>) {
-        let handed = Handed::of;
-        self.hand_over(jobs.into_iter().map(handed).collect());
-    }
 }
 
 #[cfg(test)]
@@ -178,14 +189,16 @@ mod tests {
         }
     }
 
-    fn handed(receiver: &mut HandedReceiver) -> Vec<String> {
-        std::iter::from_fn(|| receiver.try_recv())
-            .map(|handed| handed.job.subject)
-            .collect()
+    fn handed(receiver: &mut HandedReceiver) -> Vec<Handed> {
+        std::iter::from_fn(|| receiver.try_recv()).collect()
+    }
+
+    fn subjects(handed: &[Handed]) -> Vec<&str> {
+        handed.iter().map(|one| one.job.subject.as_str()).collect()
     }
 
     async fn enter(world: &World, lane: &str, job: &Job) -> Option<LanePlace> {
-        match world.engine.enter_lane(lane, job).await.unwrap() {
+        match world.engine.enter_lane(lane, job, None).await.unwrap() {
             Entered::Now(place) => Some(place),
             Entered::Waits => None,
         }
@@ -212,13 +225,38 @@ mod tests {
         assert!(handed(&mut world.receiver).is_empty());
 
         dead.pop();
-        assert_eq!(handed(&mut world.receiver), ["1"]);
+        let first = handed(&mut world.receiver);
+        assert_eq!(subjects(&first), ["1"]);
+        assert!(
+            enter(&world, "dead", &job(&world, 4)).await.is_none(),
+            "the place is that of the job that waited for it"
+        );
         // That one found nothing to call for any more: the others are not forgotten.
-        world.engine.wake_lanes();
-        assert_eq!(handed(&mut world.receiver), ["2"]);
+        drop(first);
+        let second = handed(&mut world.receiver);
+        assert_eq!(subjects(&second), ["2"]);
         drop(dead);
-        assert_eq!(handed(&mut world.receiver), ["3"]);
+        let others = handed(&mut world.receiver);
+        assert_eq!(subjects(&others), ["3", "4"]);
+        drop((second, others));
         assert!(world.engine.waiting_in_lanes().is_empty());
         assert!(lock(&world.engine.lanes.0).lanes.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_stops_hands_no_place_on() {
+        let mut world = World::new().await;
+        let half = world.engine.config.workers / 2;
+        let mut places = Vec::new();
+        for _ in 0..half {
+            places.push(enter(&world, "slow", &job(&world, 0)).await.unwrap());
+        }
+        for number in 1..=3 {
+            assert!(enter(&world, "slow", &job(&world, number)).await.is_none());
+        }
+        world.receiver.close();
+        drop(places);
+        assert!(handed(&mut world.receiver).is_empty());
+        assert_eq!(lock(&world.engine.lanes.0).waits, 0);
     }
 }

@@ -44,6 +44,8 @@ pub const START: Timestamp = Timestamp::from_micros(1_780_300_800_000_000);
 #[derive(Debug, Clone)]
 pub enum Behaviour {
     Accept,
+    /// Accepted, and called so.
+    AcceptAs(&'static str),
     AcceptThenLoseAnswer,
     LoseRequest,
     Refuse(PortError),
@@ -117,6 +119,14 @@ impl PublishPort for Network {
                 public.push((id.clone(), text));
                 Commit::Published {
                     remote_id: id,
+                    remote_url: None,
+                    extra: Value::Null,
+                }
+            }
+            Behaviour::AcceptAs(id) => {
+                public.push((id.into(), text));
+                Commit::Published {
+                    remote_id: id.into(),
                     remote_url: None,
                     extra: Value::Null,
                 }

@@ -190,6 +190,21 @@ fn columns(count: usize, rows: impl Iterator<Item = Args>) -> Result<Vec<Column>
     Ok(columns)
 }
 
+/// SQLite looks the rows of a full batch up by their ids; few of them it would in any case.
+#[cfg(test)]
+pub(crate) async fn assert_goes_by_ids(shape: Shape) {
+    let text = format!("EXPLAIN QUERY PLAN {}", shape.spell(ROWS_MAX));
+    let args = vec![Value::Int(Some(1)); shape.fixed + ROWS_MAX * shape.columns];
+    let mut store = crate::Store::in_memory().await.expect("a store");
+    let plan = store.all(text.leak(), args).await.expect("a plan");
+    let plan: Vec<String> = plan
+        .iter()
+        .map(|row| row.text(3).expect("a step"))
+        .collect();
+    let plan = plan.join("; ");
+    assert!(plan.contains("(id=?)"), "{}: {plan}", shape.before);
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

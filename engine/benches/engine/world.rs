@@ -1,4 +1,4 @@
-//! Trigger, actions and network of the measurements: they do nothing, so that only the engine costs.
+//! Trigger, actions and network of the measurements: they do as good as nothing, so that only the engine costs.
 //!
 //! Also what the test target `counts` counts on.
 
@@ -15,18 +15,21 @@ use so_engine::{
         Action, ActionError, LocalAction, LocalContext, LocalEnd, LocalError, Plugins,
         RemoteAction, RemoteContext, RemoteEnd, Repeat, TriggerKind,
     },
-    publish::{Commit, Found, PortError, Prepare, PublishPort, PublishWork},
+    publish::{Commit, Found, PortError, Prepare, PublishPort, PublishWork, begin_publishing},
     rule::catalogue::{ActionSpec, Discriminator, TriggerSpec},
     script::{ScriptEngine, ScriptLimits},
 };
 use so_model::{
     IdSource as _, Timestamp,
-    id::{RuleId, WorkspaceId},
+    account::{Account, AccountState},
+    content::Content,
+    id::{AccountId, RuleId, WorkspaceId},
+    post::{Post, PostState, Variant},
     publication::{Attempt, Fingerprint},
     rule::RuleDocument,
     workspace::Workspace,
 };
-use so_store::{Store, StoreOptions, Tx, rules, workspaces};
+use so_store::{Store, StoreOptions, Tx, accounts, posts, rules, workspaces};
 
 /// Who claims jobs here.
 pub const OWNER: &str = "bench";
@@ -38,12 +41,16 @@ pub fn plugins() -> Plugins {
     let triggers: Vec<Arc<dyn TriggerKind>> = vec![Arc::new(Received)];
     Plugins::new(
         triggers,
-        vec![Action::local(Nothing), Action::remote(Nothing)],
+        vec![
+            Action::local(Nothing),
+            Action::local(Publish),
+            Action::remote(Nothing),
+        ],
         Vec::new(),
     )
 }
 
-/// A workspace for rules.
+/// A workspace for rules, with an account.
 pub async fn settle_in(engine: &Engine, id: WorkspaceId) {
     let mut tx = engine.store.begin().await.unwrap();
     let row = Workspace {
@@ -54,7 +61,34 @@ pub async fn settle_in(engine: &Engine, id: WorkspaceId) {
         created_at: engine.now(),
     };
     workspaces::insert(&mut tx, &row).await.unwrap();
+    let account = account(id, engine.now());
+    accounts::insert_or_replace(&mut tx, &account)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
+}
+
+fn account(workspace: WorkspaceId, now: Timestamp) -> Account {
+    Account {
+        id: account_of(workspace),
+        workspace,
+        network: "bench".into(),
+        remote_id: "1".into(),
+        name: "Bench".into(),
+        handle: "@bench".into(),
+        avatar_url: None,
+        state: AccountState::Active,
+        problem: None,
+        settings: Value::Null,
+        destinations: Vec::new(),
+        token_expires_at: None,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+fn account_of(workspace: WorkspaceId) -> AccountId {
+    AccountId::derived(&[&workspace.to_string()])
 }
 
 /// Stores a rule and makes the engine know it.
@@ -115,7 +149,7 @@ pub async fn engine_with(
         config,
         plugins: plugins(),
         scripts: ScriptEngine::new(ScriptLimits::default()),
-        publisher: Arc::new(NoNetwork),
+        publisher: Arc::new(Network),
     })
 }
 
@@ -177,11 +211,74 @@ impl RemoteAction for Nothing {
     }
 }
 
-/// Nothing is published here.
-struct NoNetwork;
+/// Makes a post and publishes it.
+struct Publish;
 
 #[async_trait]
-impl PublishPort for NoNetwork {
+impl LocalAction for Publish {
+    fn spec(&self) -> ActionSpec {
+        ActionSpec {
+            kind: "bench.publish".into(),
+            ..LocalAction::spec(&Nothing)
+        }
+    }
+    async fn perform(&self, cx: &mut LocalContext<'_>, _: Value) -> Result<LocalEnd, LocalError> {
+        let post = post(cx);
+        posts::insert(cx.tx, &post).await?;
+        begin_publishing(cx.tx, cx.ids, &post, cx.run.id, cx.path)
+            .await
+            .unwrap();
+        Ok(LocalEnd::Wait {
+            reason: "publishing".into(),
+            output: json!({"post": post.id}),
+        })
+    }
+    async fn resume(
+        &self,
+        cx: &mut LocalContext<'_>,
+        _: Value,
+        waited: Value,
+    ) -> Result<LocalEnd, LocalError> {
+        let id = waited["post"].as_str().unwrap().parse().unwrap();
+        let post = posts::find(cx.tx, cx.workspace, id).await?.unwrap();
+        assert_eq!(post.state, PostState::Published);
+        Ok(LocalEnd::Done(Value::Null))
+    }
+}
+
+fn post(cx: &LocalContext<'_>) -> Post {
+    Post {
+        id: cx.ids.new_id(),
+        workspace: cx.workspace,
+        state: PostState::Draft,
+        revision: 1,
+        content: Content::status("Hello"),
+        variants: vec![Variant {
+            id: cx.ids.new_id(),
+            account: account_of(cx.workspace),
+            destination: None,
+            content: None,
+        }],
+        labels: Vec::new(),
+        author: None,
+        origin: None,
+        due_at: None,
+        queue: None,
+        evergreen: None,
+        recurrence: None,
+        repeats: None,
+        problem: None,
+        created_at: cx.now,
+        updated_at: cx.now,
+        published_at: None,
+    }
+}
+
+/// Takes everything at once.
+struct Network;
+
+#[async_trait]
+impl PublishPort for Network {
     async fn prepare(
         &self,
         _: &PublishWork,
@@ -197,9 +294,11 @@ impl PublishPort for NoNetwork {
             reply_to: None,
         }
     }
-    async fn commit(&self, _: &PublishWork, _: &Value, _: &Attempt) -> Commit {
-        Commit::Unknown {
-            evidence: "there is no network".into(),
+    async fn commit(&self, _: &PublishWork, _: &Value, attempt: &Attempt) -> Commit {
+        Commit::Published {
+            remote_id: attempt.key.clone(),
+            remote_url: None,
+            extra: Value::Null,
         }
     }
     async fn find(&self, _: &PublishWork, _: &Value, _: &Attempt, _: &[String]) -> Found {

@@ -106,6 +106,7 @@ impl Engine {
             job,
             fresh: Some(Box::new((run, event.clone()))),
             read: None,
+            place: None,
         })))
     }
 

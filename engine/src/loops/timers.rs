@@ -5,13 +5,14 @@
 //! the event of this one in one transaction; an occurrence's identity makes a
 //! second firing the same event.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{collections::HashMap, sync::atomic::Ordering, time::Duration};
 
 use serde_json::{Value, json};
 use so_model::{
     IdSource as _, Timestamp,
     event::{NewEvent, kind},
-    id::{EventId, PostId, QueueId, RuleId},
+    id::{EventId, PostId, QueueId, RuleId, TimerId},
+    post::Post,
     rule::{CatchUp, RuleDocument},
     time::SECOND,
 };
@@ -101,8 +102,24 @@ impl Engine {
             return Ok(0);
         }
         let mut admissions = Vec::new();
-        for timer in &due {
-            // One bad timer must not hold back those of everybody else.
+        let (posts, others): (Vec<&Timer>, Vec<&Timer>) =
+            due.iter().partition(|timer| timer.kind == TIMER_POST);
+        // One bad timer must not hold back those of everybody else.
+        tx.savepoint().await?;
+        let left = match self.fire_posts(&mut tx, &posts, now).await {
+            Ok(made) => {
+                tx.keep_savepoint().await?;
+                admissions.extend(made);
+                others
+            }
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => {
+                tx.undo_to_savepoint().await?;
+                tracing::info!(%error, timers = posts.len(), "posts that are due are fired one by one");
+                due.iter().collect()
+            }
+        };
+        for timer in left {
             tx.savepoint().await?;
             match self.fire(&mut tx, timer, now).await {
                 Ok(made) => {
@@ -137,7 +154,7 @@ impl Engine {
     ) -> Result<Vec<Admission>, StoreError> {
         match timer.kind.as_str() {
             TIMER_RULE => self.fire_rule(tx, timer, now).await,
-            TIMER_POST => self.fire_post(tx, timer, now).await,
+            TIMER_POST => self.fire_posts(tx, &[timer], now).await,
             TIMER_RECURRENCE => self.fire_recurrence(tx, timer, now).await,
             TIMER_QUEUE => self.fire_queue(tx, timer, now).await,
             TIMER_DEBOUNCE => self.fire_debounce(tx, timer, now).await,
@@ -235,31 +252,38 @@ impl Engine {
         Ok(admissions)
     }
 
-    async fn fire_post(
+    async fn fire_posts(
         &self,
         tx: &mut Tx,
-        timer: &Timer,
+        due: &[&Timer],
         now: Timestamp,
     ) -> Result<Vec<Admission>, StoreError> {
-        timers::delete(tx, timer.id).await?;
-        let post = match timer.subject.parse::<PostId>() {
-            Ok(id) => posts::find_for_update(tx, timer.workspace, id).await?,
-            Err(_) => None,
-        };
-        // A post that was moved has another due time, and a timer of its own.
-        let Some(post) = post.filter(|post| post.due_at == Some(timer.due_at)) else {
-            return Ok(Vec::new());
-        };
-        let late_by_s = (now.since(timer.due_at) / SECOND).max(0);
-        let data = json!({"post": post, "late_by_s": late_by_s});
-        let mut event = NewEvent::new(timer.workspace, kind::POST_DUE, data)
-            .from_source(
-                format!("post/{}", post.id),
-                format!("due@{}#{}", timer.due_at, post.revision),
-            )
-            .about(post.id);
-        event.time = Some(timer.due_at);
-        Ok(vec![self.admit(tx, event).await?])
+        let ids: Vec<TimerId> = due.iter().map(|timer| timer.id).collect();
+        timers::delete_many(tx, &ids).await?;
+        let id_of = |timer: &Timer| timer.subject.parse::<PostId>().ok();
+        let ids: Vec<PostId> = due.iter().filter_map(|timer| id_of(timer)).collect();
+        let found = posts::list_for_update(tx, &ids).await?;
+        let found: HashMap<PostId, &Post> = found.iter().map(|post| (post.id, post)).collect();
+        let mut events = Vec::new();
+        for timer in due {
+            // A post that was moved has another due time, and a timer of its own.
+            let is_due = |post: &&&Post| {
+                post.workspace == timer.workspace && post.due_at == Some(timer.due_at)
+            };
+            let post = id_of(timer).and_then(|id| found.get(&id).filter(is_due));
+            let Some(post) = post else { continue };
+            let late_by_s = (now.since(timer.due_at) / SECOND).max(0);
+            let data = json!({"post": post, "late_by_s": late_by_s});
+            let mut event = NewEvent::new(timer.workspace, kind::POST_DUE, data)
+                .from_source(
+                    format!("post/{}", post.id),
+                    format!("due@{}#{}", timer.due_at, post.revision),
+                )
+                .about(post.id);
+            event.time = Some(timer.due_at);
+            events.push(event);
+        }
+        self.admit_all(tx, events).await
     }
 
     async fn fire_recurrence(

@@ -95,7 +95,6 @@ impl Engine {
         }
         self.reload_rules().await?;
         self.reload_gaps().await?;
-        self.wake_lanes();
         // The database was away and is back: what the networks confirmed is stored.
         crate::publish::replay_spill(self).await?;
         self.put_owed_back().await

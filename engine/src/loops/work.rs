@@ -43,8 +43,9 @@ pub(super) async fn run(
     };
     let (runs, publishing) = (crew(JOB_RUN), crew(JOB_PUBLICATION));
     tokio::join!(
-        runs.work_handed(receiver),
+        runs.work_handed(&receiver),
         runs.work_rows(),
+        publishing.work_handed(&receiver),
         publishing.work_rows()
     );
 }
@@ -78,13 +79,13 @@ impl Crew {
         });
     }
 
-    async fn work_handed(&self, mut receiver: HandedReceiver) {
+    async fn work_handed(&self, receiver: &HandedReceiver) {
         // The work first and then a place for it: a place kept while waiting would be lost to rows.
         while !self.stop.is_cancelled() {
             let handed = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break,
-                handed = receiver.recv() => handed,
+                handed = receiver.recv(self.kind) => handed,
             };
             let Some(handed) = handed else { break };
             match self.place().await {
@@ -186,7 +187,7 @@ impl Engine {
         self.counters.jobs.fetch_add(1, Ordering::Relaxed);
         let result = match job.kind.as_str() {
             JOB_RUN => self.advance(handed).await,
-            JOB_PUBLICATION => self.move_publication(&job).await,
+            JOB_PUBLICATION => self.move_publication(handed).await,
             _ => {
                 self.put_back(&job, "this server does not know this kind of job")
                     .await

@@ -27,9 +27,9 @@ use so_store::{
 };
 
 use super::{
+    load::Ready,
     relation::Cause,
     step::{Because, absent_since, fenced, set_absent_since},
-    work::Ready,
 };
 use crate::{engine::Engine, failpoint};
 

@@ -73,7 +73,7 @@ pub async fn decide_by_hand(
             engine
                 .take_step(&mut tx, was, &mut publication, because, &note, now)
                 .await?;
-            engine.after_settled(&mut tx, &publication, now).await?
+            engine.after_settled(&mut tx, &[&publication], now).await?
         }
         HumanDecision::NotLive => {
             publication.state = PublicationState::Due;
@@ -116,7 +116,7 @@ pub async fn decide_by_hand(
             engine
                 .take_step(&mut tx, was, &mut publication, because, &note, now)
                 .await?;
-            engine.after_settled(&mut tx, &publication, now).await?
+            engine.after_settled(&mut tx, &[&publication], now).await?
         }
     };
     crate::failpoint::hit("decided.commit");

@@ -11,12 +11,15 @@ mod gap;
 mod history;
 mod human;
 mod limits;
+mod load;
 mod port;
 mod reconcile;
 pub mod relation;
 mod result;
+mod settled;
 mod spill;
 mod step;
+mod together;
 mod work;
 
 pub use begin::{BeginError, NewPublication, begin_publishing, parts};
@@ -28,9 +31,12 @@ pub use port::{
 };
 pub(crate) use spill::Outcome;
 pub use spill::replay as replay_spill;
+pub use together::Together;
 pub use work::JOB_PUBLICATION;
 
 #[cfg(test)]
 mod limits_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod together_tests;

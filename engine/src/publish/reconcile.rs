@@ -13,10 +13,12 @@ use so_store::{StoreError, attempts, jobs, jobs::Job, publications};
 
 use super::{
     gap,
+    load::Ready,
     port::Found,
     relation::{self, Absence, Cause, Open},
+    result::Told,
     step::{Because, absent_since, fenced, set_absent_since},
-    work::Ready,
+    together::Wanted,
 };
 use crate::{engine::Engine, failpoint};
 
@@ -45,10 +47,11 @@ impl Engine {
                 .await;
         }
         if ready.row.publication.state != PublicationState::Reconciling {
-            let because = |by| Because::of(Cause::Asked, by, Some(&attempt)).settled_within(settle);
-            let (state, note) = (PublicationState::Reconciling, "asks the network");
-            self.step_to(job, &mut ready, state, because, note, now)
-                .await?;
+            let mut wanted = Wanted::of(job, &ready, Cause::Asked, "asks the network");
+            wanted.next.state = PublicationState::Reconciling;
+            wanted.attempt = Some(attempt.clone());
+            wanted.settle = settle;
+            self.step_to(&mut ready, wanted).await?;
         }
         let bound = publications::bound_remote_ids(
             &mut reader,
@@ -74,9 +77,12 @@ impl Engine {
                 remote_url,
                 extra,
             } => {
-                let confirmed = self
-                    .confirm(job, &ready.row, &attempt, &remote_id, remote_url, extra)
-                    .await;
+                let told = Told {
+                    remote_id,
+                    remote_url,
+                    extra,
+                };
+                let confirmed = self.confirm(job, &ready.row, &attempt, told).await;
                 match confirmed {
                     Err(StoreError::Conflict { .. }) => {
                         self.bound_elsewhere(job, ready, &attempt).await
@@ -195,7 +201,7 @@ impl Engine {
                     .await?;
                 if is_last {
                     jobs::finish(&mut tx, job).await?;
-                    admissions = self.after_settled(&mut tx, publication, now).await?;
+                    admissions = self.after_settled(&mut tx, &[&*publication], now).await?;
                 } else {
                     jobs::put_off(&mut tx, job, now, Some(note)).await?;
                 }

@@ -1,34 +1,71 @@
-//! What follows from an outcome: the publication, its post, its run, its
-//! events and the parts that wait for it, in one transaction.
+//! What an outcome makes of its publication and of its account, in one transaction with all that follows.
 
 use serde_json::{Value, json};
 use so_model::{
-    IdSource as _, Timestamp,
+    Timestamp,
     account::AccountState,
-    event::{Cause as EventCause, NewEvent, kind},
-    id::WorkspaceId,
-    post::PostState,
+    event::{NewEvent, kind},
     publication::{Attempt, Publication, PublicationState},
     rule::Retry,
 };
-use so_store::{
-    StoreError, Tx, accounts, attempts, events, jobs, jobs::Job, posts, publications,
-    publications::PublicationRow, runs,
-};
+use so_store::{StoreError, Tx, accounts, attempts, jobs, jobs::Job, publications::PublicationRow};
 
 use super::{
     limits,
+    load::Ready,
     port::{Commit, PortError, PortErrorClass},
     relation::{self, By, Cause},
     spill::{self, Outcome},
-    step::{Because, fenced},
-    work::{JOB_PUBLICATION, Ready},
+    step::{Because, Step, fenced},
+    together::Confirmed,
 };
-use crate::{
-    admit::Admission,
-    engine::Engine,
-    run::{delay_before, wake_run},
-};
+use crate::{admit::Admission, engine::Engine, run::delay_before};
+
+/// What a network says of a post that it has.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    /// What the network calls it.
+    pub(super) remote_id: String,
+    /// Where people see it.
+    pub(super) remote_url: Option<String>,
+    /// What else the network needs to refer to it.
+    pub(super) extra: Value,
+}
+
+impl Told {
+    /// The publication, now that it is known to be live.
+    pub(super) fn published(&self, was: &Publication, now: Timestamp) -> Publication {
+        let mut next = was.clone();
+        next.state = PublicationState::Published;
+        next.remote_id = Some(self.remote_id.clone());
+        next.remote_url.clone_from(&self.remote_url);
+        next.published_at = Some(now);
+        next.problem = None;
+        if !next.progress.is_object() {
+            next.progress = json!({});
+        }
+        next.progress["published"] = self.extra.clone();
+        next
+    }
+
+    /// The step to `next`.
+    pub(super) fn step<'a>(
+        &self,
+        by: By,
+        was: &'a Publication,
+        next: &'a mut Publication,
+        attempt: &'a Attempt,
+        now: Timestamp,
+    ) -> Step<'a> {
+        let evidence = json!({"remote_id": self.remote_id, "at": now});
+        Step {
+            was,
+            next,
+            because: Because::of(Cause::Confirmed, by, Some(attempt)).with_evidence(evidence),
+            note: "confirmed by the network",
+        }
+    }
+}
 
 impl Engine {
     /// Settles the outcome of a commit call.
@@ -45,16 +82,12 @@ impl Engine {
                 remote_url,
                 extra,
             } => {
-                let confirmed = self
-                    .confirm(
-                        job,
-                        &ready.row,
-                        &attempt,
-                        &remote_id,
-                        remote_url.clone(),
-                        extra.clone(),
-                    )
-                    .await;
+                let told = Told {
+                    remote_id,
+                    remote_url,
+                    extra,
+                };
+                let confirmed = self.confirm(job, &ready.row, &attempt, told.clone()).await;
                 match confirmed {
                     Err(StoreError::Conflict { .. }) => {
                         self.bound_elsewhere(job, ready, &attempt).await
@@ -62,7 +95,7 @@ impl Engine {
                     Ok(()) => Ok(()),
                     Err(error) => {
                         let id = ready.row.publication.id;
-                        let outcome = Outcome::new(&attempt, &remote_id, remote_url, extra);
+                        let outcome = Outcome::new(&attempt, told);
                         // P3: a yes counts although the lease was lost meanwhile.
                         if matches!(error, StoreError::Stale { .. })
                             && let Ok(is_new) = spill::store(self, &outcome).await
@@ -136,53 +169,32 @@ impl Engine {
         job: &Job,
         row: &PublicationRow,
         attempt: &Attempt,
-        remote_id: &str,
-        remote_url: Option<String>,
-        extra: Value,
+        told: Told,
     ) -> Result<(), StoreError> {
-        let now = self.now();
-        let mut tx = self.store.begin().await?;
-        let by = fenced(&mut tx, job).await?;
-        let admissions = self
-            .write_confirmed(&mut tx, by, row, attempt, remote_id, remote_url, extra, now)
-            .await?;
-        jobs::finish(&mut tx, job).await?;
-        crate::failpoint::hit("confirm.commit");
-        tx.commit().await?;
-        crate::failpoint::hit("K11");
-        self.hand_over_all(admissions);
-        self.announce(row.publication.workspace, "post", row.publication.post);
-        Ok(())
+        self.confirm_together(Confirmed {
+            job: job.clone(),
+            row: row.clone(),
+            attempt: attempt.clone(),
+            told,
+        })
+        .await
     }
 
-    #[expect(clippy::too_many_arguments, reason = "everything the network told")]
     pub(super) async fn write_confirmed(
         &self,
         tx: &mut Tx,
         by: By,
         row: &PublicationRow,
         attempt: &Attempt,
-        remote_id: &str,
-        remote_url: Option<String>,
-        extra: Value,
+        told: &Told,
         now: Timestamp,
     ) -> Result<Vec<Admission>, StoreError> {
-        let mut publication = row.publication.clone();
-        publication.state = PublicationState::Published;
-        publication.remote_id = Some(remote_id.to_string());
-        publication.remote_url = remote_url;
-        publication.published_at = Some(now);
-        publication.problem = None;
-        if !publication.progress.is_object() {
-            publication.progress = json!({});
-        }
-        publication.progress["published"] = extra;
-        let because = Because::of(Cause::Confirmed, by, Some(attempt))
-            .with_evidence(json!({"remote_id": remote_id, "at": now}));
-        let note = "confirmed by the network";
-        self.take_step(tx, &row.publication, &mut publication, because, note, now)
-            .await?;
-        self.after_settled(tx, &publication, now).await
+        let was = &row.publication;
+        let mut publication = told.published(was, now);
+        let step = told.step(by, was, &mut publication, attempt, now);
+        let mut taken = self.take_steps(tx, &mut [step], now).await?;
+        taken.pop().unwrap_or(Ok(()))?;
+        self.after_settled(tx, &[&publication], now).await
     }
 
     /// Refused, or provably not taken.
@@ -243,7 +255,7 @@ impl Engine {
             }
             (_, None) => {
                 jobs::finish(&mut tx, job).await?;
-                admissions = self.after_settled(&mut tx, &publication, now).await?;
+                admissions = self.after_settled(&mut tx, &[&publication], now).await?;
             }
         }
         crate::failpoint::hit("refused.commit");
@@ -423,145 +435,13 @@ impl Engine {
         let because = because(fenced(&mut tx, job).await?);
         self.take_step(&mut tx, &was, &mut publication, because, reason, now)
             .await?;
-        let admissions = self.after_settled(&mut tx, &publication, now).await?;
+        let admissions = self.after_settled(&mut tx, &[&publication], now).await?;
         jobs::finish(&mut tx, job).await?;
         crate::failpoint::hit("end.commit");
         tx.commit().await?;
         self.hand_over_all(admissions);
         self.announce(publication.workspace, "post", publication.post);
         Ok(())
-    }
-
-    /// Wakes the parts that waited, and settles the post when all parts are.
-    pub(super) async fn after_settled(
-        &self,
-        tx: &mut Tx,
-        publication: &Publication,
-        now: Timestamp,
-    ) -> Result<Vec<Admission>, StoreError> {
-        // Two parts that settle at once look at each other's rows in turn: the second one sees both.
-        posts::find_for_update(tx, publication.workspace, publication.post).await?;
-        let rows = publications::list_for_post(tx, publication.workspace, publication.post).await?;
-        let run = rows
-            .iter()
-            .find(|row| row.publication.id == publication.id)
-            .and_then(|row| row.run_id);
-        let all: Vec<Publication> = rows.into_iter().map(|row| row.publication).collect();
-        let next = all.iter().find(|other| {
-            other.variant == publication.variant && other.part == publication.part + 1
-        });
-        if let Some(next) = next
-            && !next.state.is_settled()
-            && publication.state != PublicationState::NeedsReview
-        {
-            jobs::wake(
-                tx,
-                self.ids.new_id(),
-                next.workspace,
-                JOB_PUBLICATION,
-                &next.id.to_string(),
-                now,
-            )
-            .await?;
-            self.jobs_changed.ring();
-        }
-        let is_open = |other: &Publication| !other.state.is_settled();
-        let waits_behind_doubt = |other: &Publication| {
-            is_open(other)
-                && all.iter().any(|before| {
-                    before.variant == other.variant
-                        && before.part < other.part
-                        && before.state == PublicationState::NeedsReview
-                })
-        };
-        if all
-            .iter()
-            .any(|other| is_open(other) && !waits_behind_doubt(other))
-        {
-            return Ok(Vec::new());
-        }
-        self.settle_post(tx, publication, &all, run, now).await
-    }
-
-    async fn settle_post(
-        &self,
-        tx: &mut Tx,
-        publication: &Publication,
-        all: &[Publication],
-        run: Option<so_model::id::RunId>,
-        now: Timestamp,
-    ) -> Result<Vec<Admission>, StoreError> {
-        let (state, event_kind) = post_outcome(all);
-        let problem = all.iter().find_map(|other| other.problem.clone());
-        let (workspace, post_id) = (publication.workspace, publication.post);
-        let from = [
-            PostState::Publishing,
-            PostState::NeedsReview,
-            PostState::Failed,
-            PostState::PartiallyPublished,
-        ];
-        let post = match posts::set_state(
-            tx,
-            workspace,
-            post_id,
-            &from,
-            state,
-            now,
-            problem.as_deref(),
-        )
-        .await
-        {
-            Ok(post) => post,
-            // Settled before, or deleted meanwhile: nothing follows a second time.
-            Err(StoreError::Stale { .. }) => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        let cause = self.cause_of_run(tx, workspace, run).await?;
-        let data = json!({"post": post, "publications": all, "problem": problem});
-        let event = NewEvent::new(workspace, event_kind, data)
-            .about(post_id)
-            .because(cause);
-        let admission = self.admit(tx, event).await?;
-        if let Some(run) = run {
-            wake_run(self, tx, workspace, run, now).await?;
-        }
-        Ok(vec![admission])
-    }
-
-    async fn cause_of_run(
-        &self,
-        tx: &mut Tx,
-        workspace: WorkspaceId,
-        run: Option<so_model::id::RunId>,
-    ) -> Result<EventCause, StoreError> {
-        let Some(id) = run else {
-            return Ok(EventCause::default());
-        };
-        let Some(run) = runs::find(tx, workspace, id).await? else {
-            return Ok(EventCause::default());
-        };
-        let Some(event) = events::find(tx, workspace, run.event).await? else {
-            return Ok(EventCause::default());
-        };
-        Ok(EventCause::of(&event, run.id, run.rule))
-    }
-}
-
-/// State of a post whose publications are all settled, and the event that says so.
-pub(super) fn post_outcome(all: &[Publication]) -> (PostState, &'static str) {
-    let count = |state: PublicationState| all.iter().filter(|p| p.state == state).count();
-    let published = count(PublicationState::Published);
-    if count(PublicationState::NeedsReview) > 0 {
-        (PostState::NeedsReview, kind::POST_NEEDS_REVIEW)
-    } else if published == all.len() {
-        (PostState::Published, kind::POST_PUBLISHED)
-    } else if published > 0 {
-        (
-            PostState::PartiallyPublished,
-            kind::POST_PARTIALLY_PUBLISHED,
-        )
-    } else {
-        (PostState::Failed, kind::POST_FAILED)
     }
 }
 

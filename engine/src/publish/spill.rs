@@ -13,7 +13,10 @@ use so_model::{
 };
 use so_store::{StoreError, attempts, publications};
 
-use super::relation::{self, By};
+use super::{
+    relation::{self, By},
+    result::Told,
+};
 use crate::{engine::Engine, failpoint};
 
 /// Outcomes kept in memory; beyond it their publications are reconciled.
@@ -33,19 +36,14 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    pub(super) fn new(
-        attempt: &Attempt,
-        remote_id: &str,
-        remote_url: Option<String>,
-        extra: Value,
-    ) -> Self {
+    pub(super) fn new(attempt: &Attempt, told: Told) -> Self {
         Self {
             workspace: attempt.workspace,
             publication: attempt.publication,
             attempt: attempt.id,
-            remote_id: remote_id.to_string(),
-            remote_url,
-            extra,
+            remote_id: told.remote_id,
+            remote_url: told.remote_url,
+            extra: told.extra,
         }
     }
 }
@@ -164,17 +162,13 @@ async fn store_once(engine: &Engine, outcome: &Outcome) -> Result<bool, StoreErr
         tx.rollback().await?;
         return Ok(false);
     }
+    let told = Told {
+        remote_id: outcome.remote_id.clone(),
+        remote_url: outcome.remote_url.clone(),
+        extra: outcome.extra.clone(),
+    };
     let stored = engine
-        .write_confirmed(
-            &mut tx,
-            By::Spill,
-            &row,
-            &open,
-            &outcome.remote_id,
-            outcome.remote_url.clone(),
-            outcome.extra.clone(),
-            now,
-        )
+        .write_confirmed(&mut tx, By::Spill, &row, &open, &told, now)
         .await;
     let admissions = match stored {
         Ok(admissions) => admissions,

@@ -11,9 +11,15 @@ use so_model::{
     Timestamp,
     publication::{Attempt, Publication},
 };
-use so_store::{StoreError, Tx, attempts, jobs, jobs::Job, publications};
+use so_store::{
+    StoreError, Tx, attempts,
+    attempts::Closed,
+    jobs,
+    jobs::Job,
+    publications::{self, Move},
+};
 
-use super::relation::{self, By, Cause, Ground, Intent, Open, Refusal, Spans, Step};
+use super::relation::{self, By, Cause, Change, Ground, Intent, Open, Refusal, Spans};
 use crate::engine::Engine;
 
 /// On what a step rests.
@@ -48,6 +54,14 @@ impl<'a> Because<'a> {
     }
 }
 
+/// A step of one publication, from what was read to `next`, whose epoch is set when it is taken.
+pub(super) struct Step<'a> {
+    pub(super) was: &'a Publication,
+    pub(super) next: &'a mut Publication,
+    pub(super) because: Because<'a>,
+    pub(super) note: &'a str,
+}
+
 /// P1: the claim of the job still holds; stale otherwise.
 pub(super) async fn fenced(tx: &mut Tx, job: &Job) -> Result<By, StoreError> {
     jobs::fence(tx, job).await?;
@@ -65,11 +79,84 @@ impl Engine {
         note: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let attempt = because.attempt.map(Open::from);
         let step = Step {
+            was,
+            next,
+            because,
+            note,
+        };
+        let mut taken = self.take_steps(tx, &mut [step], now).await?;
+        taken.pop().unwrap_or(Ok(()))
+    }
+
+    /// Takes steps of several publications, each once. One that is not allowed, or whose publication is not where it
+    /// was, is not taken, which is answered in its place; any other error is everybody's.
+    pub(super) async fn take_steps(
+        &self,
+        tx: &mut Tx,
+        steps: &mut [Step<'_>],
+        now: Timestamp,
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        let mut intents = Vec::with_capacity(steps.len());
+        for step in steps.iter_mut() {
+            intents.push(match self.allowed(step, now) {
+                Ok(change) => {
+                    step.next.epoch = change.epoch;
+                    Ok(change.intent)
+                }
+                Err(refusal) => Err(self.refused(step.was, refusal)),
+            });
+        }
+        let steps = &*steps;
+        let moves: Vec<Move<'_>> = steps
+            .iter()
+            .zip(&intents)
+            .filter(|(_, intent)| intent.is_ok())
+            .map(|(step, _)| Move {
+                publication: step.next,
+                from: step.was.state,
+                epoch: step.was.epoch,
+                note: step.note,
+            })
+            .collect();
+        let moved = publications::transition_many(tx, &moves, now).await?;
+        let (mut opened, mut closed) = (Vec::new(), Vec::new());
+        let mut taken = Vec::with_capacity(steps.len());
+        for (step, intent) in steps.iter().zip(intents) {
+            taken.push(match intent {
+                Err(error) => Err(error),
+                Ok(_) if !moved.contains(&step.next.id) => Err(StoreError::Stale {
+                    what: "publication",
+                }),
+                Ok(intent) => {
+                    match (intent, step.because.attempt) {
+                        (Intent::Opens, Some(attempt)) => opened.push(attempt),
+                        (Intent::Closes(phase) | Intent::ClosesAny(phase), Some(attempt)) => {
+                            closed.push(Closed {
+                                workspace: attempt.workspace,
+                                id: attempt.id,
+                                phase,
+                                evidence: &step.because.evidence,
+                            });
+                        }
+                        _ => {}
+                    }
+                    Ok(())
+                }
+            });
+        }
+        attempts::insert_open(tx, &opened).await?;
+        attempts::close(tx, &closed).await?;
+        Ok(taken)
+    }
+
+    fn allowed(&self, step: &Step<'_>, now: Timestamp) -> Result<Change, Refusal> {
+        let (was, because) = (step.was, &step.because);
+        let attempt = because.attempt.map(Open::from);
+        let asked = relation::Step {
             cause: because.cause,
             from: was.state,
-            to: next.state,
+            to: step.next.state,
             epoch: was.epoch,
             by: because.by,
             attempt,
@@ -88,18 +175,7 @@ impl Engine {
             },
             absent_since: absent_since(was),
         };
-        let change = relation::allow(relation::rules(), &step, &ground)
-            .map_err(|refusal| self.refused(was, refusal))?;
-        next.epoch = change.epoch;
-        publications::transition(tx, next, was.state, was.epoch, note, now).await?;
-        match (change.intent, because.attempt) {
-            (Intent::Opens, Some(attempt)) => attempts::insert_open(tx, attempt).await,
-            (Intent::Closes(phase) | Intent::ClosesAny(phase), Some(attempt)) => {
-                let (workspace, id) = (attempt.workspace, attempt.id);
-                attempts::close(tx, workspace, id, phase, &because.evidence).await
-            }
-            _ => Ok(()),
-        }
+        relation::allow(relation::rules(), &asked, &ground)
     }
 
     fn refused(&self, was: &Publication, refusal: Refusal) -> StoreError {

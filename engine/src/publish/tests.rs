@@ -297,7 +297,12 @@ async fn an_outcome_kept_in_the_spill_file_is_stored_before_anything_is_asked() 
     // The database was away at the moment of the network's answer. A line before it was cut short by a full
     // disk, in the middle of a character.
     std::fs::write(world.spill_file(), b"{\"workspace\":\"\xc3").unwrap();
-    let outcome = super::Outcome::new(&open, "remote-1", None, serde_json::Value::Null);
+    let told = super::result::Told {
+        remote_id: "remote-1".into(),
+        remote_url: None,
+        extra: serde_json::Value::Null,
+    };
+    let outcome = super::Outcome::new(&open, told);
     assert!(super::spill::append(&world.engine, outcome));
     *world.network.can_be_asked.lock().unwrap() = false;
     world.crash_and_restart().await;

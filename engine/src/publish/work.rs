@@ -5,48 +5,34 @@ use std::time::Duration;
 use serde_json::Value;
 use so_model::{
     IdSource as _, Timestamp,
-    account::AccountState,
-    id::PublicationId,
     publication::{Attempt, AttemptPhase, PublicationState},
 };
-use so_store::{
-    StoreError, accounts, jobs, jobs::Job, posts, publications, publications::PublicationRow,
-};
+use so_store::{StoreError, jobs, jobs::Job, publications};
 
 use super::{
-    port::{Commit, ParentRef, Prepare, PublishWork},
-    relation::{self, By, Cause, Open, Work},
-    step::{Because, fenced},
+    load::{Loaded, Ready},
+    port::{Commit, Prepare},
+    relation::{self, Cause, Open, Work},
+    step::Because,
+    together::Wanted,
 };
-use crate::{engine::Engine, failpoint, lanes::Entered};
+use crate::{
+    engine::{Engine, Handed},
+    failpoint,
+    lanes::Entered,
+};
 
 /// Kind of the jobs that carry publications.
 pub const JOB_PUBLICATION: &str = "publication";
 /// Private sub-steps done in one go before the job is put back.
 const PREPARE_STEPS_MAX: u32 = 200;
 
-/// A publication ready to be worked on, or why it is not.
-pub(super) enum Loaded {
-    Ready(Box<Ready>),
-    /// Nothing to do: gone, settled, or waiting for somebody to wake it.
-    Idle,
-    /// Must wait for the account.
-    Held(Box<PublicationRow>, String),
-    /// It will never be sent, and why.
-    Orphan(Box<PublicationRow>, &'static str),
-    /// What it answers to has no known id.
-    Detached(Box<Ready>),
-}
-
-pub(super) struct Ready {
-    pub(super) row: PublicationRow,
-    pub(super) work: PublishWork,
-}
-
 impl Engine {
     /// Works on the publication of a claimed job.
-    pub(crate) async fn move_publication(&self, job: &Job) -> Result<(), StoreError> {
-        let ready = match self.load_publication(job).await? {
+    pub(crate) async fn move_publication(&self, handed: Handed) -> Result<(), StoreError> {
+        let Handed { job, place, .. } = handed;
+        let job = &job;
+        let ready = match self.load_together(job).await? {
             Loaded::Ready(ready) => *ready,
             Loaded::Idle => return self.finish_job(job).await,
             Loaded::Held(row, reason) => return self.hold(job, *row, &reason).await,
@@ -61,7 +47,7 @@ impl Engine {
         let _place = match work {
             Work::Send | Work::Reconcile => {
                 let lane = format!("account/{}", ready.row.publication.account);
-                match self.enter_lane(&lane, job).await? {
+                match self.enter_lane(&lane, job, place).await? {
                     Entered::Now(place) => Some(place),
                     Entered::Waits => return Ok(()),
                 }
@@ -87,91 +73,6 @@ impl Engine {
         jobs::finish(&mut tx, job).await?;
         failpoint::hit("job.finish.commit");
         tx.commit().await
-    }
-
-    async fn load_publication(&self, job: &Job) -> Result<Loaded, StoreError> {
-        let mut reader = self.store.clone();
-        let Ok(id) = job.subject.parse::<PublicationId>() else {
-            return Ok(Loaded::Idle);
-        };
-        let Some(row) = publications::find_with_content(&mut reader, job.workspace, id).await?
-        else {
-            return Ok(Loaded::Idle);
-        };
-        if row.publication.state.is_settled() {
-            return Ok(Loaded::Idle);
-        }
-        let is_doubtful = relation::is_in_doubt(row.publication.state);
-        let Some(account) =
-            accounts::find(&mut reader, job.workspace, row.publication.account).await?
-        else {
-            return Ok(Loaded::Orphan(Box::new(row), "the account is gone"));
-        };
-        // Nobody can connect it again; what waited for it would wait for ever.
-        if !is_doubtful && account.state == AccountState::Removed {
-            return Ok(Loaded::Orphan(Box::new(row), "the account was removed"));
-        }
-        // A doubtful one is reconciled whatever the account's state: asking changes nothing.
-        if !is_doubtful && account.state != AccountState::Active {
-            let reason = match account.state {
-                AccountState::Paused => "the account is paused",
-                _ => "the account must be connected again",
-            };
-            return Ok(Loaded::Held(Box::new(row), reason.to_string()));
-        }
-        let siblings =
-            publications::list_for_post(&mut reader, job.workspace, row.publication.post).await?;
-        let own = |part: i64| {
-            siblings
-                .iter()
-                .map(|sibling| &sibling.publication)
-                .find(|other| other.variant == row.publication.variant && other.part == part)
-        };
-        let reference = |part: i64| {
-            own(part).and_then(|other| {
-                other.remote_id.clone().map(|remote_id| ParentRef {
-                    remote_id,
-                    extra: other
-                        .progress
-                        .get("published")
-                        .cloned()
-                        .unwrap_or(Value::Null),
-                })
-            })
-        };
-        let part = row.publication.part;
-        if part > 0 {
-            match own(part - 1).map(|before| before.state) {
-                Some(PublicationState::Published) => {}
-                Some(PublicationState::Failed | PublicationState::Cancelled) | None => {
-                    let reason = "the part before it was not published";
-                    return Ok(Loaded::Orphan(Box::new(row), reason));
-                }
-                // P7: it is woken when the part before it is live.
-                Some(_) => return Ok(Loaded::Idle),
-            }
-        }
-        let post = posts::find(&mut reader, job.workspace, row.publication.post).await?;
-        let destination = post
-            .and_then(|post| {
-                post.variants
-                    .into_iter()
-                    .find(|v| v.id == row.publication.variant)
-            })
-            .and_then(|variant| variant.destination);
-        let work = PublishWork {
-            publication: row.publication.clone(),
-            account,
-            destination,
-            content: row.content.clone(),
-            parent: if part > 0 { reference(part - 1) } else { None },
-            root: if part > 0 { reference(0) } else { None },
-        };
-        if part > 0 && work.parent.is_none() && !is_doubtful {
-            // Declared live by a person without its id: an answer to it would stand alone.
-            return Ok(Loaded::Detached(Box::new(Ready { row, work })));
-        }
-        Ok(Loaded::Ready(Box::new(Ready { row, work })))
     }
 
     /// Prepares, commits the intent, makes the call, settles.
@@ -222,46 +123,18 @@ impl Engine {
     }
 
     async fn claim(&self, job: &Job, ready: &mut Ready) -> Result<(), StoreError> {
-        let because = |by| Because::of(Cause::Claimed, by, None);
-        let now = self.now();
-        self.step_to(
-            job,
-            ready,
-            PublicationState::Preparing,
-            because,
-            "claimed",
-            now,
-        )
-        .await
+        let mut wanted = Wanted::of(job, ready, Cause::Claimed, "claimed");
+        wanted.next.state = PublicationState::Preparing;
+        self.step_to(ready, wanted).await
     }
 
     /// Takes the publication to a state under a new fencing epoch.
-    pub(super) async fn step_to<'a>(
+    pub(super) async fn step_to(
         &self,
-        job: &Job,
         ready: &mut Ready,
-        state: PublicationState,
-        because: impl FnOnce(By) -> Because<'a>,
-        note: &str,
-        now: Timestamp,
+        wanted: Wanted,
     ) -> Result<(), StoreError> {
-        let was = ready.row.publication.clone();
-        ready.row.publication.state = state;
-        let mut tx = self.store.begin().await?;
-        let because = because(fenced(&mut tx, job).await?);
-        self.take_step(
-            &mut tx,
-            &was,
-            &mut ready.row.publication,
-            because,
-            note,
-            now,
-        )
-        .await?;
-        failpoint::hit("K1");
-        tx.commit().await?;
-        failpoint::hit("K2");
-        ready.work.publication = ready.row.publication.clone();
+        ready.is_now(self.claim_together(wanted).await?.next);
         Ok(())
     }
 
@@ -292,8 +165,8 @@ impl Engine {
     /// P1: the attempt is on disk, under a claim that still holds, before the call.
     async fn commit_intent(&self, job: &Job, ready: &mut Ready) -> Result<Attempt, StoreError> {
         let now = self.now();
-        let was = ready.row.publication.clone();
-        let publication = &mut ready.row.publication;
+        let mut wanted = Wanted::of(job, ready, Cause::Intended, "intent");
+        let publication = &mut wanted.next;
         publication.state = PublicationState::Sending;
         publication.attempts += 1;
         let attempt = Attempt {
@@ -305,20 +178,14 @@ impl Engine {
             key: publication.id.uuid().to_string(),
             fingerprint: self.publisher.fingerprint(&ready.work),
             intent_at: now,
-            deadline_at: relation::deadline(now, self.config.call_timeout, self.config.lease),
+            deadline_at: now,
             phase: AttemptPhase::Open,
             evidence: Value::Null,
         };
-        let mut tx = self.store.begin().await?;
-        let by = fenced(&mut tx, job).await?;
-        jobs::extend(&mut tx, job, now.plus(self.config.lease)).await?;
-        let because = Because::of(Cause::Intended, by, Some(&attempt));
-        self.take_step(&mut tx, &was, publication, because, "intent", now)
-            .await?;
-        failpoint::hit("K5");
-        tx.commit().await?;
-        ready.work.publication = ready.row.publication.clone();
-        Ok(attempt)
+        wanted.attempt = Some(attempt);
+        let taken = self.intend_together(wanted).await?;
+        ready.is_now(taken.next);
+        taken.attempt.ok_or(StoreError::Stale { what: "attempt" })
     }
 
     async fn call(&self, ready: &Ready, attempt: &Attempt) -> Result<Commit, StoreError> {

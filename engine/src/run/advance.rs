@@ -72,7 +72,12 @@ impl Outbox {
 impl Engine {
     /// Carries on the run of a claimed job.
     pub(crate) async fn advance(&self, handed: Handed) -> Result<(), StoreError> {
-        let Handed { job, fresh, read } = handed;
+        let Handed {
+            job,
+            fresh,
+            read,
+            mut place,
+        } = handed;
         let known = match (fresh, read) {
             (Some(fresh), _) => Some(ReadRun::fresh(*fresh)),
             (None, read) => read.map(|read| *read),
@@ -107,16 +112,21 @@ impl Engine {
                         }
                     }
                 }
-                [first] => self.call_outside(&job, &mut cx, &mut waits, first).await?,
+                [first] => {
+                    self.call_outside(&job, &mut cx, &mut waits, first, place.take())
+                        .await?
+                }
                 [first, ..] => {
                     let together = self.beside_each_other(&cx, &calls);
                     if together.len() > 1 {
+                        place = None;
                         self.call_together(&job, &mut cx, &mut waits, together)
                             .await?
                     } else {
                         // A place taken for one alone is given back before it is asked for again.
                         drop(together);
-                        self.call_outside(&job, &mut cx, &mut waits, first).await?
+                        self.call_outside(&job, &mut cx, &mut waits, first, place.take())
+                            .await?
                     }
                 }
             };

@@ -33,6 +33,7 @@ pub(crate) use aside::{Assumed, Carried};
 pub(crate) use dry::{Answer, Around, Call, DryRun, Got, Known};
 pub use ends::Ends;
 pub(crate) use flow::list_of;
+pub(crate) use over::wake_runs;
 pub use over::{after_over, cancel, start_next_queued, wake_run};
 pub(crate) use over::{is_awaited, wake_callers};
 pub use read::ReadRun;

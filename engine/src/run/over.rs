@@ -8,7 +8,7 @@ use so_model::{
     id::{RunId, WorkspaceId},
     run::{Run, RunState},
 };
-use so_store::{StoreError, Tx, events, jobs, rules, runs, waits};
+use so_store::{StoreError, Tx, events, jobs, jobs::NewJob, rules, runs, waits};
 
 use crate::{admit::JOB_RUN, engine::Engine};
 
@@ -20,15 +20,26 @@ pub async fn wake_run(
     run: RunId,
     at: Timestamp,
 ) -> Result<(), StoreError> {
-    jobs::wake(
-        tx,
-        engine.ids.new_id(),
+    wake_runs(engine, tx, vec![(run, workspace)], at).await
+}
+
+/// The same of several runs, each named once.
+pub(crate) async fn wake_runs(
+    engine: &Engine,
+    tx: &mut Tx,
+    runs: Vec<(RunId, WorkspaceId)>,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    if runs.is_empty() {
+        return Ok(());
+    }
+    let woken = runs.into_iter().map(|(run, workspace)| NewJob {
+        id: engine.ids.new_id(),
         workspace,
-        JOB_RUN,
-        &run.to_string(),
-        at,
-    )
-    .await?;
+        kind: JOB_RUN,
+        subject: run.to_string(),
+    });
+    jobs::wake_many(tx, woken.collect(), at).await?;
     engine.jobs_changed.ring();
     Ok(())
 }

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     engine::Engine,
     failpoint,
-    lanes::Entered,
+    lanes::{Entered, LanePlace},
     plugin::{Action, ActionError, RemoteAction, RemoteContext, Repeat, step_key},
     schedule::parse_duration,
 };
@@ -61,6 +61,7 @@ impl Engine {
         cx: &mut RunContext,
         waits: &mut Waits,
         (place, call): &(Place<'_>, RemoteCall),
+        brought: Option<LanePlace>,
     ) -> Result<bool, StoreError> {
         let (path, step) = (place.path.as_str(), place.step);
         let now = self.now();
@@ -84,7 +85,7 @@ impl Engine {
         // Held until the call's end has been stored.
         let _place = match call.action.lane(&params) {
             None => None,
-            Some(lane) => match self.enter_lane(&lane, job).await? {
+            Some(lane) => match self.enter_lane(&lane, job, brought).await? {
                 Entered::Now(place) => Some(place),
                 Entered::Waits => return Ok(false),
             },

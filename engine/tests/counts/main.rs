@@ -36,6 +36,8 @@ const TURNS_BETWEEN_LOOKS: usize = 200;
 const CALL: &str = "hook";
 /// The hook of the rule whose steps are on our own database.
 const OWN: &str = "own";
+/// The hook of the rule that makes a post and publishes it.
+const POST: &str = "post";
 
 /// Most that one event may cost on average, over events that match and events that do not.
 struct Bound {
@@ -68,7 +70,7 @@ const fn bound(
 }
 
 /// The bounds.
-const BOUNDS: [Bound; 14] = {
+const BOUNDS: [Bound; 18] = {
     const STATEMENTS: fn(&Counted) -> Option<f64> = |cost| Some(cost.statements);
     const COMMITS: fn(&Counted) -> Option<f64> = |cost| Some(cost.commits);
     const ALLOCATIONS: fn(&Counted) -> Option<f64> = |cost| Some(cost.allocations);
@@ -89,6 +91,10 @@ const BOUNDS: [Bound; 14] = {
         bound(OWN, "statements", "postgres", 1, STATEMENTS, 10.5),
         // Several connections take steps, so that as many batches share the events as the machine lets begin.
         bound(OWN, "statements", "postgres", AT_ONCE, STATEMENTS, 2.0),
+        bound(POST, "statements", "sqlite", 1, STATEMENTS, 41.0),
+        bound(POST, "statements", "sqlite", AT_ONCE, STATEMENTS, 15.5),
+        bound(POST, "statements", "postgres", 1, STATEMENTS, 43.0),
+        bound(POST, "statements", "postgres", AT_ONCE, STATEMENTS, 26.0),
     ]
 };
 
@@ -121,9 +127,11 @@ async fn count(counters: &Counters, database: &str, url: &str) -> Vec<String> {
     world::settle_in(&engine, workspace).await;
     world::save_rule(&engine, workspace, rule()).await;
     world::save_rule(&engine, workspace, rule_of_own_steps()).await;
+    world::save_rule(&engine, workspace, rule_of_a_post()).await;
     let running = loops::start(engine.clone(), receiver).await.unwrap();
     let mut broken = Vec::new();
-    for (hook, at_once) in [(CALL, 1), (CALL, AT_ONCE), (OWN, 1), (OWN, AT_ONCE)] {
+    let hooks = [CALL, OWN, POST].into_iter();
+    for (hook, at_once) in hooks.flat_map(|hook| [(hook, 1), (hook, AT_ONCE)]) {
         // Once uncounted: statements are prepared, buffers have grown.
         send(&engine, workspace, hook, at_once, AT_ONCE).await;
         let work = || send(&engine, workspace, hook, at_once, EVENTS);
@@ -178,6 +186,16 @@ fn rule_of_own_steps() -> serde_json::Value {
             {"id": "a", "set": {"id": "{{ event.data.body.id }}"}},
             {"id": "b", "action": "bench.nothing", "with": {}},
             {"id": "c", "action": "bench.nothing", "with": {}}]
+    })
+}
+
+/// The same condition, a post and what follows when its network has taken it.
+fn rule_of_a_post() -> serde_json::Value {
+    json!({
+        "version": 1, "name": "Post",
+        "triggers": [{"id": "call", "kind": KIND, "with": {"hook": POST}}],
+        "if": {"field": "event.data.body.likes", "op": "gt", "value": 100},
+        "steps": [{"id": "a", "action": "bench.publish", "with": {}}]
     })
 }
 

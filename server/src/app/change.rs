@@ -56,7 +56,7 @@ impl Change {
     }
 
     /// Makes sure that the engine looks at a row.
-    pub async fn wake(&mut self, kind: &str, subject: impl ToString) -> Outcome<()> {
+    pub async fn wake(&mut self, kind: &'static str, subject: impl ToString) -> Outcome<()> {
         let id = self.engine.ids.new_id();
         jobs::wake(
             &mut self.tx,

@@ -10,7 +10,7 @@ use so_model::{
 };
 
 use super::expect_one;
-use crate::{Result, Row, Sql, StoreError, Tx, args, dialect, value::to_json};
+use crate::{Result, Row, Sql, StoreError, Tx, args, bulk::Shape, dialect, value::to_json};
 
 fn read(row: &Row) -> Result<Account> {
     row.json(0)
@@ -56,6 +56,24 @@ pub async fn find(
         )
         .await?;
     row.as_ref().map(read).transpose()
+}
+
+const LISTED: Shape = Shape {
+    before: "SELECT doc FROM accounts WHERE id IN (",
+    columns: 1,
+    after: ")",
+    fixed: 0,
+};
+
+/// Accounts by their ids, in no order, of any workspace: its callers hold the leases of jobs about them.
+pub async fn list_of(sql: &mut dyn Sql, ids: &[AccountId]) -> Result<Vec<Account>> {
+    let rows = ids.iter().map(|id| args![*id]).collect();
+    LISTED
+        .all(sql, &args![], rows)
+        .await?
+        .iter()
+        .map(read)
+        .collect()
 }
 
 /// The account with an id, held against other processes until the transaction ends.

@@ -8,8 +8,8 @@ use so_model::{
     publication::{Attempt, AttemptPhase},
 };
 
-use super::{expect_one, parsed};
-use crate::{Result, Row, Sql, Tx, args, value::to_json};
+use super::parsed;
+use crate::{Result, Row, Sql, StoreError, Tx, args, bulk::Shape, value::to_json};
 
 macro_rules! select {
     ($rest:literal) => {
@@ -38,17 +38,33 @@ fn read(row: &Row) -> Result<Attempt> {
     })
 }
 
-/// Stores an intent; a conflict when another one of the publication is open.
-pub async fn insert_open(tx: &mut Tx, attempt: &Attempt) -> Result<()> {
-    tx.run(
-        "INSERT INTO attempts (id, workspace_id, publication_id, n, epoch, idem_key, fingerprint, intent_at, deadline_at, \
-         phase, evidence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10)",
-        args![
-            attempt.id, attempt.workspace, attempt.publication, attempt.n, attempt.epoch, &attempt.key,
-            to_json(&attempt.fingerprint)?, attempt.intent_at, attempt.deadline_at, to_json(&attempt.evidence)?
-        ],
-    )
-    .await?;
+const INSERT_OPEN: Shape = Shape {
+    before: "INSERT INTO attempts (id, workspace_id, publication_id, n, epoch, idem_key, fingerprint, intent_at, \
+             deadline_at, phase, evidence) VALUES ",
+    columns: 11,
+    after: "",
+    fixed: 0,
+};
+
+/// Stores intents; a conflict when another one of a publication is open.
+pub async fn insert_open(tx: &mut Tx, attempts: &[&Attempt]) -> Result<()> {
+    let mut rows = Vec::with_capacity(attempts.len());
+    for attempt in attempts {
+        rows.push(args![
+            attempt.id,
+            attempt.workspace,
+            attempt.publication,
+            attempt.n,
+            attempt.epoch,
+            &attempt.key,
+            to_json(&attempt.fingerprint)?,
+            attempt.intent_at,
+            attempt.deadline_at,
+            AttemptPhase::Open.as_str(),
+            to_json(&attempt.evidence)?
+        ]);
+    }
+    INSERT_OPEN.run(tx, &args![], rows).await?;
     Ok(())
 }
 
@@ -67,21 +83,43 @@ pub async fn find_open(
     row.as_ref().map(read).transpose()
 }
 
-/// Notes what became of an open attempt; stale when that is known already.
-pub async fn close(
-    tx: &mut Tx,
-    workspace: WorkspaceId,
-    id: AttemptId,
-    phase: AttemptPhase,
-    evidence: &Value,
-) -> Result<()> {
-    let changed = tx
-        .run(
-            "UPDATE attempts SET phase = $3, evidence = $4 WHERE workspace_id = $1 AND id = $2 AND phase = 'open'",
-            args![workspace, id, phase.as_str(), to_json(evidence)?],
-        )
-        .await?;
-    expect_one(changed, "attempt")
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct Closed<'a> {
+    /// The tenant.
+    pub workspace: WorkspaceId,
+    /// The attempt.
+    pub id: AttemptId,
+    /// How it ended.
+    pub phase: AttemptPhase,
+    /// What was seen of it.
+    pub evidence: &'a Value,
+}
+
+const CLOSE: Shape = Shape {
+    before: "WITH ends (workspace_id, id, phase, evidence) AS (VALUES ",
+    columns: 4,
+    after: ") UPDATE attempts SET phase = ends.phase, evidence = ends.evidence FROM ends \
+            WHERE attempts.id = ends.id AND attempts.workspace_id = ends.workspace_id AND attempts.phase || '' = 'open'",
+    fixed: 0,
+};
+
+/// Notes what became of open attempts; stale when that is known already of one of them.
+pub async fn close(tx: &mut Tx, closed: &[Closed<'_>]) -> Result<()> {
+    let mut rows = Vec::with_capacity(closed.len());
+    for one in closed {
+        rows.push(args![
+            one.workspace,
+            one.id,
+            one.phase.as_str(),
+            to_json(one.evidence)?
+        ]);
+    }
+    let count = rows.len() as u64;
+    match CLOSE.run(tx, &args![], rows).await? == count {
+        true => Ok(()),
+        false => Err(StoreError::Stale { what: "attempt" }),
+    }
 }
 
 /// Attempts of a publication in order.
@@ -118,4 +156,17 @@ pub async fn list_for_post(
     .iter()
     .map(read)
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bulk::assert_goes_by_ids;
+
+    #[tokio::test]
+    async fn sqlite_looks_attempts_of_a_batch_up_by_their_ids() {
+        for shape in [CLOSE] {
+            assert_goes_by_ids(shape).await;
+        }
+    }
 }

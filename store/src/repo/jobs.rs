@@ -83,8 +83,23 @@ pub struct NewJob {
     pub workspace: WorkspaceId,
     /// Stable name of the work.
     pub kind: &'static str,
-    /// The row it is about, which has no job yet.
+    /// The row it is about.
     pub subject: String,
+}
+
+impl NewJob {
+    fn available(self, run_after: Timestamp) -> Args {
+        args![
+            self.id,
+            self.workspace,
+            self.kind,
+            self.subject,
+            "available",
+            run_after,
+            0,
+            0
+        ]
+    }
 }
 
 const INSERT_DUE: Shape = Shape {
@@ -94,24 +109,23 @@ const INSERT_DUE: Shape = Shape {
     fixed: 0,
 };
 
-/// Stores jobs that are due at `now` and that nobody has claimed.
+/// Stores jobs that are due at `now`, that nobody has claimed, and whose rows have none yet.
 pub async fn insert_due(tx: &mut Tx, jobs: Vec<NewJob>, now: Timestamp) -> Result<()> {
-    let row = |job: NewJob| {
-        args![
-            job.id,
-            job.workspace,
-            job.kind,
-            job.subject,
-            "available",
-            now,
-            0,
-            0
-        ]
-    };
-    let rows = jobs.into_iter().map(row).collect();
+    let rows = jobs.into_iter().map(|job| job.available(now)).collect();
     INSERT_DUE.run(tx, &Args::new(), rows).await?;
     Ok(())
 }
+
+const WAKE: Shape = Shape {
+    before: INSERT_DUE.before,
+    columns: INSERT_DUE.columns,
+    after: " ON CONFLICT (kind, ref) DO UPDATE SET \
+         run_after = CASE WHEN jobs.state IN ('available', 'rerun') AND jobs.run_after < excluded.run_after THEN jobs.run_after \
+         ELSE excluded.run_after END, \
+         state = CASE WHEN jobs.state = 'running' THEN 'rerun' WHEN jobs.state = 'rerun' THEN 'rerun' ELSE 'available' END, \
+         problem = NULL",
+    fixed: 0,
+};
 
 /// Makes sure that work on a row is done at or after a moment.
 ///
@@ -121,21 +135,23 @@ pub async fn wake(
     tx: &mut Tx,
     id: JobId,
     workspace: WorkspaceId,
-    kind: &str,
+    kind: &'static str,
     subject: &str,
     run_after: Timestamp,
 ) -> Result<()> {
-    tx.run(
-        "INSERT INTO jobs (id, workspace_id, kind, ref, state, run_after, epoch, tries) \
-         VALUES ($1, $2, $3, $4, 'available', $5, 0, 0) \
-         ON CONFLICT (kind, ref) DO UPDATE SET \
-         run_after = CASE WHEN jobs.state IN ('available', 'rerun') AND jobs.run_after < excluded.run_after THEN jobs.run_after \
-         ELSE excluded.run_after END, \
-         state = CASE WHEN jobs.state = 'running' THEN 'rerun' WHEN jobs.state = 'rerun' THEN 'rerun' ELSE 'available' END, \
-         problem = NULL",
-        args![id, workspace, kind, subject, run_after],
-    )
-    .await?;
+    let job = NewJob {
+        id,
+        workspace,
+        kind,
+        subject: subject.to_owned(),
+    };
+    wake_many(tx, vec![job], run_after).await
+}
+
+/// The same of several rows, each named once.
+pub async fn wake_many(tx: &mut Tx, jobs: Vec<NewJob>, run_after: Timestamp) -> Result<()> {
+    let rows = jobs.into_iter().map(|job| job.available(run_after));
+    WAKE.run(tx, &Args::new(), rows.collect()).await?;
     Ok(())
 }
 

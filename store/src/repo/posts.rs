@@ -3,6 +3,8 @@
 //! Invariant: every change raises the revision and names the one it was made
 //! from; columns and side tables say what the document says.
 
+use std::collections::HashMap;
+
 use so_model::{
     content::Content,
     id::{AccountId, LabelId, MediaId, PostId, WorkspaceId},
@@ -12,7 +14,9 @@ use so_model::{
 
 use super::{expect_one, filter::Filter, parsed};
 use crate::{
-    Result, Row, Sql, StoreError, Tx, args, dialect,
+    Backend, Result, Row, Sql, StoreError, Tx, args,
+    bulk::Shape,
+    dialect,
     value::{Args, to_json},
 };
 
@@ -137,6 +141,28 @@ pub async fn update_alike(tx: &mut Tx, post: &Post, expected: i64) -> Result<Pos
     Ok(post)
 }
 
+/// What a post becomes.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The tenant.
+    pub workspace: WorkspaceId,
+    /// The post.
+    pub id: PostId,
+    /// Its new state.
+    pub to: PostState,
+    /// What is wrong with it, for people.
+    pub problem: Option<String>,
+}
+
+const SET_STATE: Shape = Shape {
+    before: "WITH changes (id, state, revision, doc, published_at, former) AS (VALUES ",
+    columns: 6,
+    after: ") UPDATE posts SET state = changes.state, revision = changes.revision, doc = changes.doc, updated_at = $1, \
+            published_at = changes.published_at FROM changes \
+            WHERE posts.id = changes.id AND posts.revision = changes.former RETURNING posts.id",
+    fixed: 1,
+};
+
 /// Moves a post out of one of the states `from`; answers it with its new revision.
 ///
 /// Stale when it is in another state. Becoming live sets when it was published.
@@ -149,18 +175,104 @@ pub async fn set_state(
     now: Timestamp,
     problem: Option<&str>,
 ) -> Result<Post> {
-    let mut post = find_for_update(tx, workspace, id)
+    let change = Change {
+        workspace,
+        id,
+        to,
+        problem: problem.map(str::to_string),
+    };
+    let mut changed = set_state_many(tx, from, &[change], now).await?;
+    changed
+        .remove(&id)
+        .ok_or(StoreError::Stale { what: "post" })
+}
+
+/// Moves posts, each once, out of the states `from`, as `set_state` does; answers those that were in one.
+pub async fn set_state_many(
+    tx: &mut Tx,
+    from: &[PostState],
+    changes: &[Change],
+    now: Timestamp,
+) -> Result<HashMap<PostId, Post>> {
+    let ids: Vec<PostId> = changes.iter().map(|change| change.id).collect();
+    let mut stored: HashMap<PostId, Post> = list_for_update(tx, &ids)
         .await?
-        .filter(|post| from.contains(&post.state))
-        .ok_or(StoreError::Stale { what: "post" })?;
-    post.state = to;
-    post.problem = problem.map(str::to_string);
-    post.updated_at = now;
-    if matches!(to, PostState::Published | PostState::PartiallyPublished) {
-        post.published_at = Some(now);
+        .into_iter()
+        .map(|post| (post.id, post))
+        .collect();
+    let mut changed = HashMap::with_capacity(changes.len());
+    let mut rows = Vec::with_capacity(changes.len());
+    for change in changes {
+        let Some(mut post) = stored
+            .remove(&change.id)
+            .filter(|post| post.workspace == change.workspace && from.contains(&post.state))
+        else {
+            continue;
+        };
+        let former = post.revision;
+        post.revision += 1;
+        post.state = change.to;
+        post.problem.clone_from(&change.problem);
+        post.updated_at = now;
+        if matches!(
+            change.to,
+            PostState::Published | PostState::PartiallyPublished
+        ) {
+            post.published_at = Some(now);
+        }
+        rows.push(args![
+            post.id,
+            post.state.as_str(),
+            post.revision,
+            to_json(&post)?,
+            post.published_at,
+            former
+        ]);
+        changed.insert(post.id, post);
     }
-    let revision = post.revision;
-    update_alike(tx, &post, revision).await
+    let count = rows.len();
+    match SET_STATE.all(tx, &args![now], rows).await?.len() == count {
+        true => Ok(changed),
+        false => Err(StoreError::Stale { what: "post" }),
+    }
+}
+
+const LISTED: Shape = Shape {
+    before: "SELECT doc FROM posts WHERE id IN (",
+    columns: 1,
+    after: ")",
+    fixed: 0,
+};
+/// On PostgreSQL, in one order, so that two who lock some of the same posts do not wait for each other.
+const LOCKED: Shape = Shape {
+    after: ") ORDER BY id FOR UPDATE",
+    ..LISTED
+};
+
+/// Posts by their ids, in no order, of any workspace: its callers hold the leases of jobs about them.
+pub async fn list_of(sql: &mut dyn Sql, ids: &[PostId]) -> Result<Vec<Post>> {
+    let rows = ids.iter().map(|id| args![*id]).collect();
+    LISTED
+        .all(sql, &args![], rows)
+        .await?
+        .iter()
+        .map(read)
+        .collect()
+}
+
+/// The same, held against other processes until the transaction ends.
+pub async fn list_for_update(tx: &mut Tx, ids: &[PostId]) -> Result<Vec<Post>> {
+    let shape = match tx.backend() {
+        Backend::Sqlite => LISTED,
+        Backend::Postgres => LOCKED,
+    };
+    let rows = ids.iter().map(|id| args![*id]).collect();
+    shape
+        .all(tx, &args![], rows)
+        .await?
+        .iter()
+        .map(read)
+        .collect()
 }
 
 /// Which posts to list; nothing is any.
@@ -380,6 +492,14 @@ pub async fn list_in_state(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bulk::assert_goes_by_ids;
+
+    #[tokio::test]
+    async fn sqlite_looks_posts_of_a_batch_up_by_their_ids() {
+        for shape in [SET_STATE, LISTED] {
+            assert_goes_by_ids(shape).await;
+        }
+    }
 
     #[test]
     fn wildcards_in_a_search_are_letters() {

@@ -3,7 +3,7 @@
 //! Invariant: a transition names the state and the epoch it starts from, and is
 //! logged in the same transaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use so_model::{
     content::Content,
@@ -13,7 +13,7 @@ use so_model::{
 };
 
 use super::{expect_one, parsed};
-use crate::{Result, Row, Sql, StoreError, Tx, args, dialect, value::to_json};
+use crate::{Result, Row, Sql, StoreError, Tx, args, bulk::Shape, dialect, value::to_json};
 
 /// A publication with what it publishes and who waits for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -161,6 +161,42 @@ pub async fn list_for_post(
     .collect()
 }
 
+const LISTED: Shape = Shape {
+    before: select!("WHERE publications.id IN ("),
+    columns: 1,
+    after: ")",
+    fixed: 0,
+};
+
+/// Publications by their ids, in no order, of any workspace: its callers hold the leases of their jobs.
+pub async fn list_of(sql: &mut dyn Sql, ids: &[PublicationId]) -> Result<Vec<PublicationRow>> {
+    let rows = ids.iter().map(|id| args![*id]).collect();
+    LISTED
+        .all(sql, &args![], rows)
+        .await?
+        .iter()
+        .map(read_row)
+        .collect()
+}
+
+const OF_POSTS: Shape = Shape {
+    before: select!("WHERE publications.post_id IN ("),
+    columns: 1,
+    after: ") ORDER BY account_id, variant_id, part",
+    fixed: 0,
+};
+
+/// Publications of several posts; those of one by account and part.
+pub async fn list_for_posts(sql: &mut dyn Sql, posts: &[PostId]) -> Result<Vec<PublicationRow>> {
+    let rows = posts.iter().map(|id| args![*id]).collect();
+    OF_POSTS
+        .all(sql, &args![], rows)
+        .await?
+        .iter()
+        .map(read_row)
+        .collect()
+}
+
 /// Claims a publication in one of the states `expected`; answers the new epoch.
 ///
 /// Stale when it is in another state. Whoever held the former epoch changes nothing any more.
@@ -192,6 +228,43 @@ pub async fn claim_epoch(
     Ok(epoch + 1)
 }
 
+/// A publication on its way from one state to another.
+#[derive(Debug, Clone, Copy)]
+pub struct Move<'a> {
+    /// Its new values, a grown epoch among them.
+    pub publication: &'a Publication,
+    /// State before.
+    pub from: PublicationState,
+    /// Epoch before.
+    pub epoch: i64,
+    /// Why.
+    pub note: &'a str,
+}
+
+const MOVE: Shape = Shape {
+    before: "WITH moves (id, state, attempts, due_at, remote_id, remote_url, progress, problem, published_at, \
+             from_state, from_epoch, epoch, workspace_id) AS (VALUES ",
+    columns: 13,
+    after: ") UPDATE publications SET state = moves.state, attempts = moves.attempts, due_at = moves.due_at, \
+            remote_id = moves.remote_id, remote_url = moves.remote_url, progress = moves.progress, \
+            problem = moves.problem, published_at = moves.published_at, updated_at = $1, \
+            epoch = CASE WHEN moves.epoch > moves.from_epoch THEN moves.epoch ELSE moves.from_epoch END FROM moves \
+            WHERE publications.id = moves.id AND publications.workspace_id = moves.workspace_id \
+            AND publications.state || '' = moves.from_state \
+            AND publications.epoch = moves.from_epoch RETURNING publications.id",
+    fixed: 1,
+};
+
+const LOG: Shape = Shape {
+    before: "WITH steps (workspace_id, publication_id, from_state, to_state, epoch, at, note) AS (VALUES ",
+    columns: 7,
+    after: ") INSERT INTO publication_log (workspace_id, publication_id, seq, from_state, to_state, epoch, at, note) \
+            SELECT steps.workspace_id, steps.publication_id, (SELECT COALESCE(MAX(logged.seq), 0) + 1 \
+            FROM publication_log AS logged WHERE logged.publication_id = steps.publication_id), \
+            steps.from_state, steps.to_state, steps.epoch, steps.at, steps.note FROM steps",
+    fixed: 0,
+};
+
 /// Moves a publication on to its new values, a grown epoch among them, and logs it.
 ///
 /// An epoch never shrinks, or a publisher that was overtaken could go on.
@@ -206,23 +279,62 @@ pub async fn transition(
     note: &str,
     now: Timestamp,
 ) -> Result<()> {
-    save(tx, publication, from, epoch, now).await?;
-    tx.run(
-        "INSERT INTO publication_log (workspace_id, publication_id, seq, from_state, to_state, epoch, at, note) \
-         VALUES ($1, $2, (SELECT COALESCE(MAX(seq), 0) + 1 FROM publication_log WHERE publication_id = $2), \
-         $3, $4, $5, $6, $7)",
-        args![
-            publication.workspace,
-            publication.id,
-            from.as_str(),
-            publication.state.as_str(),
-            epoch,
-            now,
-            note
-        ],
-    )
-    .await?;
-    Ok(())
+    let step = Move {
+        publication,
+        from,
+        epoch,
+        note,
+    };
+    let moved = transition_many(tx, &[step], now).await?;
+    expect_one(moved.len() as u64, "publication")
+}
+
+/// Moves publications on, each once, as `transition` does; answers which were where they were taken to be.
+pub async fn transition_many(
+    tx: &mut Tx,
+    moves: &[Move<'_>],
+    now: Timestamp,
+) -> Result<HashSet<PublicationId>> {
+    let mut rows = Vec::with_capacity(moves.len());
+    for one in moves {
+        let next = one.publication;
+        rows.push(args![
+            next.id,
+            next.state.as_str(),
+            next.attempts,
+            next.due_at,
+            next.remote_id.clone(),
+            next.remote_url.clone(),
+            to_json(&next.progress)?,
+            next.problem.clone(),
+            next.published_at,
+            one.from.as_str(),
+            one.epoch,
+            next.epoch,
+            next.workspace
+        ]);
+    }
+    let mut moved = HashSet::with_capacity(moves.len());
+    for row in MOVE.all(tx, &args![now], rows).await? {
+        moved.insert(row.id(0)?);
+    }
+    let logged = moves
+        .iter()
+        .filter(|one| moved.contains(&one.publication.id))
+        .map(|one| {
+            args![
+                one.publication.workspace,
+                one.publication.id,
+                one.from.as_str(),
+                one.publication.state.as_str(),
+                one.epoch,
+                now,
+                one.note
+            ]
+        })
+        .collect();
+    LOG.run(tx, &args![], logged).await?;
+    Ok(moved)
 }
 
 /// Stores what was made so far without a change of state: ids of uploads and containers.
@@ -234,26 +346,17 @@ pub async fn save_progress(
     epoch: i64,
     now: Timestamp,
 ) -> Result<()> {
-    save(tx, publication, publication.state, epoch, now).await
-}
-
-async fn save(
-    tx: &mut Tx,
-    publication: &Publication,
-    from: PublicationState,
-    epoch: i64,
-    now: Timestamp,
-) -> Result<()> {
     let changed = tx
         .run(
-            "UPDATE publications SET state = $3, attempts = $4, due_at = $5, remote_id = $6, remote_url = $7, \
-             progress = $8, problem = $9, published_at = $10, updated_at = $11, epoch = CASE WHEN $14 > $13 THEN $14 ELSE $13 END \
-             WHERE workspace_id = $1 AND id = $2 AND state = $12 AND epoch = $13",
+            "UPDATE publications SET progress = $3, updated_at = $4 \
+             WHERE workspace_id = $1 AND id = $2 AND state = $5 AND epoch = $6",
             args![
-                publication.workspace, publication.id, publication.state.as_str(), publication.attempts,
-                publication.due_at, publication.remote_id.clone(), publication.remote_url.clone(),
-                to_json(&publication.progress)?, publication.problem.clone(), publication.published_at, now,
-                from.as_str(), epoch, publication.epoch
+                publication.workspace,
+                publication.id,
+                to_json(&publication.progress)?,
+                now,
+                publication.state.as_str(),
+                epoch
             ],
         )
         .await?;
@@ -419,4 +522,17 @@ pub async fn count_by_state(sql: &mut dyn Sql) -> Result<Vec<(PublicationState, 
     .iter()
     .map(|row| Ok((parse_state(row.text(0)?)?, row.int(1)?)))
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bulk::assert_goes_by_ids;
+
+    #[tokio::test]
+    async fn sqlite_looks_publications_of_a_batch_up_by_their_ids() {
+        for shape in [MOVE, LISTED] {
+            assert_goes_by_ids(shape).await;
+        }
+    }
 }

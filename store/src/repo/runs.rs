@@ -604,23 +604,13 @@ pub(super) async fn delete_finished(tx: &mut Tx, ids: &[RunId]) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
-    use crate::Store;
+    use crate::bulk::assert_goes_by_ids;
 
     #[tokio::test]
     async fn sqlite_looks_runs_of_a_batch_up_by_their_ids() {
-        let mut store = Store::in_memory().await.unwrap();
-        // For few ids it would do so in any case.
-        let ids = vec!["'x'"; 64].join(", ");
         for shape in [FINISH, ACTIVE, LISTED] {
-            let text = format!("EXPLAIN QUERY PLAN {}{ids}{}", shape.before, shape.after);
-            let fixed = args![1].into_iter().take(shape.fixed).collect();
-            let plan = store.all(text.leak(), fixed).await.unwrap();
-            let plan: Vec<String> = plan.iter().map(|row| row.text(3).unwrap()).collect();
-            let plan = plan.join("; ");
-            assert!(plan.contains("(id=?)"), "{}: {plan}", shape.before);
+            assert_goes_by_ids(shape).await;
         }
     }
 }

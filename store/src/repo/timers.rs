@@ -6,7 +6,7 @@ use so_model::{
     time::Timestamp,
 };
 
-use crate::{Result, Row, Sql, Tx, args, dialect, value::to_json};
+use crate::{Result, Row, Sql, Tx, args, bulk::Shape, dialect, value::to_json};
 
 /// A timer.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,11 +68,23 @@ pub async fn claim_due(tx: &mut Tx, now: Timestamp, limit: i64) -> Result<Vec<Ti
         .collect()
 }
 
+const DELETE: Shape = Shape {
+    before: "DELETE FROM timers WHERE id IN (",
+    columns: 1,
+    after: ")",
+    fixed: 0,
+};
+
+/// Removes timers.
+pub async fn delete_many(tx: &mut Tx, ids: &[TimerId]) -> Result<()> {
+    let rows = ids.iter().map(|id| args![*id]).collect();
+    DELETE.run(tx, &args![], rows).await?;
+    Ok(())
+}
+
 /// Removes one timer.
 pub async fn delete(tx: &mut Tx, id: TimerId) -> Result<()> {
-    tx.run("DELETE FROM timers WHERE id = $1", args![id])
-        .await?;
-    Ok(())
+    delete_many(tx, &[id]).await
 }
 
 /// Removes every timer of one kind of a row.

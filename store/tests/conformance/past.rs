@@ -6,6 +6,7 @@ use serde_json::json;
 use so_model::{
     event::{Cause, Event},
     id::{RunId, WorkspaceId},
+    publication::PublicationState,
     run::{ConditionTrace, Decision, Memo, Run, RunState, StepOutcome, Verdict},
     why::Recorded,
 };
@@ -180,9 +181,10 @@ async fn moments_of_publishing_are_read_for_one_workspace(db: Db) {
     let post = db.post(workspace, "text").await;
     let mut live = db.publication(&account, post.id).await;
     let mut tx = db.begin().await;
+    let (from, epoch) = (live.state, live.epoch);
+    live.state = PublicationState::Published;
     live.published_at = Some(at(5));
-    let epoch = live.epoch;
-    publications::save_progress(&mut tx, &live, epoch, NOW)
+    publications::transition(&mut tx, &live, from, epoch, "live", NOW)
         .await
         .unwrap();
     tx.commit().await.unwrap();

@@ -9,9 +9,11 @@ use so_model::{
     publication::{AttemptPhase, Publication, PublicationState as State},
 };
 use so_store::{
-    attempts, labels,
-    posts::{self, PostFilter},
-    publications, queue_slots, queues,
+    attempts::{self, Closed},
+    labels,
+    posts::{self, Change, PostFilter},
+    publications::{self, Move},
+    queue_slots, queues,
 };
 use tokio::task::JoinSet;
 
@@ -329,6 +331,114 @@ async fn an_epoch_never_shrinks(db: Db) {
     ));
 }
 
+on_both!(publications_that_move_together_move_and_are_logged_each_by_itself);
+async fn publications_that_move_together_move_and_are_logged_each_by_itself(db: Db) {
+    let (account, first) = sending(&db).await;
+    let workspace = account.workspace;
+    let mut all = vec![first];
+    // More than one statement takes.
+    for n in 1..70 {
+        let post = db.post(workspace, &format!("post {n}")).await;
+        all.push(db.publication(&account, post.id).await);
+    }
+    let step = async |from: State, to: State, epoch: i64| {
+        let next: Vec<Publication> = all
+            .iter()
+            .zip(0..)
+            .map(|(publication, n)| Publication {
+                state: to,
+                epoch: epoch + 1,
+                attempts: n,
+                progress: json!({"n": n}),
+                problem: (n % 2 == 0).then(|| format!("problem {n}")),
+                ..publication.clone()
+            })
+            .collect();
+        let moves: Vec<Move<'_>> = next
+            .iter()
+            .zip(0..)
+            .map(|(publication, n)| Move {
+                publication,
+                from,
+                // One is not where it is taken to be.
+                epoch: if n == 3 { epoch + 7 } else { epoch },
+                note: "together",
+            })
+            .collect();
+        let mut tx = db.begin().await;
+        let moved = publications::transition_many(&mut tx, &moves, NOW).await;
+        tx.commit().await.unwrap();
+        (next, moved.unwrap())
+    };
+    step(State::Due, State::Preparing, 0).await;
+    let (next, moved) = step(State::Preparing, State::Sending, 1).await;
+    assert_eq!(moved.len(), 69);
+    let mut read = db.read();
+    let ids: Vec<_> = all.iter().map(|one| one.id).collect();
+    let mut rows = publications::list_of(&mut read, &ids).await.unwrap();
+    rows.sort_by_key(|row| row.publication.attempts);
+    for (n, publication) in next.iter().enumerate() {
+        let log = publications::list_log(&mut read, workspace, publication.id).await;
+        let log = log.unwrap();
+        let stored = rows.iter().find(|row| row.publication.id == publication.id);
+        let stored = &stored.unwrap().publication;
+        if n == 3 {
+            assert_eq!((stored, log.len()), (&all[3], 0));
+            continue;
+        }
+        assert_eq!(stored, publication);
+        let seen: Vec<_> = log.iter().map(|one| (one.seq, one.to, one.epoch)).collect();
+        assert_eq!(seen, [(1, State::Preparing, 0), (2, State::Sending, 1)]);
+    }
+}
+
+on_both!(posts_that_change_together_change_each_out_of_its_state);
+async fn posts_that_change_together_change_each_out_of_its_state(db: Db) {
+    let workspace = db.workspace().await;
+    let mut all = Vec::new();
+    for n in 0..5 {
+        all.push(db.post(workspace, &format!("post {n}")).await);
+    }
+    let change = |post: &Post, to, problem: Option<&str>| Change {
+        workspace,
+        id: post.id,
+        to,
+        problem: problem.map(str::to_owned),
+    };
+    let mut tx = db.begin().await;
+    let from = [PostState::Draft];
+    let first = change(&all[0], PostState::Failed, Some("no"));
+    posts::set_state_many(&mut tx, &from, &[first], at(1))
+        .await
+        .unwrap();
+    let changes: Vec<Change> = all
+        .iter()
+        .map(|post| change(post, PostState::Published, None))
+        .collect();
+    let changed = posts::set_state_many(&mut tx, &from, &changes, at(2)).await;
+    let changed = changed.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(changed.len(), 4);
+    let mut read = db.read();
+    for (n, post) in all.iter().enumerate() {
+        let stored = posts::find(&mut read, workspace, post.id).await;
+        let stored = stored.unwrap().unwrap();
+        assert_eq!(stored.revision, 2);
+        match n {
+            0 => assert_eq!(stored.problem.as_deref(), Some("no")),
+            _ => {
+                assert_eq!(stored.published_at, Some(at(2)));
+                assert_eq!(changed.get(&post.id), Some(&stored));
+            }
+        }
+    }
+    let published = posts::count_by_state(&mut read, workspace).await.unwrap();
+    assert_eq!(
+        published,
+        [(PostState::Failed, 1), (PostState::Published, 4)]
+    );
+}
+
 on_both!(of_two_publishers_one_gets_through);
 async fn of_two_publishers_one_gets_through(db: Db) {
     let (account, publication) = sending(&db).await;
@@ -347,7 +457,7 @@ async fn of_two_publishers_one_gets_through(db: Db) {
             publications::transition(&mut tx, &publication, State::Due, epoch, "", NOW)
                 .await
                 .unwrap();
-            attempts::insert_open(&mut tx, &attempt(&publication, 1))
+            attempts::insert_open(&mut tx, &[&attempt(&publication, 1)])
                 .await
                 .unwrap();
             tx.commit().await.unwrap();
@@ -365,32 +475,29 @@ async fn an_open_attempt_keeps_out_the_next_one(db: Db) {
     let first = attempt(&publication, 1);
     let second = attempt(&publication, 2);
     let mut tx = db.begin().await;
-    attempts::insert_open(&mut tx, &first).await.unwrap();
+    attempts::insert_open(&mut tx, &[&first]).await.unwrap();
     tx.commit().await.unwrap();
     let mut tx = db.begin().await;
-    assert!(is_conflict(attempts::insert_open(&mut tx, &second).await));
+    assert!(is_conflict(
+        attempts::insert_open(&mut tx, &[&second]).await
+    ));
     drop(tx);
     let open = attempts::find_open(&mut db.read(), workspace, publication.id).await;
     assert_eq!(open.unwrap(), Some(first.clone()));
     let mut tx = db.begin().await;
     let evidence = json!({"status": 404});
-    let close = attempts::close(
-        &mut tx,
+    let closed = |phase| Closed {
         workspace,
-        first.id,
-        AttemptPhase::Absent,
-        &evidence,
-    );
-    close.await.unwrap();
-    let again = attempts::close(
-        &mut tx,
-        workspace,
-        first.id,
-        AttemptPhase::Confirmed,
-        &evidence,
-    );
-    assert!(is_stale(again.await));
-    attempts::insert_open(&mut tx, &second).await.unwrap();
+        id: first.id,
+        phase,
+        evidence: &evidence,
+    };
+    attempts::close(&mut tx, &[closed(AttemptPhase::Absent)])
+        .await
+        .unwrap();
+    let again = attempts::close(&mut tx, &[closed(AttemptPhase::Confirmed)]).await;
+    assert!(is_stale(again));
+    attempts::insert_open(&mut tx, &[&second]).await.unwrap();
     tx.commit().await.unwrap();
     let list = attempts::list_for_publication(&mut db.read(), workspace, publication.id).await;
     let list = list.unwrap();
@@ -446,7 +553,7 @@ async fn a_deleted_post_takes_everything_of_it_along(db: Db) {
     let workspace = account.workspace;
     let queue = queue(&db, workspace, "daily").await;
     let mut tx = db.begin().await;
-    attempts::insert_open(&mut tx, &attempt(&publication, 1))
+    attempts::insert_open(&mut tx, &[&attempt(&publication, 1)])
         .await
         .unwrap();
     queue_slots::reserve(&mut tx, workspace, queue.id, at(1), publication.post)

@@ -11,8 +11,9 @@ use so_model::{
     workspace::Role,
 };
 use so_store::{
-    StoreError, accounts, attempts, events, media, memberships, posts, publications, sandbox,
-    sessions, users, workspaces,
+    StoreError, accounts,
+    attempts::{self, Closed},
+    events, media, memberships, posts, publications, sandbox, sessions, users, workspaces,
 };
 use tokio::{sync::Barrier, task::JoinSet};
 
@@ -29,7 +30,7 @@ async fn ids_of_another_workspace_find_nothing(db: Db) {
     let open = attempt(&publication, 1);
     let happened = event(theirs, "a");
     let mut tx = db.begin().await;
-    attempts::insert_open(&mut tx, &open).await.unwrap();
+    attempts::insert_open(&mut tx, &[&open]).await.unwrap();
     events::insert(&mut tx, &happened, true, NOW).await.unwrap();
     tx.commit().await.unwrap();
 
@@ -83,8 +84,13 @@ async fn ids_of_another_workspace_find_nothing(db: Db) {
     let moved = publications::transition(tx, &publication, PublicationState::Due, 0, "", NOW).await;
     assert!(is_stale(moved));
     let evidence = serde_json::Value::Null;
-    let closed = attempts::close(tx, mine, open.id, AttemptPhase::Absent, &evidence).await;
-    assert!(is_stale(closed));
+    let closed = Closed {
+        workspace: mine,
+        id: open.id,
+        phase: AttemptPhase::Absent,
+        evidence: &evidence,
+    };
+    assert!(is_stale(attempts::close(tx, &[closed]).await));
     let paused = accounts::set_state(
         tx,
         mine,
