@@ -190,7 +190,8 @@ fn columns(count: usize, rows: impl Iterator<Item = Args>) -> Result<Vec<Column>
     Ok(columns)
 }
 
-/// SQLite looks the rows of a full batch up by their ids; few of them it would in any case.
+/// SQLite looks the rows of a full batch up by their ids, and not by an index that begins with the workspace; few of
+/// them it would in any case.
 #[cfg(test)]
 pub(crate) async fn assert_goes_by_ids(shape: Shape) {
     let text = format!("EXPLAIN QUERY PLAN {}", shape.spell(ROWS_MAX));

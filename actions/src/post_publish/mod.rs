@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use so_connectors::Registry;
 use so_engine::{
     plugin::{ActionError, Described, LocalAction, LocalContext, LocalEnd, LocalError},
-    publish::{BeginError, begin_publishing},
+    publish::{BeginError, Begun, begin_publishing},
     rule::ActionSpec,
 };
 use so_model::{
@@ -238,6 +238,13 @@ impl LocalAction for PostPublish {
             return fail_post(cx, post, &found).await;
         }
         match begin_publishing(cx.tx, cx.ids, &post, cx.run.id, cx.path).await {
+            Ok(Begun {
+                publications,
+                were_there: 0,
+            }) => Ok(LocalEnd::Wait {
+                reason: format!("waits for {publications} of {publications} publications"),
+                output: json!({"post": post.id}),
+            }),
             Ok(_) => outcome(cx, post.id).await,
             Err(BeginError::Store(error)) => Err(error.into()),
             Err(BeginError::NoAccount) => Err(ActionError::fail(

@@ -5,11 +5,13 @@
 //! next one. If a shared transaction fails, each delivery is tried by itself,
 //! so that nobody pays for another's.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use async_trait::async_trait;
-use so_model::event::NewEvent;
-use so_store::{StoreError, Tx};
+use so_model::{event::NewEvent, id::HookId};
+use so_store::{
+    StoreError,
+    hooks::{self, Sample},
+};
 
 use super::Admitted;
 use crate::{
@@ -20,16 +22,8 @@ use crate::{
 /// Deliveries of one transaction at the most; bounds how long the first of them waits.
 const DELIVERIES_MAX: usize = 64;
 
-/// Something stored along with a new event.
-#[async_trait]
-pub trait Along: Send + Sync {
-    /// Of several in one transaction with the same key, the last is stored.
-    fn key(&self) -> String;
-    /// Stores it.
-    async fn store(&self, tx: &mut Tx) -> Result<(), StoreError>;
-}
-
-type Delivery = (NewEvent, Option<Arc<dyn Along>>);
+/// An event, and the hook at which it came.
+type Delivery = (NewEvent, Option<HookId>);
 type Answer = Result<Admitted, StoreError>;
 
 /// Gathers deliveries.
@@ -47,20 +41,20 @@ impl Engine {
         self.deliver(event, None).await
     }
 
-    /// As `ingest`; what comes along is stored if the event is new.
-    pub async fn ingest_along(
+    /// As `ingest`; a new event is kept as the hook's sample, to write rules by.
+    pub async fn ingest_at_hook(
         &self,
         event: NewEvent,
-        along: Arc<dyn Along>,
+        hook: HookId,
     ) -> Result<Admitted, StoreError> {
-        self.deliver(event, Some(along)).await
+        self.deliver(event, Some(hook)).await
     }
 
-    async fn deliver(&self, event: NewEvent, along: Option<Arc<dyn Along>>) -> Answer {
+    async fn deliver(&self, event: NewEvent, hook: Option<HookId>) -> Answer {
         let answer = self
             .intake
             .0
-            .submit((event, along), |pieces| {
+            .submit((event, hook), |pieces| {
                 let engine = self.clone();
                 async move { engine.take_in(pieces).await }
             })
@@ -89,19 +83,25 @@ impl Engine {
     }
 
     async fn take_in_all(&self, deliveries: Vec<Delivery>) -> Result<Vec<Admitted>, StoreError> {
-        let (events, along): (Vec<_>, Vec<_>) = deliveries.into_iter().unzip();
+        let (events, hooks): (Vec<_>, Vec<_>) = deliveries.into_iter().unzip();
+        let now = self.now();
         let mut tx = self.store.begin().await?;
         let admissions = self.admit_all(&mut tx, events).await?;
-        let new = admissions.iter().map(|admission| admission.result.is_new);
-        let mut kept: Vec<Arc<dyn Along>> = Vec::new();
-        for (along, _) in along.into_iter().zip(new).filter(|(_, is_new)| *is_new) {
-            let Some(along) = along else { continue };
-            kept.retain(|other| other.key() != along.key());
-            kept.push(along);
+        // Of several for one hook the last; in one order, so that two transactions do not wait for each other.
+        let mut samples = BTreeMap::new();
+        for (admission, hook) in admissions.iter().zip(hooks) {
+            let admitted = &admission.result;
+            if let Some(hook) = hook.filter(|_| admitted.is_new) {
+                let sample = Sample {
+                    workspace: admitted.event.workspace,
+                    hook,
+                    data: &admitted.event.data,
+                };
+                samples.insert(hook, sample);
+            }
         }
-        for along in kept {
-            along.store(&mut tx).await?;
-        }
+        let samples: Vec<Sample<'_>> = samples.into_values().collect();
+        hooks::save_samples(&mut tx, &samples, now).await?;
         crate::failpoint::hit("ingest.commit");
         tx.commit().await?;
         crate::failpoint::hit("K16");

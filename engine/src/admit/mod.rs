@@ -24,7 +24,7 @@ use so_store::{StoreError, Tx, events, rules};
 
 pub(crate) use desk::Desk;
 pub(crate) use gates::said;
-pub use intake::{Along, Intake};
+pub use intake::Intake;
 pub(crate) use start::ModeSays;
 
 use crate::{

@@ -9,7 +9,11 @@ use so_model::{
     post::{Post, PostState},
     publication::{Publication, PublicationState},
 };
-use so_store::{StoreError, Tx, jobs, posts, publications};
+use so_store::{
+    StoreError, Tx,
+    jobs::{self, NewJob},
+    posts, publications,
+};
 
 use super::work::JOB_PUBLICATION;
 use crate::clock::Ids;
@@ -35,6 +39,15 @@ pub struct NewPublication {
     pub part: i64,
     /// What it says.
     pub content: Content,
+}
+
+/// What was queued of a post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Begun {
+    /// How many publications it has; those that were not there before are due.
+    pub publications: usize,
+    /// How many of them were there before, in whatever state.
+    pub were_there: usize,
 }
 
 /// The parts a content is published in: itself, its thread, its first comment.
@@ -72,14 +85,14 @@ pub fn parts(content: &Content) -> Vec<NewPublication> {
 /// Freezes a post's content into publications and queues them.
 ///
 /// Called again for the same post it adds nothing: a publication is made once
-/// for each account and part.
+/// for each account and part. `post` is held against others by the caller.
 pub async fn begin_publishing(
     tx: &mut Tx,
     ids: &Ids,
     post: &Post,
     run: RunId,
     path: &str,
-) -> Result<Vec<PublicationId>, BeginError> {
+) -> Result<Begun, BeginError> {
     if post.variants.is_empty() {
         return Err(BeginError::NoAccount);
     }
@@ -88,17 +101,12 @@ pub async fn begin_publishing(
         return Err(BeginError::WrongState(post.state));
     }
     let now = ids.now();
-    posts::set_state(
-        tx,
-        post.workspace,
-        post.id,
-        &startable,
-        PostState::Publishing,
-        now,
-        None,
-    )
-    .await?;
-    let mut made = Vec::new();
+    posts::move_on(tx, post.clone(), PostState::Publishing, None, now).await?;
+    let mut begun = Begun {
+        publications: 0,
+        were_there: 0,
+    };
+    let mut woken = Vec::new();
     for variant in &post.variants {
         for part in parts(post.content_for(variant)) {
             let id = PublicationId::derived(&[
@@ -129,18 +137,17 @@ pub async fn begin_publishing(
                     .await?;
             // P7: later parts are woken by the part before them.
             if is_new && part.part == 0 {
-                jobs::wake(
-                    tx,
-                    ids.new_id(),
-                    post.workspace,
-                    JOB_PUBLICATION,
-                    &id.to_string(),
-                    now,
-                )
-                .await?;
+                woken.push(NewJob {
+                    id: ids.new_id(),
+                    workspace: post.workspace,
+                    kind: JOB_PUBLICATION,
+                    subject: id.to_string(),
+                });
             }
-            made.push(id);
+            begun.publications += 1;
+            begun.were_there += usize::from(!is_new);
         }
     }
-    Ok(made)
+    jobs::wake_many(tx, woken, now).await?;
+    Ok(begun)
 }

@@ -22,7 +22,7 @@ mod step;
 mod together;
 mod work;
 
-pub use begin::{BeginError, NewPublication, begin_publishing, parts};
+pub use begin::{BeginError, Begun, NewPublication, begin_publishing, parts};
 pub use history::{Unlawful, check_histories, check_history};
 pub use human::{HumanDecision, decide_by_hand};
 pub(crate) use limits::Pauses;

@@ -77,6 +77,8 @@ struct Shared<'a> {
     outbox: Outbox,
     /// Runs that came to their usual end, with their jobs.
     finished: Vec<(&'a Job, RunId)>,
+    /// Runs that wait until somebody wakes them, with what for.
+    asleep: Vec<(&'a Job, (RunId, String))>,
 }
 
 /// What became of a run.
@@ -165,6 +167,7 @@ impl Engine {
             first: parts.first().map(|part| part.job.id),
             outbox: Outbox::default(),
             finished: Vec::new(),
+            asleep: Vec::new(),
         };
         let mut left = Vec::with_capacity(parts.len());
         for part in parts.iter_mut() {
@@ -216,6 +219,13 @@ impl Engine {
             shared.finished.push((part.job, part.cx.run.id));
             return Ok(Left::Settled);
         }
+        let rest = match rest {
+            Rest::Sleep(reason) => {
+                shared.asleep.push((part.job, (part.cx.run.id, reason)));
+                return Ok(Left::Settled);
+            }
+            rest => rest,
+        };
         if matches!(rest, Rest::End(..)) {
             // What follows from it may ask what other runs know.
             outbox.write_memos(tx).await?;
@@ -262,26 +272,21 @@ impl Engine {
 }
 
 impl Shared<'_> {
-    /// Writes what was put off until the end.
+    /// Writes what was put off until the end, and settles the runs that came to their usual end or wait.
     async fn write(&mut self) -> Result<(), StoreError> {
         self.outbox.write_memos(&mut self.tx).await?;
-        self.finish().await
-    }
-
-    /// Settles the runs that came to their usual end.
-    async fn finish(&mut self) -> Result<(), StoreError> {
-        if self.finished.is_empty() {
-            return Ok(());
-        }
-        let jobs: Vec<&Job> = self.finished.iter().map(|(job, _)| *job).collect();
+        let finished = self.finished.iter().map(|(job, _)| *job);
+        let asleep = self.asleep.iter().map(|(job, _)| *job);
+        let jobs: Vec<&Job> = finished.chain(asleep).collect();
         let ended = jobs::finish_many(&mut self.tx, &jobs).await?;
         for job in jobs.into_iter().filter(|job| !ended.contains(&job.id)) {
             // Woken meanwhile.
             jobs::finish(&mut self.tx, job).await?;
         }
-        let runs: Vec<RunId> = self.finished.iter().map(|(_, run)| *run).collect();
-        runs::finish_many(&mut self.tx, &runs, self.now).await?;
-        Ok(())
+        let finished: Vec<RunId> = self.finished.iter().map(|(_, run)| *run).collect();
+        runs::finish_many(&mut self.tx, &finished, self.now).await?;
+        let asleep: Vec<(RunId, String)> = self.asleep.drain(..).map(|(_, run)| run).collect();
+        runs::sleep_many(&mut self.tx, &asleep).await
     }
 }
 

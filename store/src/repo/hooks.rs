@@ -9,7 +9,7 @@ use so_model::{
 };
 
 use super::expect_one;
-use crate::{Result, Row, Sql, Tx, args, value::to_json};
+use crate::{Result, Row, Sql, Tx, args, bulk::Shape, value::to_json};
 
 /// An inbound webhook.
 #[derive(Debug, Clone, PartialEq)]
@@ -149,18 +149,42 @@ pub async fn delete(tx: &mut Tx, workspace: WorkspaceId, id: HookId) -> Result<b
     Ok(changed == 1)
 }
 
-/// Keeps a delivery as the sample.
-pub async fn save_sample(
-    tx: &mut Tx,
-    workspace: WorkspaceId,
-    id: HookId,
-    sample: &Value,
-    now: Timestamp,
-) -> Result<()> {
-    tx.run(
-        "UPDATE hooks SET sample = $3, sample_at = $4 WHERE workspace_id = $1 AND id = $2",
-        args![workspace, id, to_json(sample)?, now],
-    )
-    .await?;
+/// The last delivery to a hook.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample<'a> {
+    /// The tenant.
+    pub workspace: WorkspaceId,
+    /// The hook.
+    pub hook: HookId,
+    /// What came.
+    pub data: &'a Value,
+}
+
+const SAVE_SAMPLES: Shape = Shape {
+    before: "WITH came (id, workspace_id, sample) AS (VALUES ",
+    columns: 3,
+    after: ") UPDATE hooks SET sample = came.sample, sample_at = $1 FROM came \
+            WHERE hooks.id = came.id AND hooks.workspace_id || '' = came.workspace_id",
+    fixed: 1,
+};
+
+/// Keeps deliveries as samples, one for each hook.
+pub async fn save_samples(tx: &mut Tx, samples: &[Sample<'_>], now: Timestamp) -> Result<()> {
+    let mut rows = Vec::with_capacity(samples.len());
+    for one in samples {
+        rows.push(args![one.hook, one.workspace, to_json(one.data)?]);
+    }
+    SAVE_SAMPLES.run(tx, &args![now], rows).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bulk::assert_goes_by_ids;
+
+    #[tokio::test]
+    async fn sqlite_looks_hooks_of_a_batch_up_by_their_ids() {
+        assert_goes_by_ids(SAVE_SAMPLES).await;
+    }
 }

@@ -155,11 +155,12 @@ pub struct Change {
 }
 
 const SET_STATE: Shape = Shape {
-    before: "WITH changes (id, state, revision, doc, published_at, former) AS (VALUES ",
-    columns: 6,
+    before: "WITH changes (id, state, revision, doc, published_at, former, workspace_id) AS (VALUES ",
+    columns: 7,
     after: ") UPDATE posts SET state = changes.state, revision = changes.revision, doc = changes.doc, updated_at = $1, \
             published_at = changes.published_at FROM changes \
-            WHERE posts.id = changes.id AND posts.revision = changes.former RETURNING posts.id",
+            WHERE posts.id = changes.id AND posts.workspace_id || '' = changes.workspace_id \
+            AND posts.revision = changes.former RETURNING posts.id",
     fixed: 1,
 };
 
@@ -200,39 +201,58 @@ pub async fn set_state_many(
         .into_iter()
         .map(|post| (post.id, post))
         .collect();
-    let mut changed = HashMap::with_capacity(changes.len());
-    let mut rows = Vec::with_capacity(changes.len());
+    let mut moved = Vec::with_capacity(changes.len());
     for change in changes {
-        let Some(mut post) = stored
+        let found = stored
             .remove(&change.id)
-            .filter(|post| post.workspace == change.workspace && from.contains(&post.state))
-        else {
-            continue;
-        };
-        let former = post.revision;
-        post.revision += 1;
-        post.state = change.to;
-        post.problem.clone_from(&change.problem);
-        post.updated_at = now;
-        if matches!(
-            change.to,
-            PostState::Published | PostState::PartiallyPublished
-        ) {
-            post.published_at = Some(now);
+            .filter(|post| post.workspace == change.workspace && from.contains(&post.state));
+        if let Some(post) = found {
+            moved.push(next(post, change.to, change.problem.clone(), now));
         }
+    }
+    save_states(tx, &moved, now).await?;
+    Ok(moved.into_iter().map(|post| (post.id, post)).collect())
+}
+
+/// Moves a post on that the caller has read and holds; stale when it was changed since.
+pub async fn move_on(
+    tx: &mut Tx,
+    post: Post,
+    to: PostState,
+    problem: Option<String>,
+    now: Timestamp,
+) -> Result<Post> {
+    let post = next(post, to, problem, now);
+    save_states(tx, std::slice::from_ref(&post), now).await?;
+    Ok(post)
+}
+
+fn next(mut post: Post, to: PostState, problem: Option<String>, now: Timestamp) -> Post {
+    post.revision += 1;
+    post.state = to;
+    post.problem = problem;
+    post.updated_at = now;
+    if matches!(to, PostState::Published | PostState::PartiallyPublished) {
+        post.published_at = Some(now);
+    }
+    post
+}
+
+async fn save_states(tx: &mut Tx, posts: &[Post], now: Timestamp) -> Result<()> {
+    let mut rows = Vec::with_capacity(posts.len());
+    for post in posts {
         rows.push(args![
             post.id,
             post.state.as_str(),
             post.revision,
-            to_json(&post)?,
+            to_json(post)?,
             post.published_at,
-            former
+            post.revision - 1,
+            post.workspace
         ]);
-        changed.insert(post.id, post);
     }
-    let count = rows.len();
-    match SET_STATE.all(tx, &args![now], rows).await?.len() == count {
-        true => Ok(changed),
+    match SET_STATE.all(tx, &args![now], rows).await?.len() == posts.len() {
+        true => Ok(()),
         false => Err(StoreError::Stale { what: "post" }),
     }
 }

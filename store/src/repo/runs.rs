@@ -139,6 +139,23 @@ pub async fn set_state(
     Ok(changed == 1)
 }
 
+const SLEEP: Shape = Shape {
+    before: "WITH sleepers (id, reason) AS (VALUES ",
+    columns: 2,
+    after: ") UPDATE runs SET state = 'waiting', reason = sleepers.reason FROM sleepers \
+            WHERE runs.id = sleepers.id AND +runs.finished_at IS NULL AND runs.state || '' <> 'cancelling'",
+    fixed: 0,
+};
+
+/// Notes that runs wait, and what for, until somebody wakes them.
+///
+/// Goes by id alone: its callers hold the leases of these runs' jobs.
+pub async fn sleep_many(tx: &mut Tx, runs: &[(RunId, String)]) -> Result<()> {
+    let rows = runs.iter().map(|(id, reason)| args![*id, reason]);
+    SLEEP.run(tx, &args![], rows.collect()).await?;
+    Ok(())
+}
+
 /// Opens a run again that failed or was cancelled. False when it is in another state.
 pub async fn reopen(tx: &mut Tx, workspace: WorkspaceId, id: RunId) -> Result<bool> {
     let changed = tx
@@ -609,7 +626,7 @@ mod tests {
 
     #[tokio::test]
     async fn sqlite_looks_runs_of_a_batch_up_by_their_ids() {
-        for shape in [FINISH, ACTIVE, LISTED] {
+        for shape in [FINISH, SLEEP, ACTIVE, LISTED] {
             assert_goes_by_ids(shape).await;
         }
     }

@@ -142,13 +142,19 @@ async fn a_webhook_is_found_by_the_hash_of_its_address(db: Db) {
         is_enabled: true,
         created_at: NOW,
     };
+    let other = db.workspace().await;
     let mut tx = db.begin().await;
     hooks::insert(&mut tx, &hook).await.unwrap();
     // A delivery of `null` is a sample too.
     let sample = serde_json::Value::Null;
-    hooks::save_sample(&mut tx, workspace, hook.id, &sample, at(3))
-        .await
-        .unwrap();
+    for (workspace, data) in [(workspace, &sample), (other, &json!("of another"))] {
+        let came = hooks::Sample {
+            workspace,
+            hook: hook.id,
+            data,
+        };
+        hooks::save_samples(&mut tx, &[came], at(3)).await.unwrap();
+    }
     hook.token_hash = "h2".into();
     hooks::update(&mut tx, &hook).await.unwrap();
     tx.commit().await.unwrap();
@@ -158,7 +164,6 @@ async fn a_webhook_is_found_by_the_hash_of_its_address(db: Db) {
     let found = hooks::find_by_token_hash(&mut read, "h2").await;
     (hook.sample, hook.sample_at) = (Some(sample), Some(at(3)));
     assert_eq!(found.unwrap(), Some(hook.clone()));
-    let other = db.workspace().await;
     let mut tx = db.begin().await;
     assert!(!hooks::delete(&mut tx, other, hook.id).await.unwrap());
     assert!(hooks::delete(&mut tx, workspace, hook.id).await.unwrap());

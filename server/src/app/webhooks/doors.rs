@@ -10,16 +10,16 @@ use std::{
 };
 
 use lru::LruCache;
-use so_model::{Timestamp, time::SECOND};
+use so_model::{Timestamp, api::hook::HookVerify, time::SECOND};
 use so_store::{hooks, hooks::Hook, secrets, vault::SecretText};
 
-use super::manage::SECRET;
+use super::{manage::SECRET, scheme::verify_of};
 use crate::app::{App, failure::Outcome, secrets::sha256_hex};
 
 /// How long a copy is used: as long as a session that was revoked elsewhere may live on.
 const KEPT: i64 = SECOND;
 /// Hooks that are kept.
-const DOORS_MAX: NonZeroUsize = NonZeroUsize::new(1_000).expect("it is not zero");
+const DOORS_MAX: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
 
 /// A hook with the secret that its calls are signed by.
 #[derive(Debug)]
@@ -68,8 +68,13 @@ pub(super) async fn find(app: &App, token: &str) -> Outcome<Option<Arc<Door>>> {
     let Some(hook) = found.filter(|hook| hook.is_enabled) else {
         return Ok(None);
     };
-    let owner = hook.id.to_string();
-    let secret = secrets::get(&mut reader, &app.vault, hook.workspace, &owner, SECRET).await?;
+    let secret = match verify_of(&hook)? {
+        HookVerify::None {} => None,
+        HookVerify::Hmac { .. } | HookVerify::StandardWebhooks {} => {
+            let owner = hook.id.to_string();
+            secrets::get(&mut reader, &app.vault, hook.workspace, &owner, SECRET).await?
+        }
+    };
     let door = Arc::new(Door { hook, secret });
     app.doors.lock().put(token_hash, (now, door.clone()));
     Ok(Some(door))

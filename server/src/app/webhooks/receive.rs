@@ -4,16 +4,12 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use serde_json::{Value, json};
-use so_engine::admit::Along;
+use serde_json::json;
 use so_model::{
-    Timestamp,
     api::hook::Accepted,
     event::{NewEvent, kind},
-    id::{HookId, WorkspaceId},
 };
-use so_store::{StoreError, Tx, hooks, hooks::Hook};
+use so_store::hooks::Hook;
 use so_triggers::webhook::{dedupe_id, verify};
 
 use super::{
@@ -41,34 +37,10 @@ pub async fn receive(app: &App, token: &str, call: &Call) -> Outcome<Accepted> {
     check_signature(app, &door, call)?;
     let payload = call.payload()?;
     let event = event(&door.hook, call, payload);
-    let sample = Arc::new(Sample {
-        workspace: door.hook.workspace,
-        hook: door.hook.id,
-        data: event.data.clone(),
-        at: app.now(),
-    });
-    let admitted = app.engine.ingest_along(event, sample).await?;
+    let admitted = app.engine.ingest_at_hook(event, door.hook.id).await?;
     Ok(Accepted {
         event: admitted.event.id,
     })
-}
-
-/// The last delivery, to write rules by.
-struct Sample {
-    workspace: WorkspaceId,
-    hook: HookId,
-    data: Value,
-    at: Timestamp,
-}
-
-#[async_trait]
-impl Along for Sample {
-    fn key(&self) -> String {
-        self.hook.to_string()
-    }
-    async fn store(&self, tx: &mut Tx) -> Result<(), StoreError> {
-        hooks::save_sample(tx, self.workspace, self.hook, &self.data, self.at).await
-    }
 }
 
 // Unknown, switched off and malformed look the same: an address tells nothing of itself.
