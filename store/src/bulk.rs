@@ -117,6 +117,18 @@ impl Shape {
         Ok(found)
     }
 
+    /// Runs the statement over rows of one value each; answers what it returns, as `read` reads it.
+    pub(crate) async fn read<I: Copy + Into<Value>, R>(
+        self,
+        sql: &mut dyn Sql,
+        fixed: &Args,
+        ids: &[I],
+        read: impl Fn(&Row) -> Result<R>,
+    ) -> Result<Vec<R>> {
+        let rows = ids.iter().map(|id| vec![(*id).into()]).collect();
+        self.all(sql, fixed, rows).await?.iter().map(read).collect()
+    }
+
     /// Runs the statement over all rows; answers how many it changed.
     pub(crate) async fn run(self, tx: &mut Tx, fixed: &Args, rows: Vec<Args>) -> Result<u64> {
         let mut changed = 0;

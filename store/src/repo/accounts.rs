@@ -67,13 +67,7 @@ const LISTED: Shape = Shape {
 
 /// Accounts by their ids, in no order, of any workspace: its callers hold the leases of jobs about them.
 pub async fn list_of(sql: &mut dyn Sql, ids: &[AccountId]) -> Result<Vec<Account>> {
-    let rows = ids.iter().map(|id| args![*id]).collect();
-    LISTED
-        .all(sql, &args![], rows)
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+    LISTED.read(sql, &args![], ids, read).await
 }
 
 /// The account with an id, held against other processes until the transaction ends.

@@ -115,13 +115,7 @@ const LISTED: Shape = Shape {
 
 /// Events by their ids, in no order, of any workspace.
 pub async fn list_of(sql: &mut dyn Sql, ids: &[EventId]) -> Result<Vec<Event>> {
-    let rows = ids.iter().map(|id| args![*id]).collect();
-    LISTED
-        .all(sql, &args![], rows)
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+    LISTED.read(sql, &args![], ids, read).await
 }
 
 const NAMES: Shape = Shape {
@@ -139,13 +133,11 @@ pub async fn names(
     workspace: WorkspaceId,
     ids: &[EventId],
 ) -> Result<Vec<(EventId, String, Option<String>)>> {
-    let rows = ids.iter().map(|id| args![*id]).collect();
     NAMES
-        .all(sql, &args![workspace], rows)
-        .await?
-        .iter()
-        .map(|row| Ok((row.id(0)?, row.text(1)?, row.opt_text(2)?)))
-        .collect()
+        .read(sql, &args![workspace], ids, |row| {
+            Ok((row.id(0)?, row.text(1)?, row.opt_text(2)?))
+        })
+        .await
 }
 
 /// The event that a delivery with this identity became.

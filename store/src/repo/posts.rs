@@ -271,13 +271,7 @@ const LOCKED: Shape = Shape {
 
 /// Posts by their ids, in no order, of any workspace: its callers hold the leases of jobs about them.
 pub async fn list_of(sql: &mut dyn Sql, ids: &[PostId]) -> Result<Vec<Post>> {
-    let rows = ids.iter().map(|id| args![*id]).collect();
-    LISTED
-        .all(sql, &args![], rows)
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+    LISTED.read(sql, &args![], ids, read).await
 }
 
 /// The same, held against other processes until the transaction ends.
@@ -286,13 +280,7 @@ pub async fn list_for_update(tx: &mut Tx, ids: &[PostId]) -> Result<Vec<Post>> {
         Backend::Sqlite => LISTED,
         Backend::Postgres => LOCKED,
     };
-    let rows = ids.iter().map(|id| args![*id]).collect();
-    shape
-        .all(tx, &args![], rows)
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+    shape.read(tx, &args![], ids, read).await
 }
 
 /// Which posts to list; nothing is any.

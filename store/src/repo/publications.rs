@@ -170,13 +170,7 @@ const LISTED: Shape = Shape {
 
 /// Publications by their ids, in no order, of any workspace: its callers hold the leases of their jobs.
 pub async fn list_of(sql: &mut dyn Sql, ids: &[PublicationId]) -> Result<Vec<PublicationRow>> {
-    let rows = ids.iter().map(|id| args![*id]).collect();
-    LISTED
-        .all(sql, &args![], rows)
-        .await?
-        .iter()
-        .map(read_row)
-        .collect()
+    LISTED.read(sql, &args![], ids, read_row).await
 }
 
 const OF_POSTS: Shape = Shape {
@@ -188,13 +182,7 @@ const OF_POSTS: Shape = Shape {
 
 /// Publications of several posts; those of one by account and part.
 pub async fn list_for_posts(sql: &mut dyn Sql, posts: &[PostId]) -> Result<Vec<PublicationRow>> {
-    let rows = posts.iter().map(|id| args![*id]).collect();
-    OF_POSTS
-        .all(sql, &args![], rows)
-        .await?
-        .iter()
-        .map(read_row)
-        .collect()
+    OF_POSTS.read(sql, &args![], posts, read_row).await
 }
 
 /// Claims a publication in one of the states `expected`; answers the new epoch.

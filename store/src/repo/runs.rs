@@ -103,13 +103,7 @@ const FINISH: Shape = Shape {
 ///
 /// Goes by id alone: its callers hold the leases of these runs' jobs.
 pub async fn finish_many(tx: &mut Tx, ids: &[RunId], now: Timestamp) -> Result<Vec<RunId>> {
-    let rows = ids.iter().map(|id| args![*id]).collect();
-    FINISH
-        .all(tx, &args![now], rows)
-        .await?
-        .iter()
-        .map(|row| row.id(0))
-        .collect()
+    FINISH.read(tx, &args![now], ids, |row| row.id(0)).await
 }
 
 /// Moves a run on that is not over. False when it was over already, or somebody wants its end and this is none.
@@ -253,13 +247,7 @@ const LISTED: Shape = Shape {
 
 /// Runs by their ids, in no order, of any workspace: its callers hold the leases of their jobs.
 pub async fn list_of(sql: &mut dyn Sql, ids: &[RunId]) -> Result<Vec<Run>> {
-    let rows = ids.iter().map(|id| args![*id]).collect();
-    LISTED
-        .all(sql, &args![], rows)
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+    LISTED.read(sql, &args![], ids, read).await
 }
 
 /// The workspace that a run belongs to.
