@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{Hash, Hasher},
     sync::{Mutex, PoisonError},
 };
 
@@ -24,7 +25,7 @@ const VALUES: &str = "VALUES ";
 const IN: &str = " IN (";
 
 /// A statement around a list of rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// What stands before the rows: ends with `VALUES ` or ` IN (`.
     pub(crate) before: &'static str,
@@ -34,6 +35,13 @@ pub(crate) struct Shape {
     pub(crate) after: &'static str,
     /// How many values come before those of the rows: `$1` up to this.
     pub(crate) fixed: usize,
+}
+
+/// By lengths, which hardly two shapes share: hashing the words would cost more than many a statement does.
+impl Hash for Shape {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.before.len(), self.after.len(), self.columns).hash(state);
+    }
 }
 
 /// What a text depends on beside the shape.
