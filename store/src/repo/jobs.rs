@@ -257,9 +257,9 @@ const HELD: Shape = Shape {
     after: ")",
     fixed: 1,
 };
-/// On PostgreSQL, where others may write at the same time.
+/// On PostgreSQL, where others may write at the same time; in one order, so that they do not wait for each other.
 const HELD_AND_LOCKED: Shape = Shape {
-    after: ") FOR UPDATE",
+    after: ") ORDER BY id FOR UPDATE",
     ..HELD
 };
 
@@ -477,11 +477,25 @@ const EXTEND: Shape = Shape {
     fixed: 2,
 };
 
-/// Prolongs the leases of claims that are being worked on.
+/// On PostgreSQL those that nobody else holds in a transaction.
+const EXTEND_FREE: Shape = Shape {
+    before: "UPDATE jobs SET lease_until = $1 WHERE id IN (SELECT id FROM jobs WHERE epoch = $2 \
+             AND state IN ('running', 'rerun') AND id IN (",
+    columns: 1,
+    after: ") ORDER BY id FOR UPDATE SKIP LOCKED)",
+    fixed: 2,
+};
+
+/// Prolongs the leases of claims that are being worked on, except those that another transaction is about to settle:
+/// waiting for it, with the rows of everybody else locked, would hold all of them up.
 pub async fn extend_many(tx: &mut Tx, jobs: &[Job], lease_until: Timestamp) -> Result<u64> {
+    let shape = match tx.backend() {
+        Backend::Sqlite => EXTEND,
+        Backend::Postgres => EXTEND_FREE,
+    };
     let mut prolonged = 0;
     for (epoch, rows) in by_epoch(jobs.iter()) {
-        prolonged += EXTEND.run(tx, &args![lease_until, epoch], rows).await?;
+        prolonged += shape.run(tx, &args![lease_until, epoch], rows).await?;
     }
     Ok(prolonged)
 }

@@ -7,7 +7,7 @@ use so_model::{
     id::{RunId, WorkspaceId},
     run::{Memo, RunState, StepOutcome},
 };
-use so_store::{events, jobs, rule_keys, rules, runs, timers};
+use so_store::{Sql as _, args, events, jobs, rule_keys, rules, runs, timers};
 use tokio::task::JoinSet;
 
 use crate::support::{Db, NOW, at, event, id, is_stale, on_both, run};
@@ -107,6 +107,34 @@ async fn two_claimers_never_share_a_job(db: Db) {
     let claimed: Vec<String> = tasks.join_all().await.into_iter().flatten().collect();
     let different: BTreeSet<&String> = claimed.iter().collect();
     assert_eq!((claimed.len(), different.len()), (120, 120));
+}
+
+// SQLite has one writer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn leases_that_somebody_is_about_to_settle_hold_up_no_other_on_postgres() {
+    let name = "leases_that_somebody_is_about_to_settle_hold_up_no_other_on_postgres";
+    let Some(db) = Db::postgres(name).await else {
+        return;
+    };
+    let workspace = db.workspace().await;
+    for subject in ["a", "b", "c"] {
+        wake(&db, workspace, subject, 0).await;
+    }
+    let held = claim(&db, 0).await;
+    let mut settles = db.begin().await;
+    let fenced = jobs::fence_many(&mut settles, &[&held[1]]).await;
+    assert_eq!(fenced.unwrap().len(), 1);
+    let mut renews = db.begin().await;
+    // A wait would never end here.
+    let bounded = renews.run("SET LOCAL lock_timeout = '1s'", args![]);
+    bounded.await.unwrap();
+    let others = jobs::extend_many(&mut renews, &held, at(80)).await;
+    assert_eq!(others.unwrap(), 2);
+    renews.commit().await.unwrap();
+    // Whoever holds it prolongs it all the same.
+    let own = jobs::extend_many(&mut settles, &held[1..2], at(80)).await;
+    assert_eq!(own.unwrap(), 1);
+    settles.commit().await.unwrap();
 }
 
 on_both!(a_worker_that_lost_its_lease_changes_nothing);
