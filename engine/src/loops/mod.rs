@@ -17,6 +17,8 @@ mod work;
 mod silence_tests;
 #[cfg(test)]
 mod thin_tests;
+#[cfg(test)]
+mod timers_tests;
 
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
