@@ -12,7 +12,8 @@ use so_model::{
 use so_store::{
     StoreError, Tx,
     jobs::{self, NewJob},
-    posts, publications,
+    posts::{self, Change},
+    publications,
 };
 
 use super::work::JOB_PUBLICATION;
@@ -101,7 +102,12 @@ pub async fn begin_publishing(
         return Err(BeginError::WrongState(post.state));
     }
     let now = ids.now();
-    posts::move_on(tx, post.clone(), PostState::Publishing, None, now).await?;
+    let change = Change {
+        post: post.clone(),
+        to: PostState::Publishing,
+        problem: None,
+    };
+    posts::move_on(tx, vec![change], now).await?;
     let mut begun = Begun {
         publications: 0,
         were_there: 0,

@@ -9,7 +9,7 @@ use so_model::{
     IdSource as _, Timestamp,
     event::{Cause as EventCause, Event, NewEvent, kind},
     id::{EventId, PostId, RunId, WorkspaceId},
-    post::PostState,
+    post::{Post, PostState},
     publication::{Publication, PublicationState},
     run::Run,
 };
@@ -45,7 +45,7 @@ impl Engine {
         posts.sort_unstable();
         posts.dedup();
         // Two parts that settle at once look at each other's rows in turn: the second one sees both.
-        posts::list_for_update(tx, &posts).await?;
+        let held = posts::list_for_update(tx, &posts).await?;
         let rows = publications::list_for_posts(tx, &posts).await?;
         let of_post = |id: PostId| rows.iter().filter(move |row| row.publication.post == id);
         let mut woken = Vec::new();
@@ -89,43 +89,47 @@ impl Engine {
                 runs,
             });
         }
-        self.settle_posts(tx, &ends, now).await
+        self.settle_posts(tx, held, &ends, now).await
     }
 
     async fn settle_posts(
         &self,
         tx: &mut Tx,
+        held: Vec<Post>,
         ends: &[PostEnd<'_>],
         now: Timestamp,
     ) -> Result<Vec<Admission>, StoreError> {
-        if ends.is_empty() {
-            return Ok(Vec::new());
-        }
+        // Those settled before, or deleted meanwhile, are none of these: nothing follows a second time.
         let from = [
             PostState::Publishing,
             PostState::NeedsReview,
             PostState::Failed,
             PostState::PartiallyPublished,
         ];
-        let changes: Vec<Change> = ends
-            .iter()
-            .map(|end| Change {
-                workspace: end.workspace,
-                id: end.post,
-                to: post_outcome(&end.all).0,
-                problem: problem_of(&end.all),
-            })
+        let mut held: HashMap<PostId, Post> = held
+            .into_iter()
+            .filter(|post| from.contains(&post.state))
+            .map(|post| (post.id, post))
             .collect();
-        // Those settled before, or deleted meanwhile, are not among them: nothing follows a second time.
-        let changed = posts::set_state_many(tx, &from, &changes, now).await?;
-        let causes = self.causes_of_runs(tx, ends).await?;
+        let (ends, changes): (Vec<&PostEnd<'_>>, Vec<Change>) = ends
+            .iter()
+            .filter_map(|end| {
+                let change = Change {
+                    post: held.remove(&end.post)?,
+                    to: post_outcome(&end.all).0,
+                    problem: problem_of(&end.all),
+                };
+                Some((end, change))
+            })
+            .unzip();
+        if changes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let changed = posts::move_on(tx, changes, now).await?;
+        let causes = self.causes_of_runs(tx, &ends).await?;
         let (mut events, mut woken) = (Vec::new(), Vec::new());
-        for end in ends {
-            let Some(post) = changed.get(&end.post) else {
-                continue;
-            };
-            let data =
-                json!({"post": post, "publications": end.all, "problem": problem_of(&end.all)});
+        for (end, post) in ends.into_iter().zip(&changed) {
+            let data = json!({"post": post, "publications": end.all, "problem": post.problem});
             let cause = end.runs.iter().find_map(|run| causes.get(run));
             events.push(
                 NewEvent::new(end.workspace, post_outcome(&end.all).1, data)
@@ -144,7 +148,7 @@ impl Engine {
     async fn causes_of_runs(
         &self,
         tx: &mut Tx,
-        ends: &[PostEnd<'_>],
+        ends: &[&PostEnd<'_>],
     ) -> Result<HashMap<RunId, EventCause>, StoreError> {
         let mut ids: Vec<RunId> = ends.iter().flat_map(|end| end.runs.clone()).collect();
         ids.sort_unstable();

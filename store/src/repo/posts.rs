@@ -3,8 +3,6 @@
 //! Invariant: every change raises the revision and names the one it was made
 //! from; columns and side tables say what the document says.
 
-use std::collections::HashMap;
-
 use so_model::{
     content::Content,
     id::{AccountId, LabelId, MediaId, PostId, WorkspaceId},
@@ -141,13 +139,11 @@ pub async fn update_alike(tx: &mut Tx, post: &Post, expected: i64) -> Result<Pos
     Ok(post)
 }
 
-/// What a post becomes.
+/// A post that the caller has read and holds, on its way to another state.
 #[derive(Debug, Clone)]
 pub struct Change {
-    /// The tenant.
-    pub workspace: WorkspaceId,
-    /// The post.
-    pub id: PostId,
+    /// The post as it was read.
+    pub post: Post,
     /// Its new state.
     pub to: PostState,
     /// What is wrong with it, for people.
@@ -176,71 +172,23 @@ pub async fn set_state(
     now: Timestamp,
     problem: Option<&str>,
 ) -> Result<Post> {
-    let change = Change {
-        workspace,
-        id,
-        to,
-        problem: problem.map(str::to_string),
-    };
-    let mut changed = set_state_many(tx, from, &[change], now).await?;
-    changed
-        .remove(&id)
-        .ok_or(StoreError::Stale { what: "post" })
-}
-
-/// Moves posts, each once, out of the states `from`, as `set_state` does; answers those that were in one.
-pub async fn set_state_many(
-    tx: &mut Tx,
-    from: &[PostState],
-    changes: &[Change],
-    now: Timestamp,
-) -> Result<HashMap<PostId, Post>> {
-    let ids: Vec<PostId> = changes.iter().map(|change| change.id).collect();
-    let mut stored: HashMap<PostId, Post> = list_for_update(tx, &ids)
+    let post = find_for_update(tx, workspace, id)
         .await?
-        .into_iter()
-        .map(|post| (post.id, post))
-        .collect();
-    let mut moved = Vec::with_capacity(changes.len());
-    for change in changes {
-        let found = stored
-            .remove(&change.id)
-            .filter(|post| post.workspace == change.workspace && from.contains(&post.state));
-        if let Some(post) = found {
-            moved.push(next(post, change.to, change.problem.clone(), now));
-        }
-    }
-    save_states(tx, &moved, now).await?;
-    Ok(moved.into_iter().map(|post| (post.id, post)).collect())
+        .filter(|post| from.contains(&post.state))
+        .ok_or(StoreError::Stale { what: "post" })?;
+    let problem = problem.map(str::to_string);
+    let change = Change { post, to, problem };
+    let mut moved = move_on(tx, vec![change], now).await?;
+    moved.pop().ok_or(StoreError::Stale { what: "post" })
 }
 
-/// Moves a post on that the caller has read and holds; stale when it was changed since.
-pub async fn move_on(
-    tx: &mut Tx,
-    post: Post,
-    to: PostState,
-    problem: Option<String>,
-    now: Timestamp,
-) -> Result<Post> {
-    let post = next(post, to, problem, now);
-    save_states(tx, std::slice::from_ref(&post), now).await?;
-    Ok(post)
-}
-
-fn next(mut post: Post, to: PostState, problem: Option<String>, now: Timestamp) -> Post {
-    post.revision += 1;
-    post.state = to;
-    post.problem = problem;
-    post.updated_at = now;
-    if matches!(to, PostState::Published | PostState::PartiallyPublished) {
-        post.published_at = Some(now);
-    }
-    post
-}
-
-async fn save_states(tx: &mut Tx, posts: &[Post], now: Timestamp) -> Result<()> {
+/// Moves posts on, each once, to states and new revisions; answers them in order.
+///
+/// Stale when one of them was changed since it was read. Becoming live sets when it was published.
+pub async fn move_on(tx: &mut Tx, changes: Vec<Change>, now: Timestamp) -> Result<Vec<Post>> {
+    let posts: Vec<Post> = changes.into_iter().map(|one| moved(one, now)).collect();
     let mut rows = Vec::with_capacity(posts.len());
-    for post in posts {
+    for post in &posts {
         rows.push(args![
             post.id,
             post.state.as_str(),
@@ -252,9 +200,25 @@ async fn save_states(tx: &mut Tx, posts: &[Post], now: Timestamp) -> Result<()> 
         ]);
     }
     match SET_STATE.all(tx, &args![now], rows).await?.len() == posts.len() {
-        true => Ok(()),
+        true => Ok(posts),
         false => Err(StoreError::Stale { what: "post" }),
     }
+}
+
+fn moved(change: Change, now: Timestamp) -> Post {
+    let Change {
+        mut post,
+        to,
+        problem,
+    } = change;
+    post.revision += 1;
+    post.state = to;
+    post.problem = problem;
+    post.updated_at = now;
+    if matches!(to, PostState::Published | PostState::PartiallyPublished) {
+        post.published_at = Some(now);
+    }
+    post
 }
 
 const LISTED: Shape = Shape {

@@ -392,51 +392,43 @@ async fn publications_that_move_together_move_and_are_logged_each_by_itself(db: 
     }
 }
 
-on_both!(posts_that_change_together_change_each_out_of_its_state);
-async fn posts_that_change_together_change_each_out_of_its_state(db: Db) {
+on_both!(posts_that_change_together_change_as_they_were_read_or_not_at_all);
+async fn posts_that_change_together_change_as_they_were_read_or_not_at_all(db: Db) {
     let workspace = db.workspace().await;
     let mut all = Vec::new();
     for n in 0..5 {
         all.push(db.post(workspace, &format!("post {n}")).await);
     }
     let change = |post: &Post, to, problem: Option<&str>| Change {
-        workspace,
-        id: post.id,
+        post: post.clone(),
         to,
         problem: problem.map(str::to_owned),
     };
     let mut tx = db.begin().await;
-    let from = [PostState::Draft];
-    let first = change(&all[0], PostState::Failed, Some("no"));
-    posts::set_state_many(&mut tx, &from, &[first], at(1))
-        .await
-        .unwrap();
-    let changes: Vec<Change> = all
+    let ids: Vec<PostId> = all.iter().map(|post| post.id).collect();
+    let mut held = posts::list_for_update(&mut tx, &ids).await.unwrap();
+    held.sort_by_key(|post| post.id);
+    assert_eq!(held, all);
+    let mut changes: Vec<Change> = all
         .iter()
         .map(|post| change(post, PostState::Published, None))
         .collect();
-    let changed = posts::set_state_many(&mut tx, &from, &changes, at(2)).await;
-    let changed = changed.unwrap();
+    changes[0] = change(&all[0], PostState::Failed, Some("no"));
+    let again = changes.clone();
+    let changed = posts::move_on(&mut tx, changes, at(2)).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(changed.len(), 4);
     let mut read = db.read();
-    for (n, post) in all.iter().enumerate() {
-        let stored = posts::find(&mut read, workspace, post.id).await;
-        let stored = stored.unwrap().unwrap();
-        assert_eq!(stored.revision, 2);
-        match n {
-            0 => assert_eq!(stored.problem.as_deref(), Some("no")),
-            _ => {
-                assert_eq!(stored.published_at, Some(at(2)));
-                assert_eq!(changed.get(&post.id), Some(&stored));
-            }
-        }
+    for (n, post) in changed.iter().enumerate() {
+        let stored = posts::find(&mut read, workspace, all[n].id).await;
+        assert_eq!(stored.unwrap().as_ref(), Some(post));
+        assert_eq!(post.revision, 2);
+        assert_eq!(post.published_at, (n > 0).then(|| at(2)));
     }
-    let published = posts::count_by_state(&mut read, workspace).await.unwrap();
-    assert_eq!(
-        published,
-        [(PostState::Failed, 1), (PostState::Published, 4)]
-    );
+    let counted = posts::count_by_state(&mut read, workspace).await.unwrap();
+    assert_eq!(counted, [(PostState::Failed, 1), (PostState::Published, 4)]);
+    // As one who read them before.
+    let mut tx = db.begin().await;
+    assert!(is_stale(posts::move_on(&mut tx, again, at(3)).await));
 }
 
 on_both!(of_two_publishers_one_gets_through);
