@@ -18,6 +18,7 @@ use crate::{
 /// Rows in one statement of SQLite at the most: a row has at most fifteen values, and it takes 32 766.
 const ROWS_MAX: usize = 64;
 /// The same on PostgreSQL, which gets a value for each column: a statement that is done long before it counts as silent.
+/// One row alone it gets as any other statement: lists are planned anew each time, which costs more than the row does.
 const COLUMN_MAX: usize = 1_000;
 /// What stands before the rows that are stored.
 const VALUES: &str = "VALUES ";
@@ -48,6 +49,7 @@ impl Hash for Shape {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Size {
     Rows(usize),
+    Row(Vec<&'static str>),
     Types(Vec<&'static str>),
 }
 
@@ -62,7 +64,8 @@ impl Shape {
             return known;
         }
         let spelled = match &key.1 {
-            Size::Rows(rows) => self.spell(*rows),
+            Size::Rows(rows) => self.spell(*rows, &[]),
+            Size::Row(types) => self.spell(1, types),
             Size::Types(types) => self.spell_columns(types),
         };
         let text: &'static str = Box::leak(spelled.into_boxed_str());
@@ -70,7 +73,8 @@ impl Shape {
         text
     }
 
-    fn spell(self, rows: usize) -> String {
+    /// Values of these types; of types that the database finds out where none are given.
+    fn spell(self, rows: usize, types: &[&str]) -> String {
         let mut text = self.before.to_string();
         let mut number = self.fixed;
         for row in 0..rows {
@@ -78,9 +82,12 @@ impl Shape {
                 text.push_str(", ");
             }
             let values: Vec<String> = (0..self.columns)
-                .map(|_| {
+                .map(|column| {
                     number += 1;
-                    format!("${number}")
+                    match types.get(column) {
+                        Some(name) => format!("${number}::{name}"),
+                        None => format!("${number}"),
+                    }
                 })
                 .collect();
             let values = values.join(", ");
@@ -163,6 +170,12 @@ impl Shape {
                     args.extend(rows.by_ref().take(count).flatten());
                     Size::Rows(count)
                 }
+                Backend::Postgres if rows.len() == 1 => {
+                    let row = rows.next().unwrap_or_default();
+                    let types = row.iter().map(type_of_value).collect();
+                    args.extend(row);
+                    Size::Row(types)
+                }
                 Backend::Postgres => {
                     let columns = columns(self.columns, rows.by_ref().take(COLUMN_MAX))?;
                     let types = columns.iter().map(type_of).collect();
@@ -173,6 +186,14 @@ impl Shape {
             portions.push((self.text(size), args));
         }
         Ok(portions)
+    }
+}
+
+fn type_of_value(value: &Value) -> &'static str {
+    match value {
+        Value::Text(_) | Value::Column(_) => "text",
+        Value::Int(_) => "bigint",
+        Value::Bytes(_) => "bytea",
     }
 }
 
@@ -214,7 +235,7 @@ fn columns(count: usize, rows: impl Iterator<Item = Args>) -> Result<Vec<Column>
 /// them it would in any case.
 #[cfg(test)]
 pub(crate) async fn assert_goes_by_ids(shape: Shape) {
-    let text = format!("EXPLAIN QUERY PLAN {}", shape.spell(ROWS_MAX));
+    let text = format!("EXPLAIN QUERY PLAN {}", shape.spell(ROWS_MAX, &[]));
     let args = vec![Value::Int(Some(1)); shape.fixed + ROWS_MAX * shape.columns];
     let mut store = crate::Store::in_memory().await.expect("a store");
     let plan = store.all(text.leak(), args).await.expect("a plan");
@@ -243,11 +264,11 @@ mod tests {
     #[test]
     fn rows_are_numbered_through_and_fixed_values_come_first() {
         assert_eq!(
-            PAIRS.spell(2),
+            PAIRS.spell(2, &[]),
             "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) RETURNING a"
         );
         assert_eq!(
-            LIST.spell(2),
+            LIST.spell(2, &[]),
             "DELETE FROM t WHERE e = $1 AND a IN ($2, $3)"
         );
     }
@@ -296,6 +317,25 @@ mod tests {
         assert_eq!(
             portions[0].0,
             "DELETE FROM t WHERE e = $1 AND a = ANY($2::text[])"
+        );
+    }
+
+    #[test]
+    fn postgres_gets_one_row_alone_as_it_is() {
+        let alone = |shape: Shape, fixed, row: Args| {
+            let portions = shape.portions(Backend::Postgres, &fixed, vec![row.clone()]);
+            let portions = portions.unwrap();
+            assert_eq!(portions.len(), 1);
+            assert_eq!(portions[0].1[shape.fixed..], row);
+            portions[0].0
+        };
+        assert_eq!(
+            alone(PAIRS, Args::new(), args![1, None::<String>]),
+            "INSERT INTO t (a, b) VALUES ($1::bigint, $2::text) RETURNING a"
+        );
+        assert_eq!(
+            alone(LIST, args![7], args!["x"]),
+            "DELETE FROM t WHERE e = $1 AND a IN ($2::text)"
         );
     }
 
