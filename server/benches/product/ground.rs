@@ -58,6 +58,13 @@ impl Ground {
         Store::open(&options).await.unwrap()
     }
 
+    /// Runs a statement that may be silent for longer than the product would wait; nothing on SQLite.
+    pub fn run_on_postgres(&self, statement: &str) {
+        if let Some(cluster) = &self.cluster {
+            cluster.run(statement).unwrap();
+        }
+    }
+
     /// Bytes that the database takes.
     pub async fn database_bytes(&self, store: &Store) -> f64 {
         let sql = match store.backend() {

@@ -46,7 +46,7 @@ pub async fn measure(ask: &Ask, ground: &Ground) {
     prune(ground, ("400", "45"), false);
     let took = began.elapsed();
     let store = ground.store().await;
-    let after = settled(&store).await;
+    let after = settled(ground, &store).await;
     let (gone, kept) = (
         count(&store, "runs_let_go").await,
         count(&store, "runs").await,
@@ -67,7 +67,7 @@ pub async fn measure(ask: &Ask, ground: &Ground) {
 
     prune(ground, ("90", "45"), false);
     let store = ground.store().await;
-    let usual = settled(&store).await;
+    let usual = settled(ground, &store).await;
     store.close().await.unwrap();
     teller.tell(
         "with the usual settings, 90 and 45 days",
@@ -119,16 +119,9 @@ async fn used(store: &Store) -> f64 {
 }
 
 /// The same after PostgreSQL wrote its tables anew: what is dead there is used again, and cannot be told from what lives.
-async fn settled(store: &Store) -> f64 {
-    if store.backend() == Backend::Postgres {
-        for statement in [
-            "VACUUM FULL memos",
-            "VACUUM FULL runs",
-            "VACUUM FULL events",
-            "VACUUM FULL runs_let_go",
-        ] {
-            store.clone().all(statement, Vec::new()).await.unwrap();
-        }
+async fn settled(ground: &Ground, store: &Store) -> f64 {
+    for table in ["memos", "runs", "events", "runs_let_go"] {
+        ground.run_on_postgres(&format!("VACUUM FULL {table}"));
     }
     used(store).await
 }
