@@ -2,7 +2,7 @@
 //!
 //! Owns how such statements are spelled. Invariant: a statement's text depends
 //! on its shape and, on SQLite, a power of two, or on PostgreSQL, the types of its
-//! columns only, so that few texts are prepared ever.
+//! columns and whether it is for one row, so that few texts are prepared ever.
 
 use std::{
     collections::HashMap,
