@@ -221,6 +221,13 @@ fn take_apart(text: &str) -> Result<Parts, ScheduleError> {
                 "give it a value, or leave the part out",
             ));
         }
+        // The library cuts weekdays between bytes.
+        if !value.is_ascii() {
+            return Err(wrong(
+                format!("{name} has a letter that no rule has"),
+                "use A to Z, digits, commas and signs, such as BYDAY=MO,TH",
+            ));
+        }
         if !seen.insert(name.to_owned()) {
             return Err(wrong(format!("{name} is given twice"), "keep one of them"));
         }

@@ -201,6 +201,8 @@ fn rules_that_cannot_be_meant_are_refused() {
         ("FREQ=FORTNIGHTLY", ""),
         ("FREQ=DAILY;BYHOUR=24", ""),
         ("FREQ=DAILY;BYHOUR=", ""),
+        ("FREQ=MONTHLY;BYDAY=MO,\u{fffd}U,WE", "no rule has"),
+        ("FREQ=DAILY;COUNT=\u{663}", "no rule has"),
         ("", "FREQ is missing"),
     ] {
         let error = rule_of(text, "2026-01-01T00:00", "UTC").compile();
