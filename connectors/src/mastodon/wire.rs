@@ -125,8 +125,8 @@ pub(super) fn read_status(value: &Value) -> Option<Status> {
 
 // People follow it, and an instance is not trusted with where to: `javascript:` and the like are dropped.
 fn page_of(value: &Value, key: &str) -> Option<String> {
-    text_of(value, key)
-        .filter(|text| Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https")))
+    let url = Url::parse(&text_of(value, key)?).ok()?;
+    matches!(url.scheme(), "http" | "https").then(|| url.into())
 }
 
 /// The answer of the call that publishes.
@@ -153,5 +153,12 @@ mod tests {
         assert_eq!(url(good, "").as_deref(), Some(good));
         assert_eq!(url("javascript:alert(1)", good).as_deref(), Some(good));
         assert_eq!(url("javascript:alert(1)", "data:text/html,x"), None);
+    }
+
+    #[test]
+    fn a_page_is_kept_as_browsers_read_it() {
+        let status = json!({"id": "1", "content": "", "url": " httPs://M.example/@ann/1\n"});
+        let page = read_status(&status).unwrap().url;
+        assert_eq!(page.as_deref(), Some("https://m.example/@ann/1"));
     }
 }
