@@ -87,7 +87,7 @@ pub async fn fetch(
         ("rule_runs", _, _) if hours > HOURS_DEFAULT => {
             json!(run_ways::count_starts_since(sql, workspace, rule, since).await?)
         }
-        ("rule_runs", _, _) => json!(runs::count_since(sql, rule, since).await?),
+        ("rule_runs", _, _) => json!(runs::count_since(sql, workspace, rule, since).await?),
         _ => Value::Null,
     })
 }

@@ -8,7 +8,7 @@ use std::{cmp::Ordering, fmt, hash::Hash, marker::PhantomData, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use uuid::Uuid;
 
-use crate::time::Timestamp;
+use crate::time::{MILLISECOND, Timestamp};
 
 /// What an id names; the prefix appears in its text form.
 pub trait IdKind: 'static {
@@ -31,6 +31,16 @@ impl<K: IdKind> Id<K> {
             uuid,
             kind: PhantomData,
         }
+    }
+
+    /// The last of all ids made before the millisecond of a moment.
+    pub fn last_before(at: Timestamp) -> Self {
+        Self::from_parts(at.plus(-MILLISECOND), [u8::MAX; 10])
+    }
+
+    /// The first of all ids made after the millisecond of a moment.
+    pub fn first_after(at: Timestamp) -> Self {
+        Self::from_parts(at.plus(MILLISECOND), [0; 10])
     }
 
     /// The id derived from other ids and names, equal whenever they are equal.

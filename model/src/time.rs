@@ -11,6 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
+/// Microseconds in a millisecond.
+pub const MILLISECOND: i64 = 1_000;
 /// Microseconds in a second.
 pub const SECOND: i64 = 1_000_000;
 /// Microseconds in a minute.

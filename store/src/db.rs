@@ -24,8 +24,8 @@ use crate::{
 static SQLITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite");
 /// Indexes that serve lists for people, dispatch and retention. Nothing that is played in memory asks for these, and
 /// every event that is stored would pay for them.
-const UNUSED_IN_MEMORY: &str = "DROP INDEX events_undecided; DROP INDEX events_workspace; DROP INDEX events_kind; \
-    DROP INDEX events_subject; DROP INDEX events_stored";
+const UNUSED_IN_MEMORY: &str = "DROP INDEX events_undecided; DROP INDEX events_topic; DROP INDEX events_subject; \
+    DROP INDEX events_stored";
 static POSTGRES_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postgres");
 
 /// SQLite readers; WAL lets them go on while the writer writes.
@@ -196,8 +196,11 @@ impl Store {
             // A log that grew while somebody read for long gives its space back.
             .pragma("journal_size_limit", wal::KEPT_BYTES.to_string())
             .statement_cache_capacity(300);
-        let mut connection = SqliteConnection::connect_with(&options).await?;
+        // A table that is made anew is dropped under its own name, and what refers to it must not go with it.
+        let mut connection =
+            SqliteConnection::connect_with(&options.clone().foreign_keys(false)).await?;
         migrate!(SQLITE_MIGRATIONS, &mut connection);
+        connection.execute("PRAGMA foreign_keys = ON").await?;
         let to_read = options.read_only(true).create_if_missing(false);
         let readers = Readers::open(to_read, SQLITE_READERS).await?;
         Ok(Self::Sqlite {

@@ -46,7 +46,7 @@ impl Engine {
         }
         if let Some(own) = document.limits.max_runs_per_hour {
             let max = i64::from(own).min(RULE_RUNS_PER_HOUR_MAX);
-            if runs::count_since(tx, rule.id, now.plus(-HOUR)).await? >= max {
+            if runs::count_since(tx, rule.workspace, rule.id, now.plus(-HOUR)).await? >= max {
                 let reason = said::own_budget(max);
                 return Ok(Some(refuse(Verdict::OverBudget, reason)));
             }

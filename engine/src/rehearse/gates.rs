@@ -57,7 +57,7 @@ pub(super) async fn after_condition(
     let mut found = Vec::new();
     if let Some(own) = rule.document.limits.max_runs_per_hour {
         let max = i64::from(own).min(RULE_RUNS_PER_HOUR_MAX);
-        let used = runs::count_since(tx, rule.id, now.plus(-HOUR)).await?;
+        let used = runs::count_since(tx, rule.workspace, rule.id, now.plus(-HOUR)).await?;
         found.push(gate_clause(
             "/limits/max_runs_per_hour",
             ClauseKind::Budget,

@@ -170,8 +170,6 @@ async fn settle_in(
             name: name.clone(),
             token_hash: so_server::app::secrets::sha256_hex(token.as_bytes()),
             verify: serde_json::json!({"scheme": "none"}),
-            sample: None,
-            sample_at: None,
             is_enabled: true,
             created_at: now,
         };

@@ -13,10 +13,13 @@ use so_model::{
     why::Recorded,
 };
 
+use super::events;
 use crate::{Result, Row, Sql, StoreError, Tx, args, bulk::Shape, value::Args};
 
 /// Events among which the refusals of a rule are looked for; a scan of some 1.5 KB each at 40 candidates.
 const LOOKED_AT: i64 = 50_000;
+/// How many of them at a time: a rule that refuses often is done after the first.
+const LOOKED_AT_TOGETHER: i64 = 1_000;
 /// Lines of so many bytes are squeezed: beyond it a row no longer shares its page, and they are much alike.
 const SQUEEZED_FROM: usize = 1_024;
 /// Before what was squeezed.
@@ -294,24 +297,31 @@ pub async fn list_for_rule(
     rule: RuleId,
     limit: i64,
 ) -> Result<Vec<StoredDecision>> {
-    let rows = sql
-        .all(
-            "SELECT event_id, rules, lines FROM refusals WHERE event_id IN ( \
-               SELECT refusals.event_id FROM ( \
-                 SELECT id FROM events WHERE workspace_id = $1 ORDER BY id DESC LIMIT $4 \
-               ) AS newest CROSS JOIN refusals WHERE refusals.event_id = newest.id \
-               AND refusals.rules LIKE '%' || $2 || '%' ORDER BY refusals.event_id DESC LIMIT $3 \
-             ) ORDER BY event_id DESC",
-            args![workspace, rule, limit, LOOKED_AT],
-        )
-        .await?;
-    let mut found = Vec::new();
-    for row in &rows {
-        found.extend(unpack(row, Some(rule))?);
+    let mut found: Vec<StoredDecision> = Vec::new();
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let (mut before, mut looked_at) = (String::new(), 0);
+    while looked_at < LOOKED_AT && found.len() < wanted {
+        let ids = events::newest_ids(sql, workspace, &before, LOOKED_AT_TOGETHER).await?;
+        let Some(last) = ids.last() else { break };
+        before = last.to_string();
+        looked_at += LOOKED_AT_TOGETHER;
+        let rows = ids.iter().map(|id| args![*id]).collect();
+        let mut rows = REFUSED.all(sql, &args![rule], rows).await?;
+        rows.sort_by_cached_key(|row| std::cmp::Reverse(row.text(0).unwrap_or_default()));
+        for row in &rows {
+            found.extend(unpack(row, Some(rule))?);
+        }
     }
-    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    found.truncate(wanted);
     Ok(found)
 }
+
+const REFUSED: Shape = Shape {
+    before: "SELECT event_id, rules, lines FROM refusals WHERE rules LIKE '%' || $1 || '%' AND event_id IN (",
+    columns: 1,
+    after: ")",
+    fixed: 1,
+};
 
 #[cfg(test)]
 mod tests {

@@ -4,17 +4,40 @@ use std::collections::HashMap;
 
 use so_model::{
     event::Event,
-    id::{EventId, WorkspaceId},
+    event::kind::WEBHOOK_RECEIVED,
+    id::{EventId, HookId, WorkspaceId},
     time::Timestamp,
 };
 
-use super::filter::Filter;
+use super::{
+    filter::Filter,
+    strands::{Span, Strands},
+};
 use crate::{
     Result, Row, Sql, Tx, args,
     bulk::Shape,
     dialect,
     value::{Args, to_json},
 };
+
+/// What an event is listed by, word for word as the index has it: its kind, and for a call the hook as well.
+macro_rules! topic {
+    () => {
+        "(CASE WHEN SUBSTR(source, 1, 5) = 'hook/' THEN kind || '/' || SUBSTR(source, 6) ELSE kind END)"
+    };
+}
+pub(super) use topic;
+
+/// The topic of a hook's calls.
+pub(super) fn topic_of_hook(hook: HookId) -> String {
+    format!("{WEBHOOK_RECEIVED}/{hook}")
+}
+
+pub(super) const STRANDS: Strands = Strands {
+    table: "events",
+    name: topic!(),
+};
+const COLUMNS: &str = "id, workspace_id, kind, source, dedupe, subject, at, data, cause";
 
 pub(super) fn read(row: &Row) -> Result<Event> {
     Ok(Event {
@@ -34,7 +57,7 @@ const INSERT: Shape = Shape {
     before: "INSERT INTO events (id, workspace_id, kind, source, dedupe, subject, at, data, cause, root_id, is_decided, stored_at) \
              VALUES ",
     columns: 12,
-    after: " ON CONFLICT (workspace_id, source, dedupe) DO NOTHING RETURNING id, \
+    after: " ON CONFLICT (workspace_id, source, dedupe) WHERE dedupe <> id DO NOTHING RETURNING id, \
             CASE WHEN EXISTS (SELECT 1 FROM waits WHERE waits.workspace_id = events.workspace_id \
             AND waits.kind = events.kind AND waits.event_id IS NULL) THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END",
     fixed: 0,
@@ -140,7 +163,8 @@ pub async fn names(
         .await
 }
 
-/// The event that a delivery with this identity became.
+/// The event that a delivery with this identity became; whoever names none gets the event's own id, by which it is not
+/// found here.
 pub async fn find_delivery(
     sql: &mut dyn Sql,
     workspace: WorkspaceId,
@@ -150,7 +174,7 @@ pub async fn find_delivery(
     let row = sql
         .one(
             "SELECT id, workspace_id, kind, source, dedupe, subject, at, data, cause FROM events \
-             WHERE workspace_id = $1 AND source = $2 AND dedupe = $3",
+             WHERE workspace_id = $1 AND source = $2 AND dedupe = $3 AND dedupe <> id",
             args![workspace, source, dedupe],
         )
         .await?;
@@ -198,13 +222,25 @@ pub async fn list(
     before: &str,
     limit: i64,
 ) -> Result<Vec<Event>> {
+    if subject.is_empty() {
+        let span = Span {
+            strand: kind,
+            before,
+            limit,
+            ..Span::default()
+        };
+        let rows = STRANDS.rows(sql, COLUMNS, workspace, &span).await?;
+        return rows.iter().map(read).collect();
+    }
     let some = |text| Some(text).filter(|text: &&str| !text.is_empty());
-    Filter::new(
-        "SELECT id, workspace_id, kind, source, dedupe, subject, at, data, cause FROM events WHERE ",
+    about(
+        Filter::new(
+            "SELECT id, workspace_id, kind, source, dedupe, subject, at, data, cause FROM events WHERE ",
+        )
+        .with("workspace_id = ?", workspace),
+        subject,
     )
-    .with("workspace_id = ?", workspace)
     .maybe(" AND kind = ?", some(kind))
-    .maybe(" AND subject = ?", some(subject))
     .maybe(" AND id < ?", some(before))
     .with(" ORDER BY id DESC LIMIT ?", limit)
     .rows(sql)
@@ -212,6 +248,19 @@ pub async fn list(
     .iter()
     .map(read)
     .collect()
+}
+
+/// Narrows to events about a subject, by whichever index has them.
+pub(super) fn about(query: Filter, subject: &str) -> Filter {
+    let query = query.with(" AND events.subject = ?", subject);
+    match subject.parse() {
+        // Calls are about their hook unless they say otherwise, and none says that it is about another hook.
+        Ok(hook) => query
+            .then(concat!(" AND ", topic!()))
+            .with(" = ?", topic_of_hook(hook)),
+        // Word for word as the index has it, or SQLite would not see that it fits.
+        Err(_) => query.then(" AND subject IS NOT NULL AND source <> 'hook/' || subject"),
+    }
 }
 
 /// When an event was stored, and whether every rule has been tried on it.
@@ -240,21 +289,15 @@ pub async fn list_between(
     until: Timestamp,
     limit: i64,
 ) -> Result<Vec<Event>> {
-    let first: EventId = EventId::from_parts(from, [0; 10]);
-    let last: EventId = EventId::from_parts(until, [u8::MAX; 10]);
-    Filter::new(
-        "SELECT id, workspace_id, kind, source, dedupe, subject, at, data, cause FROM events WHERE ",
-    )
-    .with("workspace_id = ?", workspace)
-    .maybe(" AND kind = ?", (!kind.is_empty()).then_some(kind))
-    .with(" AND id >= ?", first)
-    .with(" AND id <= ?", last)
-    .with(" ORDER BY id DESC LIMIT ?", limit)
-    .rows(sql)
-    .await?
-    .iter()
-    .map(read)
-    .collect()
+    let span = Span {
+        strand: kind,
+        after: &EventId::last_before(from).to_string(),
+        before: &EventId::first_after(until).to_string(),
+        limit,
+        ..Span::default()
+    };
+    let rows = STRANDS.rows(sql, COLUMNS, workspace, &span).await?;
+    rows.iter().map(read).collect()
 }
 
 /// Events of a workspace after one and up to another by their ids, the oldest first, each with the moment it was
@@ -266,22 +309,61 @@ pub async fn list_after(
     last: EventId,
     limit: i64,
 ) -> Result<Vec<(Event, Timestamp, bool)>> {
-    sql.all(
-        "SELECT id, workspace_id, kind, source, dedupe, subject, at, data, cause, stored_at, is_decided FROM events \
-         WHERE workspace_id = $1 AND id > $2 AND id <= $3 ORDER BY id LIMIT $4",
-        args![workspace, after, last, limit],
-    )
-    .await?
-    .iter()
-    .map(|row| Ok((read(row)?, row.at(9)?, row.truth(10)?)))
-    .collect()
+    // Right after the last, and before any other.
+    let before = format!("{last}0");
+    let rows = in_order(sql, workspace, after, &before, limit).await?;
+    rows.iter()
+        .map(|row| Ok((read(row)?, row.at(9)?, row.truth(10)?)))
+        .collect()
 }
 
-/// Removes decided events older than a moment that no kept run names.
+/// Ids of events before one, the newest first; before none where empty.
+pub(super) async fn newest_ids(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    before: &str,
+    limit: i64,
+) -> Result<Vec<EventId>> {
+    let span = Span {
+        before,
+        limit,
+        ..Span::default()
+    };
+    let rows = STRANDS.rows(sql, "id", workspace, &span).await?;
+    rows.iter().map(|row| row.id(0)).collect()
+}
+
+/// Rows of the events between two ids, the oldest first, with the moment each was stored and whether it was decided.
+pub(super) async fn in_order(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    after: &str,
+    before: &str,
+    limit: i64,
+) -> Result<Vec<Row>> {
+    let columns =
+        "id, workspace_id, kind, source, dedupe, subject, at, data, cause, stored_at, is_decided";
+    let span = Span {
+        after,
+        before,
+        is_newest_first: false,
+        limit,
+        ..Span::default()
+    };
+    STRANDS.rows(sql, columns, workspace, &span).await
+}
+
+/// Removes decided events older than a moment that no kept run names; of a hook that is there, all but the latest call,
+/// by which rules are written.
 pub async fn prune(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64> {
     tx.run(
         "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE is_decided = 1 AND stored_at < $1 \
-         AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.event_id = events.id) ORDER BY stored_at LIMIT $2)",
+         AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.event_id = events.id) \
+         AND NOT (SUBSTR(source, 1, 5) = 'hook/' AND EXISTS (SELECT 1 FROM hooks WHERE hooks.id = SUBSTR(source, 6)) \
+         AND NOT EXISTS (SELECT 1 FROM events AS later WHERE later.workspace_id = events.workspace_id \
+         AND (CASE WHEN SUBSTR(later.source, 1, 5) = 'hook/' THEN later.kind || '/' || SUBSTR(later.source, 6) \
+         ELSE later.kind END) = events.kind || '/' || SUBSTR(events.source, 6) AND later.id > events.id)) \
+         ORDER BY stored_at LIMIT $2)",
         args![before, limit],
     )
     .await

@@ -60,7 +60,7 @@ impl Filter {
     }
 }
 
-fn kept(sql: String) -> &'static str {
+pub(super) fn kept(sql: String) -> &'static str {
     static KEPT: Mutex<Option<HashMap<String, &'static str>>> = Mutex::new(None);
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     let kept = kept.get_or_insert_default();

@@ -41,18 +41,10 @@ pub async fn page(
     after: Option<EventId>,
     limit: i64,
 ) -> Result<HistoryPage> {
-    let first: EventId = EventId::from_parts(from, [0; 10]);
-    let last: EventId = EventId::from_parts(until, [0; 10]);
-    let rows = Filter::new(
-        "SELECT id, workspace_id, kind, source, dedupe, subject, at, data, cause, stored_at FROM events WHERE ",
-    )
-    .with("workspace_id = ?", workspace)
-    .with(" AND id >= ?", first)
-    .with(" AND id < ?", last)
-    .maybe(" AND id > ?", after)
-    .with(" ORDER BY id LIMIT ?", limit)
-    .rows(sql)
-    .await?;
+    let first = EventId::last_before(from);
+    let after = after.map_or(first, |after| after.max(first)).to_string();
+    let before = EventId::from_parts(until, [0; 10]).to_string();
+    let rows = events::in_order(sql, workspace, &after, &before, limit).await?;
     let mut page = HistoryPage::default();
     for row in &rows {
         page.events.push((events::read(row)?, row.at(9)?));

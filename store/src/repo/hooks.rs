@@ -2,13 +2,18 @@
 //!
 //! Invariant: the secret part of the address is found by its hash only.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 use so_model::{
     id::{HookId, WorkspaceId},
     time::Timestamp,
 };
 
-use super::expect_one;
+use super::{
+    events::{self, topic},
+    expect_one,
+};
 use crate::{Result, Row, Sql, Tx, args, bulk::Shape, value::to_json};
 
 /// An inbound webhook.
@@ -24,10 +29,6 @@ pub struct Hook {
     pub token_hash: String,
     /// How deliveries are verified, without the secret.
     pub verify: Value,
-    /// The last delivery, to write rules by.
-    pub sample: Option<Value>,
-    /// When that came.
-    pub sample_at: Option<Timestamp>,
     /// Whether deliveries are taken.
     pub is_enabled: bool,
     /// When it was made.
@@ -37,7 +38,7 @@ pub struct Hook {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, workspace_id, name, token_hash, verify, sample, sample_at, is_enabled, created_at FROM hooks ",
+            "SELECT id, workspace_id, name, token_hash, verify, is_enabled, created_at FROM hooks ",
             $rest
         )
     };
@@ -50,31 +51,22 @@ fn read(row: &Row) -> Result<Hook> {
         name: row.text(2)?,
         token_hash: row.text(3)?,
         verify: row.json(4)?,
-        sample: if row.opt_text(5)?.is_some() {
-            Some(row.json(5)?)
-        } else {
-            None
-        },
-        sample_at: row.opt_at(6)?,
-        is_enabled: row.truth(7)?,
-        created_at: row.at(8)?,
+        is_enabled: row.truth(5)?,
+        created_at: row.at(6)?,
     })
 }
 
 /// Stores a webhook.
 pub async fn insert(tx: &mut Tx, hook: &Hook) -> Result<()> {
-    let sample = hook.sample.as_ref().map(to_json).transpose()?;
     tx.run(
-        "INSERT INTO hooks (id, workspace_id, name, token_hash, verify, sample, sample_at, is_enabled, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO hooks (id, workspace_id, name, token_hash, verify, is_enabled, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
         args![
             hook.id,
             hook.workspace,
             &hook.name,
             &hook.token_hash,
             to_json(&hook.verify)?,
-            sample,
-            hook.sample_at,
             hook.is_enabled,
             hook.created_at
         ],
@@ -119,7 +111,7 @@ pub async fn list(
     .collect()
 }
 
-/// Changes name, address, verification and whether it is on; the sample stays.
+/// Changes name, address, verification and whether it is on.
 pub async fn update(tx: &mut Tx, hook: &Hook) -> Result<()> {
     let changed = tx
         .run(
@@ -149,42 +141,47 @@ pub async fn delete(tx: &mut Tx, workspace: WorkspaceId, id: HookId) -> Result<b
     Ok(changed == 1)
 }
 
-/// The last delivery to a hook.
-#[derive(Debug, Clone, Copy)]
-pub struct Sample<'a> {
-    /// The tenant.
-    pub workspace: WorkspaceId,
-    /// The hook.
-    pub hook: HookId,
-    /// What came.
-    pub data: &'a Value,
+/// The latest call of a webhook as it was stored, and when; to write rules by.
+pub async fn latest_call(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    id: HookId,
+) -> Result<Option<(Value, Timestamp)>> {
+    let row = sql
+        .one(
+            concat!(
+                "SELECT data, stored_at FROM events WHERE workspace_id = $1 AND ",
+                topic!(),
+                " = $2 ORDER BY id DESC LIMIT 1"
+            ),
+            args![workspace, events::topic_of_hook(id)],
+        )
+        .await?;
+    row.map(|row| Ok((row.json(0)?, row.at(1)?))).transpose()
 }
 
-const SAVE_SAMPLES: Shape = Shape {
-    before: "WITH came (id, workspace_id, sample) AS (VALUES ",
-    columns: 3,
-    after: ") UPDATE hooks SET sample = came.sample, sample_at = $1 FROM came \
-            WHERE hooks.id = came.id AND hooks.workspace_id || '' = came.workspace_id",
+const LATEST: Shape = Shape {
+    before: concat!(
+        "SELECT hooks.id, (SELECT stored_at FROM events WHERE workspace_id = $1 AND ",
+        topic!(),
+        " = 'webhook.received/' || hooks.id ORDER BY events.id DESC LIMIT 1) FROM hooks WHERE hooks.id IN ("
+    ),
+    columns: 1,
+    after: ")",
     fixed: 1,
 };
 
-/// Keeps deliveries as samples, one for each hook.
-pub async fn save_samples(tx: &mut Tx, samples: &[Sample<'_>], now: Timestamp) -> Result<()> {
-    let mut rows = Vec::with_capacity(samples.len());
-    for one in samples {
-        rows.push(args![one.hook, one.workspace, to_json(one.data)?]);
-    }
-    SAVE_SAMPLES.run(tx, &args![now], rows).await?;
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::bulk::assert_goes_by_ids;
-
-    #[tokio::test]
-    async fn sqlite_looks_hooks_of_a_batch_up_by_their_ids() {
-        assert_goes_by_ids(SAVE_SAMPLES).await;
-    }
+/// When webhooks of a workspace were called last; none is told for one that never was.
+pub async fn latest_calls_at(
+    sql: &mut dyn Sql,
+    workspace: WorkspaceId,
+    ids: &[HookId],
+) -> Result<HashMap<HookId, Timestamp>> {
+    let told = LATEST
+        .read(sql, &args![workspace], ids, |row| {
+            Ok((row.id(0)?, row.opt_at(1)?))
+        })
+        .await?;
+    let called = told.into_iter();
+    Ok(called.filter_map(|(id, at)| Some((id, at?))).collect())
 }

@@ -4,7 +4,7 @@
 //! whatever makes another version live ends it by itself.
 
 use so_model::{
-    id::{AccountId, RuleId, UserId, WorkspaceId},
+    id::{AccountId, RuleId, RunId, UserId, WorkspaceId},
     rule::RuleDocument,
     time::Timestamp,
 };
@@ -158,7 +158,8 @@ pub async fn list_failing(sql: &mut dyn Sql) -> Result<Vec<(RuleCanary, i64)>> {
             ", failed.runs FROM rule_canaries AS c JOIN rules AS r ON r.id = c.rule_id AND r.version = c.base_version \
              JOIN (SELECT runs.rule_id, runs.version, COUNT(*) AS runs FROM runs JOIN rule_canaries AS tried \
              ON tried.rule_id = runs.rule_id AND tried.version = runs.version AND tried.failures_max IS NOT NULL \
-             WHERE runs.workspace_id = tried.workspace_id AND runs.state = 'failed' GROUP BY runs.rule_id, runs.version) \
+             WHERE runs.workspace_id = tried.workspace_id AND runs.state IN ('failed', 'cancelled') \
+             AND runs.state = 'failed' GROUP BY runs.rule_id, runs.version) \
              AS failed ON failed.rule_id = c.rule_id AND failed.version = c.version \
              WHERE c.problem IS NULL AND failed.runs >= c.failures_max ORDER BY c.rule_id"
         ),
@@ -191,11 +192,11 @@ pub async fn count_runs(
     sql.all(
         "SELECT version, CAST(SUM(made) AS BIGINT), CAST(SUM(failed) AS BIGINT) FROM (\
          SELECT version, COUNT(*) AS made, SUM(CASE WHEN state = 'failed' THEN 1 ELSE 0 END) AS failed FROM runs \
-         WHERE workspace_id = $1 AND rule_id = $2 AND created_at >= $3 GROUP BY version \
+         WHERE workspace_id = $1 AND rule_id = $2 AND id > $4 AND created_at >= $3 GROUP BY version \
          UNION ALL SELECT run_ways.version, COUNT(*), 0 FROM run_ways CROSS JOIN runs_let_go \
          WHERE runs_let_go.way = run_ways.way AND run_ways.workspace_id = $1 AND run_ways.rule_id = $2 \
          AND runs_let_go.at >= $3 GROUP BY run_ways.version) AS counted GROUP BY version ORDER BY version",
-        args![workspace, rule, since],
+        args![workspace, rule, since, RunId::last_before(since)],
     )
     .await?
     .iter()

@@ -388,7 +388,7 @@ pub async fn count_starts_since(
         )
         .await?;
     let gone = row.map_or(Ok(0), |row| row.int(0))?;
-    Ok(gone + runs::count_since(sql, rule, since).await?)
+    Ok(gone + runs::count_since(sql, workspace, rule, since).await?)
 }
 
 /// When a rule's latest runs were made, newest first, those that were let go among them.

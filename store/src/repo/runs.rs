@@ -9,13 +9,17 @@ use so_model::{
 };
 
 use super::filter::Filter;
+pub use super::run_lists::{RunFilter, RunSpan, latest_starts, list, list_between, list_in};
 use crate::{
     Result, Row, Sql, StoreError, Tx, args,
     bulk::Shape,
     value::{Args, to_json},
 };
 
-fn read(row: &Row) -> Result<Run> {
+pub(super) const SELECT: &str = "SELECT runs.id, runs.workspace_id, runs.rule_id, runs.version, runs.event_id, runs.trigger_id, runs.state, \
+     runs.mode_key, runs.decision, runs.reason, runs.created_at, runs.finished_at FROM ";
+
+pub(super) fn read(row: &Row) -> Result<Run> {
     Ok(Run {
         id: row.id(0)?,
         workspace: row.id(1)?,
@@ -162,58 +166,6 @@ pub async fn reopen(tx: &mut Tx, workspace: WorkspaceId, id: RunId) -> Result<bo
     Ok(changed == 1)
 }
 
-/// Which runs to do something with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RunSpan {
-    /// Of this rule.
-    pub rule: Option<RuleId>,
-    /// In this state.
-    pub state: RunState,
-    /// Made then or later.
-    pub from: Option<Timestamp>,
-    /// Made then or before.
-    pub until: Option<Timestamp>,
-    /// After this one.
-    pub after: Option<RunId>,
-}
-
-/// Runs of a span in one state, the oldest first.
-pub async fn list_in(
-    sql: &mut dyn Sql,
-    workspace: WorkspaceId,
-    span: &RunSpan,
-    limit: i64,
-) -> Result<Vec<Run>> {
-    let query = Filter::new(SELECT);
-    let query = match span.state {
-        // Word for word as the index has it, or SQLite would not see that it fits.
-        RunState::Failed | RunState::Cancelled => {
-            query.then("runs WHERE state IN ('failed', 'cancelled')")
-        }
-        _ => query.then("runs WHERE 1 = 1"),
-    };
-    query
-        .with(" AND runs.workspace_id = ?", workspace)
-        .with(" AND runs.state = ?", span.state.as_str())
-        .maybe(" AND runs.rule_id = ?", span.rule)
-        .maybe(
-            " AND runs.id >= ?",
-            span.from.map(|from| RunId::from_parts(from, [0; 10])),
-        )
-        .maybe(
-            " AND runs.id <= ?",
-            span.until
-                .map(|until| RunId::from_parts(until, [u8::MAX; 10])),
-        )
-        .maybe(" AND runs.id > ?", span.after)
-        .with(" ORDER BY runs.id LIMIT ?", limit)
-        .rows(sql)
-        .await?
-        .iter()
-        .map(read)
-        .collect()
-}
-
 /// Counts events a run made; answers the new total.
 pub async fn add_events(tx: &mut Tx, id: RunId, count: i64) -> Result<i64> {
     let row = tx
@@ -258,75 +210,6 @@ pub async fn workspace_of(sql: &mut dyn Sql, id: RunId) -> Result<Option<Workspa
     row.map(|row| row.id(0)).transpose()
 }
 
-/// Which runs to list; an empty text is any.
-#[derive(Debug, Clone, Default)]
-pub struct RunFilter<'a> {
-    /// Of this rule.
-    pub rule: &'a str,
-    /// In this state.
-    pub state: &'a str,
-    /// Started by this event.
-    pub event: &'a str,
-    /// Started by events about this subject, such as a post.
-    pub subject: &'a str,
-    /// Older than this run.
-    pub before: &'a str,
-}
-
-/// Runs of a workspace, newest first.
-pub async fn list(
-    sql: &mut dyn Sql,
-    workspace: WorkspaceId,
-    filter: &RunFilter<'_>,
-    limit: i64,
-) -> Result<Vec<Run>> {
-    let (text, args) = listing(workspace, filter, limit);
-    sql.all(text, args).await?.iter().map(read).collect()
-}
-
-const SELECT: &str = "SELECT runs.id, runs.workspace_id, runs.rule_id, runs.version, runs.event_id, runs.trigger_id, runs.state, \
-     runs.mode_key, runs.decision, runs.reason, runs.created_at, runs.finished_at FROM ";
-
-// Begins with what is narrowest. Where that is not the workspace, it is hidden from SQLite's planner, which would
-// prefer to walk all runs of the workspace in their order.
-fn listing(workspace: WorkspaceId, filter: &RunFilter<'_>, limit: i64) -> (&'static str, Args) {
-    let state = RunState::parse(filter.state);
-    let query = Filter::new(SELECT);
-    let query = if let Some(subject) = some(filter.subject) {
-        query
-            .then("events CROSS JOIN runs WHERE runs.event_id = events.id")
-            .with(" AND events.workspace_id = ?", workspace)
-            .with(" AND events.subject = ?", subject)
-            .with(" AND runs.workspace_id = ?", workspace)
-            .maybe(" AND runs.event_id = ?", some(filter.event))
-    } else if let Some(event) = some(filter.event) {
-        query
-            .with("runs WHERE runs.event_id = ?", event)
-            .with(" AND runs.workspace_id || '' = ?", workspace)
-    } else if state.is_some_and(|state| !state.is_over()) {
-        query
-            .then("runs WHERE runs.finished_at IS NULL")
-            .with(" AND runs.workspace_id || '' = ?", workspace)
-    } else if matches!(state, Some(RunState::Failed | RunState::Cancelled)) {
-        // Word for word as the index has it, or SQLite would not see that it fits.
-        query
-            .then("runs WHERE state IN ('failed', 'cancelled')")
-            .with(" AND runs.workspace_id = ?", workspace)
-    } else {
-        query.with("runs WHERE runs.workspace_id = ?", workspace)
-    };
-    query
-        .maybe(" AND runs.rule_id = ?", some(filter.rule))
-        .maybe(" AND runs.state = ?", some(filter.state))
-        .maybe(" AND runs.id < ?", some(filter.before))
-        .with(" ORDER BY runs.id DESC LIMIT ?", limit)
-        .finish()
-}
-
-fn some(text: &str) -> Option<&str> {
-    (!text.is_empty()).then_some(text)
-}
-
 /// Runs of one key that are not over, oldest first.
 pub async fn list_active(
     sql: &mut dyn Sql,
@@ -344,56 +227,22 @@ pub async fn list_active(
     .collect()
 }
 
-/// When a rule's latest runs were made, newest first.
-pub async fn latest_starts(
+/// Runs a rule started since a moment.
+///
+/// Goes by ids, which hold the moment of their making.
+pub async fn count_since(
     sql: &mut dyn Sql,
     workspace: WorkspaceId,
     rule: RuleId,
-    limit: i64,
-) -> Result<Vec<Timestamp>> {
-    sql.all(
-        "SELECT created_at FROM runs WHERE workspace_id = $1 AND rule_id = $2 ORDER BY id DESC LIMIT $3",
-        args![workspace, rule, limit],
-    )
-    .await?
-    .iter()
-    .map(|row| row.at(0))
-    .collect()
-}
-
-/// Runs a rule started since a moment.
-pub async fn count_since(sql: &mut dyn Sql, rule: RuleId, since: Timestamp) -> Result<i64> {
+    since: Timestamp,
+) -> Result<i64> {
     let row = sql
         .one(
-            "SELECT COUNT(*) FROM runs WHERE rule_id = $1 AND created_at > $2",
-            args![rule, since],
+            "SELECT COUNT(*) FROM runs WHERE workspace_id = $1 AND rule_id = $2 AND id >= $3",
+            args![workspace, rule, RunId::first_after(since)],
         )
         .await?;
     row.map_or(Ok(0), |row| row.int(0))
-}
-
-/// Runs of a rule made within a span, newest first.
-///
-/// Goes by ids, which hold the moment of their making.
-pub async fn list_between(
-    sql: &mut dyn Sql,
-    workspace: WorkspaceId,
-    rule: RuleId,
-    from: Timestamp,
-    until: Timestamp,
-    limit: i64,
-) -> Result<Vec<Run>> {
-    Filter::new(SELECT)
-        .with("runs WHERE runs.workspace_id = ?", workspace)
-        .with(" AND runs.rule_id = ?", rule)
-        .with(" AND runs.id >= ?", RunId::from_parts(from, [0; 10]))
-        .with(" AND runs.id <= ?", RunId::from_parts(until, [u8::MAX; 10]))
-        .with(" ORDER BY runs.id DESC LIMIT ?", limit)
-        .rows(sql)
-        .await?
-        .iter()
-        .map(read)
-        .collect()
 }
 
 /// Runs that events from one to another started, in the order they were made.

@@ -3,7 +3,11 @@
 //! Owns which columns are copied. Invariant: rows are copied as they are stored, nothing is written to the database
 //! they come from, and every copy has a bound.
 
-use so_model::{id::WorkspaceId, rule::RuleDocument, time::Timestamp};
+use so_model::{
+    id::{RunId, WorkspaceId},
+    rule::RuleDocument,
+    time::Timestamp,
+};
 
 use super::rules::RuleRow;
 use crate::{
@@ -277,9 +281,9 @@ pub async fn past_runs(
     let rows = from
         .all(
             "SELECT id, workspace_id, rule_id, version, event_id, trigger_id, state, mode_key, '{}', NULL, events_made, \
-             created_at, finished_at FROM runs WHERE workspace_id || '' = $1 AND rule_id = $2 AND created_at > $3 \
-             AND finished_at IS NOT NULL ORDER BY created_at DESC LIMIT $4",
-            args![workspace, rule, since, HISTORY_MAX],
+             created_at, finished_at FROM runs WHERE workspace_id = $1 AND rule_id = $2 AND id >= $3 \
+             AND finished_at IS NOT NULL ORDER BY id DESC LIMIT $4",
+            args![workspace, rule, RunId::first_after(since), HISTORY_MAX],
         )
         .await?;
     write(to, &PAST_RUNS, rows).await

@@ -12,6 +12,24 @@ use tokio::task::JoinSet;
 
 use crate::support::{Db, NOW, at, event, id, is_stale, on_both, run};
 
+on_both!(an_event_whose_sender_names_no_identity_is_no_second_delivery);
+async fn an_event_whose_sender_names_no_identity_is_no_second_delivery(db: Db) {
+    let workspace = db.workspace().await;
+    let mut nameless = event(workspace, "");
+    nameless.dedupe = nameless.id.to_string();
+    // Somebody else's identity that reads like the other's id.
+    let named = event(workspace, &nameless.dedupe);
+    let again = event(workspace, &nameless.dedupe);
+    let mut tx = db.begin().await;
+    let stored = events::insert_many(&mut tx, &[&nameless, &named, &again], true, NOW)
+        .await
+        .unwrap();
+    assert_eq!(stored, [true, true, false]);
+    tx.commit().await.unwrap();
+    let first = events::find_delivery(&mut db.read(), workspace, "engine", &nameless.dedupe).await;
+    assert_eq!(first.unwrap().unwrap().id, named.id);
+}
+
 on_both!(a_second_delivery_is_the_same_event);
 async fn a_second_delivery_is_the_same_event(db: Db) {
     let (one, two) = (db.workspace().await, db.workspace().await);

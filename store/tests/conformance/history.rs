@@ -109,8 +109,14 @@ async fn runs_are_listed_by_rule_state_event_and_subject(db: Db) {
     assert_eq!(active.unwrap(), [(first.id, RunState::Running)]);
     let over = runs::list_active(&mut read, second.rule, "k", 10).await;
     assert!(over.unwrap().is_empty());
-    for (since, expected) in [(NOW.plus(-1), 1), (NOW, 0)] {
-        let count = runs::count_since(&mut read, rule, since).await;
+    let stranger = db.workspace().await;
+    let (before, after) = (NOW, at(3_600));
+    for (workspace, since, expected) in [
+        (workspace, before, 1),
+        (workspace, after, 0),
+        (stranger, before, 0),
+    ] {
+        let count = runs::count_since(&mut read, workspace, rule, since).await;
         assert_eq!(count.unwrap(), expected);
     }
     for (trigger, expected) in [("t", true), ("u", false)] {

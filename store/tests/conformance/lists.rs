@@ -1,14 +1,16 @@
 //! Lists that may be narrowed: every combination gives what looking at each row gives.
 
 use so_model::{
-    id::{RuleId, WorkspaceId},
+    event::{Event, kind},
+    id::{EventId, HookId, Id, IdKind, RuleId, WorkspaceId},
     post::{Post, PostState},
     run::{ConditionTrace, Run, RunState},
+    time::{MILLISECOND, Timestamp},
 };
 use so_store::{
-    events,
+    events, history,
     posts::{self, PostFilter},
-    runs::{self, RunFilter},
+    runs::{self, RunFilter, RunSpan},
 };
 
 use crate::support::{Db, NOW, at, event, id, on_both, post, variant};
@@ -157,5 +159,170 @@ async fn runs_are_found_by_every_combination_of_conditions(db: Db) {
         let found = runs::list(&mut db.read(), workspace, &filter, LIMIT as i64).await;
         let found = found.unwrap();
         assert_eq!(found.iter().collect::<Vec<_>>(), wanted, "{filter:?}");
+    }
+}
+
+/// The moment in an id; those of these tests lie a millisecond apart.
+fn made_at<K: IdKind>(id: Id<K>) -> Timestamp {
+    let text = id.to_string();
+    let digits = text.split('_').next_back().unwrap();
+    Timestamp::from_micros(i64::from_str_radix(&digits[..12], 16).unwrap() * MILLISECOND)
+}
+
+/// Events of some kinds, calls of two hooks that speak of the hook or of something else, in the order of their making.
+async fn events_of_many_kinds(db: &Db, workspace: WorkspaceId, hooks: [HookId; 2]) -> Vec<Event> {
+    let foreign = db.workspace().await;
+    let mut tx = db.begin().await;
+    let mut all = Vec::new();
+    for n in 0..ROWS {
+        let of = if n % 11 == 5 { foreign } else { workspace };
+        let mut event = event(of, &format!("d{n}"));
+        match n * 7 % 5 {
+            0 => event.kind = kind::POST_DUE.into(),
+            1 => event.subject = Some(format!("post_{}", n % 2)),
+            call => {
+                let hook = hooks[n / 2 % 2];
+                event.kind = kind::WEBHOOK_RECEIVED.into();
+                event.source = format!("hook/{hook}");
+                event.subject = Some(match call {
+                    2 => format!("post_{}", n % 2),
+                    _ => hook.to_string(),
+                });
+            }
+        }
+        events::insert(&mut tx, &event, true, at(n as i64))
+            .await
+            .unwrap();
+        all.push(event);
+    }
+    tx.commit().await.unwrap();
+    all.retain(|event| event.workspace == workspace);
+    all
+}
+
+on_both!(events_are_found_by_every_combination_of_conditions);
+async fn events_are_found_by_every_combination_of_conditions(db: Db) {
+    let workspace = db.workspace().await;
+    let hooks: [HookId; 2] = [id(), id()];
+    let all = events_of_many_kinds(&db, workspace, hooks).await;
+    let hook = hooks[0].to_string();
+    let kinds = [
+        "",
+        kind::POST_DUE,
+        kind::WEBHOOK_RECEIVED,
+        "webhook",
+        "post",
+    ];
+    let subjects = ["", "post_0", "post_1", &hook, "hook_of_nobody"];
+    let befores = [String::new(), all[all.len() / 2].id.to_string()];
+    for (kind, subject) in kinds
+        .iter()
+        .flat_map(|kind| subjects.map(|subject| (kind, subject)))
+    {
+        for before in &befores {
+            let is_wanted = |event: &&Event| {
+                (kind.is_empty() || event.kind == **kind)
+                    && (subject.is_empty() || event.subject.as_deref() == Some(subject))
+                    && (before.is_empty() || event.id.to_string() < *before)
+            };
+            let wanted: Vec<&Event> = all.iter().rev().filter(is_wanted).take(LIMIT).collect();
+            let found = events::list(
+                &mut db.read(),
+                workspace,
+                kind,
+                subject,
+                before,
+                LIMIT as i64,
+            )
+            .await;
+            let found = found.unwrap();
+            let found: Vec<&Event> = found.iter().collect();
+            assert_eq!(found, wanted, "{kind:?} {subject:?} {before:?}");
+        }
+    }
+}
+
+on_both!(events_of_all_kinds_are_read_on_in_their_order);
+async fn events_of_all_kinds_are_read_on_in_their_order(db: Db) {
+    let workspace = db.workspace().await;
+    let all = events_of_many_kinds(&db, workspace, [id(), id()]).await;
+    let ids: Vec<EventId> = all.iter().map(|event| event.id).collect();
+    let (last, mut after, mut seen) = (ids[ids.len() - 3], String::new(), Vec::new());
+    loop {
+        let page = events::list_after(&mut db.read(), workspace, &after, last, LIMIT as i64).await;
+        let page = page.unwrap();
+        let Some((event, ..)) = page.last() else {
+            break;
+        };
+        after = event.id.to_string();
+        seen.extend(page.iter().map(|(event, ..)| event.id));
+    }
+    assert_eq!(seen, ids[..ids.len() - 2]);
+
+    let (from, until) = (made_at(ids[4]), made_at(ids[ids.len() - 4]));
+    let (mut after, mut seen) = (None, Vec::new());
+    loop {
+        let page = history::page(
+            &mut db.read(),
+            workspace,
+            (from, until),
+            after,
+            LIMIT as i64,
+        )
+        .await;
+        let page = page.unwrap();
+        seen.extend(page.events.iter().map(|(event, _)| event.id));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, ids[4..ids.len() - 4]);
+    let found = events::list_between(&mut db.read(), workspace, "", from, until, 99).await;
+    let mut found: Vec<EventId> = found.unwrap().iter().map(|event| event.id).collect();
+    found.reverse();
+    assert_eq!(
+        found,
+        ids[4..=ids.len() - 4],
+        "both moments are within the span"
+    );
+}
+
+on_both!(runs_of_a_span_are_found_over_all_rules);
+async fn runs_of_a_span_are_found_over_all_rules(db: Db) {
+    let (workspace, foreign) = (db.workspace().await, db.workspace().await);
+    let rules: [RuleId; 5] = [id(), id(), id(), id(), id()];
+    let mut tx = db.begin().await;
+    let mut all = Vec::new();
+    for n in 0..ROWS * 2 {
+        let of = if n % 11 == 5 { foreign } else { workspace };
+        let run = run(n, of, rules[n * 3 / 2 % 5], id());
+        runs::insert(&mut tx, &run).await.unwrap();
+        all.push(run);
+    }
+    tx.commit().await.unwrap();
+    all.retain(|run| run.workspace == workspace);
+    let (from, until) = (made_at(all[9].id), made_at(all[all.len() - 9].id));
+    let states = [RunState::Finished, RunState::Failed, RunState::Waiting];
+    for (mask, state) in (0..1_u32 << 4).flat_map(|mask| states.map(|state| (mask, state))) {
+        let on = |bit: u32| mask & (1 << bit) != 0;
+        let span = RunSpan {
+            rule: on(0).then_some(rules[1]),
+            state,
+            from: on(1).then_some(from),
+            until: on(2).then_some(until),
+            after: on(3).then_some(all[14].id),
+        };
+        let is_wanted = |run: &&Run| {
+            run.state == state
+                && span.rule.is_none_or(|rule| run.rule == rule)
+                && span.from.is_none_or(|from| made_at(run.id) >= from)
+                && span.until.is_none_or(|until| made_at(run.id) <= until)
+                && span.after.is_none_or(|after| run.id > after)
+        };
+        let wanted: Vec<&Run> = all.iter().filter(is_wanted).take(LIMIT).collect();
+        let found = runs::list_in(&mut db.read(), workspace, &span, LIMIT as i64).await;
+        let found = found.unwrap();
+        assert_eq!(found.iter().collect::<Vec<_>>(), wanted, "{span:?}");
     }
 }

@@ -1,15 +1,18 @@
 //! Feeds, webhooks and what surrounds them.
 
 use serde_json::json;
-use so_model::id::WorkspaceId;
+use so_model::{
+    event::{Event, kind},
+    id::WorkspaceId,
+};
 use so_store::{
-    endpoints,
+    endpoints, events,
     feeds::{self, FeedState, PollAnswer},
     hooks, notifications, sandbox, sign_ins,
 };
 use tokio::task::JoinSet;
 
-use crate::support::{Db, NOW, at, id, is_conflict, is_stale, on_both};
+use crate::support::{Db, NOW, at, event, id, is_conflict, is_stale, on_both};
 
 fn feed(workspace: WorkspaceId, url: &str) -> feeds::Feed {
     feeds::Feed {
@@ -137,24 +140,12 @@ async fn a_webhook_is_found_by_the_hash_of_its_address(db: Db) {
         name: "shop".into(),
         token_hash: "h1".into(),
         verify: json!({"kind": "none"}),
-        sample: None,
-        sample_at: None,
         is_enabled: true,
         created_at: NOW,
     };
     let other = db.workspace().await;
     let mut tx = db.begin().await;
     hooks::insert(&mut tx, &hook).await.unwrap();
-    // A delivery of `null` is a sample too.
-    let sample = serde_json::Value::Null;
-    for (workspace, data) in [(workspace, &sample), (other, &json!("of another"))] {
-        let came = hooks::Sample {
-            workspace,
-            hook: hook.id,
-            data,
-        };
-        hooks::save_samples(&mut tx, &[came], at(3)).await.unwrap();
-    }
     hook.token_hash = "h2".into();
     hooks::update(&mut tx, &hook).await.unwrap();
     tx.commit().await.unwrap();
@@ -162,12 +153,69 @@ async fn a_webhook_is_found_by_the_hash_of_its_address(db: Db) {
     let former = hooks::find_by_token_hash(&mut read, "h1").await;
     assert_eq!(former.unwrap(), None);
     let found = hooks::find_by_token_hash(&mut read, "h2").await;
-    (hook.sample, hook.sample_at) = (Some(sample), Some(at(3)));
     assert_eq!(found.unwrap(), Some(hook.clone()));
     let mut tx = db.begin().await;
     assert!(!hooks::delete(&mut tx, other, hook.id).await.unwrap());
     assert!(hooks::delete(&mut tx, workspace, hook.id).await.unwrap());
     tx.commit().await.unwrap();
+}
+
+/// A call of a hook.
+fn call(hook: &hooks::Hook, dedupe: &str, subject: &str) -> Event {
+    let mut event = event(hook.workspace, dedupe);
+    event.kind = kind::WEBHOOK_RECEIVED.into();
+    event.source = format!("hook/{}", hook.id);
+    event.subject = Some(subject.into());
+    event.data = json!(dedupe);
+    event
+}
+
+on_both!(the_latest_call_of_a_webhook_is_shown_and_outlives_the_rest);
+async fn the_latest_call_of_a_webhook_is_shown_and_outlives_the_rest(db: Db) {
+    let (workspace, other) = (db.workspace().await, db.workspace().await);
+    let hook = |name: &str| hooks::Hook {
+        id: id(),
+        workspace,
+        name: name.into(),
+        token_hash: name.into(),
+        verify: json!({"scheme": "none"}),
+        is_enabled: true,
+        created_at: NOW,
+    };
+    let (busy, quiet, gone) = (hook("busy"), hook("quiet"), hook("gone"));
+    let mut tx = db.begin().await;
+    for hook in [&busy, &quiet, &gone] {
+        hooks::insert(&mut tx, hook).await.unwrap();
+    }
+    let own = busy.id.to_string();
+    let calls = [
+        call(&busy, "1", &own),
+        call(&busy, "2", "an order"),
+        call(&gone, "3", "x"),
+    ];
+    for (n, call) in (1..).zip(&calls) {
+        events::insert(&mut tx, call, true, at(n)).await.unwrap();
+    }
+    hooks::delete(&mut tx, workspace, gone.id).await.unwrap();
+    tx.commit().await.unwrap();
+    let latest = async || {
+        let found = hooks::latest_call(&mut db.read(), workspace, busy.id).await;
+        found.unwrap()
+    };
+    assert_eq!(latest().await, Some((json!("2"), at(2))));
+    let mut read = db.read();
+    let none = hooks::latest_call(&mut read, workspace, quiet.id).await;
+    assert_eq!(none.unwrap(), None);
+    let none = hooks::latest_call(&mut read, other, busy.id).await;
+    assert_eq!(none.unwrap(), None);
+    let told = hooks::latest_calls_at(&mut read, workspace, &[busy.id, quiet.id]).await;
+    let told: Vec<_> = told.unwrap().into_iter().collect();
+    assert_eq!(told, [(busy.id, at(2))]);
+
+    let mut tx = db.begin().await;
+    assert_eq!(events::prune(&mut tx, at(9), 10).await.unwrap(), 2);
+    tx.commit().await.unwrap();
+    assert_eq!(latest().await, Some((json!("2"), at(2))));
 }
 
 on_both!(an_endpoint_remembers_since_when_it_fails);

@@ -1,8 +1,8 @@
-//! Hooks as calls meet them, kept for a second.
+//! Hooks as calls meet them, kept for a while.
 //!
 //! Owns the copy of a hook and its secret that busy addresses are judged by.
 //! Invariant: a change made by this process counts from its commit on, one
-//! made by another within `KEPT`.
+//! made by another server on the same database within `KEPT`.
 
 use std::{
     num::NonZeroUsize,
@@ -10,7 +10,11 @@ use std::{
 };
 
 use lru::LruCache;
-use so_model::{Timestamp, api::hook::HookVerify, time::SECOND};
+use so_model::{
+    Timestamp,
+    api::hook::HookVerify,
+    time::{HOUR, SECOND},
+};
 use so_store::{hooks, hooks::Hook, secrets, vault::SecretText};
 
 use super::{manage::SECRET, scheme::verify_of};
@@ -18,8 +22,10 @@ use crate::app::{App, failure::Outcome, secrets::sha256_hex};
 
 /// How long a copy is used: as long as a session that was revoked elsewhere may live on.
 const KEPT: i64 = SECOND;
-/// Hooks that are kept.
-const DOORS_MAX: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
+/// The same where no other server can change a hook.
+const KEPT_ALONE: i64 = HOUR;
+/// Hooks that are kept, of some 500 bytes each.
+const DOORS_MAX: NonZeroUsize = NonZeroUsize::new(20_000).expect("it is not zero");
 
 /// A hook with the secret that its calls are signed by.
 #[derive(Debug)]
@@ -43,12 +49,12 @@ impl Doors {
         self.lock().clear();
     }
 
-    fn known(&self, token_hash: &str, now: Timestamp) -> Option<Arc<Door>> {
+    fn known(&self, token_hash: &str, now: Timestamp, kept: i64) -> Option<Arc<Door>> {
         let mut doors = self.lock();
         let (read_at, door) = doors.get(token_hash)?;
         // A clock that was set back must not keep a copy for ever.
         let age = now.since(*read_at);
-        (0..KEPT).contains(&age).then(|| door.clone())
+        (0..kept).contains(&age).then(|| door.clone())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, LruCache<String, (Timestamp, Arc<Door>)>> {
@@ -60,7 +66,12 @@ impl Doors {
 pub(super) async fn find(app: &App, token: &str) -> Outcome<Option<Arc<Door>>> {
     let token_hash = sha256_hex(token.as_bytes());
     let now = app.now();
-    if let Some(door) = app.doors.known(&token_hash, now) {
+    let kept = if app.engine.config.is_alone {
+        KEPT_ALONE
+    } else {
+        KEPT
+    };
+    if let Some(door) = app.doors.known(&token_hash, now, kept) {
         return Ok(Some(door));
     }
     let mut reader = app.reader();

@@ -10,6 +10,7 @@ use so_model::{
         RotateHook,
     },
     id::{HookId, WorkspaceId, kind},
+    time::Timestamp,
     workspace::Role,
 };
 use so_store::{Page, StoreError, Tx, hooks, hooks::Hook, secrets};
@@ -36,7 +37,12 @@ pub async fn list(app: &App, workspace: WorkspaceId, query: &HookQuery) -> Outco
     let page = PageAsk::of::<kind::Hook>(query.cursor.as_deref(), query.limit)?;
     let found = hooks::list(&mut app.reader(), workspace, &page.cursor, page.fetch()).await?;
     let found = Page::cut(found, page.limit, |hook| hook.id.to_string());
-    let items = found.items.iter().map(view).collect::<Outcome<_>>()?;
+    let ids: Vec<HookId> = found.items.iter().map(|hook| hook.id).collect();
+    let called = hooks::latest_calls_at(&mut app.reader(), workspace, &ids).await?;
+    let items = found.items.iter();
+    let items = items
+        .map(|hook| view(hook, called.get(&hook.id).copied()))
+        .collect::<Outcome<_>>()?;
     Ok(HookList {
         items,
         next_cursor: found.next_cursor,
@@ -61,10 +67,12 @@ pub async fn get(app: &App, actor: Actor, id: HookId) -> Outcome<HookDetail> {
         .map(|token| url_of(app, token.expose())),
         false => None,
     };
+    let call = hooks::latest_call(&mut reader, actor.workspace, id).await?;
+    let (sample, called_at) = call.unzip();
     Ok(HookDetail {
-        hook: view(&hook)?,
+        hook: view(&hook, called_at)?,
         url,
-        sample: hook.sample,
+        sample,
     })
 }
 
@@ -100,8 +108,6 @@ pub async fn create(app: &App, actor: Actor, request: CreateHook) -> Outcome<Hoo
         name,
         token_hash: sha256_hex(token.as_bytes()),
         verify: stored(&verify)?,
-        sample: None,
-        sample_at: None,
         is_enabled: true,
         created_at: change.now,
     };
@@ -117,7 +123,7 @@ pub async fn create(app: &App, actor: Actor, request: CreateHook) -> Outcome<Hoo
     change.touch("hook", hook.id);
     change.commit().await?;
     Ok(HookSecrets {
-        hook: view(&hook)?,
+        hook: view(&hook, None)?,
         url: url_of(app, &token),
         secret,
     })
@@ -161,7 +167,7 @@ pub async fn change(app: &App, actor: Actor, id: HookId, request: ChangeHook) ->
     change.touch("hook", id);
     change.commit().await?;
     app.doors.forget();
-    view(&hook)
+    view(&hook, called_at(app, &hook).await?)
 }
 
 /// Replaces address, secret or both.
@@ -204,7 +210,7 @@ pub async fn rotate(
     change.commit().await?;
     app.doors.forget();
     Ok(HookSecrets {
-        hook: view(&hook)?,
+        hook: view(&hook, called_at(app, &hook).await?)?,
         url: url_of(app, &token),
         secret,
     })
@@ -260,13 +266,18 @@ fn url_of(app: &App, token: &str) -> String {
     format!("{}/in/{token}", app.public_url())
 }
 
-fn view(hook: &Hook) -> Outcome<HookView> {
+async fn called_at(app: &App, hook: &Hook) -> Outcome<Option<Timestamp>> {
+    let called = hooks::latest_calls_at(&mut app.reader(), hook.workspace, &[hook.id]).await?;
+    Ok(called.get(&hook.id).copied())
+}
+
+fn view(hook: &Hook, sample_at: Option<Timestamp>) -> Outcome<HookView> {
     Ok(HookView {
         id: hook.id,
         name: hook.name.clone(),
         verify: verify_of(hook)?,
         is_enabled: hook.is_enabled,
-        sample_at: hook.sample_at,
+        sample_at,
         created_at: hook.created_at,
     })
 }

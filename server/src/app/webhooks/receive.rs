@@ -8,6 +8,7 @@ use serde_json::json;
 use so_model::{
     api::hook::Accepted,
     event::{NewEvent, kind},
+    id::HookId,
 };
 use so_store::hooks::Hook;
 use so_triggers::webhook::{dedupe_id, verify};
@@ -37,7 +38,7 @@ pub async fn receive(app: &App, token: &str, call: &Call) -> Outcome<Accepted> {
     check_signature(app, &door, call)?;
     let payload = call.payload()?;
     let event = event(&door.hook, call, payload);
-    let admitted = app.engine.ingest_at_hook(event, door.hook.id).await?;
+    let admitted = app.engine.ingest(event).await?;
     Ok(Accepted {
         event: admitted.event.id,
     })
@@ -81,7 +82,11 @@ fn event(hook: &Hook, call: &Call, payload: Payload) -> NewEvent {
     let identity = payload
         .cloud_identity()
         .or_else(|| dedupe_id(|name| call.header(name)));
-    let (subject, time) = (payload.subject().map(str::to_string), payload.time());
+    // Whatever is about a hook is a call of it.
+    let subject = payload
+        .subject()
+        .filter(|text| text.parse::<HookId>().is_err());
+    let (subject, time) = (subject.map(str::to_string), payload.time());
     let mut data = json!({
         "hook": {"id": hook.id, "name": hook.name}, "body": payload.body,
         "headers": call.shown_headers(), "query": call.shown_query()

@@ -1,0 +1,178 @@
+//! Lists of a workspace's rows in their order, where no index has that order.
+//!
+//! Each index that begins with the workspace costs every new row a page of its own as soon as there are many
+//! workspaces. So a table has one such index, over (workspace, strand, id): the kind of an event, the rule of a run.
+//! Rows of one strand lie in their order in it; those of a workspace are merged here, from the end that is asked for,
+//! with one look into the index for each strand and one for each row.
+
+use so_model::id::WorkspaceId;
+
+use super::filter::kept;
+use crate::{Backend, Result, Row, Sql, args};
+
+/// A table whose rows lie in strands.
+pub(super) struct Strands {
+    /// The table; its ids are in the order of making.
+    pub table: &'static str,
+    /// What its strands are named by, word for word as the index has it.
+    pub name: &'static str,
+}
+
+/// Which rows are asked for, and from which end.
+pub(super) struct Span<'a> {
+    /// Of the strand with this name and of those whose names continue it after `/`; all of them where empty.
+    pub strand: &'a str,
+    /// After this id; any where empty.
+    pub after: &'a str,
+    /// Before this id; any where empty.
+    pub before: &'a str,
+    /// A condition on a row that begins with ` AND `, or nothing.
+    pub also: &'static str,
+    /// The newest first, or the oldest.
+    pub is_newest_first: bool,
+    /// Rows at the most.
+    pub limit: i64,
+}
+
+impl Default for Span<'_> {
+    fn default() -> Self {
+        Self {
+            strand: "",
+            after: "",
+            before: "",
+            also: "",
+            is_newest_first: true,
+            limit: 0,
+        }
+    }
+}
+
+/// After any id, in every order of letters that a database may have.
+const PAST_ALL: &str = "zz";
+
+impl Strands {
+    /// These columns of the rows of a span, in its order.
+    pub async fn rows(
+        &self,
+        sql: &mut dyn Sql,
+        columns: &'static str,
+        workspace: WorkspaceId,
+        span: &Span<'_>,
+    ) -> Result<Vec<Row>> {
+        let text = kept(self.spell(sql.backend(), columns, span));
+        let before = if span.before.is_empty() {
+            PAST_ALL
+        } else {
+            span.before
+        };
+        let args = args![workspace, span.after, before, span.limit, span.strand];
+        sql.all(text, args).await
+    }
+
+    fn spell(&self, backend: Backend, columns: &str, span: &Span<'_>) -> String {
+        let order = if span.is_newest_first { "DESC" } else { "ASC" };
+        let (table, strands) = (self.table, self.strands());
+        let ids = match backend {
+            Backend::Sqlite => self.merged_by_queue(span, order),
+            Backend::Postgres => self.merged_by_sorting(span, order),
+        };
+        format!(
+            "WITH RECURSIVE {strands}, {ids} \
+             SELECT {columns} FROM {table} WHERE id IN (SELECT id FROM merged) ORDER BY id {order}"
+        )
+    }
+
+    // From name to name, one look for each.
+    fn strands(&self) -> String {
+        let (table, name) = (self.table, self.name);
+        format!(
+            "strands (name) AS (\
+             SELECT * FROM (SELECT {name} FROM {table} WHERE workspace_id = $1 ORDER BY {name} LIMIT 1) AS first \
+             UNION ALL SELECT (SELECT {name} FROM {table} WHERE workspace_id = $1 AND {name} > strands.name \
+             ORDER BY {name} LIMIT 1) FROM strands WHERE strands.name IS NOT NULL), \
+             wanted (name) AS (SELECT name FROM strands WHERE name IS NOT NULL \
+             AND ($5 = '' OR name = $5 OR SUBSTR(name, 1, LENGTH($5) + 1) = $5 || '/'))"
+        )
+    }
+
+    // The queue of SQLite's recursion is in the order asked for: whatever is next is taken from it, and the next of
+    // its strand put in.
+    fn merged_by_queue(&self, span: &Span<'_>, order: &str) -> String {
+        let (table, name, also) = (self.table, self.name, span.also);
+        let rest = if span.is_newest_first {
+            "id > $2 AND id < queue.id"
+        } else {
+            "id > queue.id AND id < $3"
+        };
+        format!(
+            "queue (id, name) AS (\
+             SELECT * FROM (SELECT (SELECT id FROM {table} WHERE workspace_id = $1 AND {name} = wanted.name \
+             AND id > $2 AND id < $3{also} ORDER BY id {order} LIMIT 1) AS id, name FROM wanted) \
+             UNION ALL SELECT (SELECT id FROM {table} WHERE workspace_id = $1 AND {name} = queue.name \
+             AND {rest}{also} ORDER BY id {order} LIMIT 1), name FROM queue WHERE queue.id IS NOT NULL \
+             ORDER BY 1 {order} NULLS LAST LIMIT $4), \
+             merged (id) AS (SELECT id FROM queue WHERE id IS NOT NULL)"
+        )
+    }
+
+    // PostgreSQL's has no order. No row of a strand whose first one comes too late is among those asked for.
+    fn merged_by_sorting(&self, span: &Span<'_>, order: &str) -> String {
+        let (table, name, also) = (self.table, self.name, span.also);
+        format!(
+            "first_of (name, id) AS (SELECT name, (SELECT id FROM {table} WHERE workspace_id = $1 \
+             AND {name} = wanted.name AND id > $2 AND id < $3{also} ORDER BY id {order} LIMIT 1) FROM wanted), \
+             early (name) AS (SELECT name FROM first_of WHERE id IS NOT NULL ORDER BY id {order} LIMIT $4), \
+             merged (id) AS (SELECT ids.id FROM early CROSS JOIN LATERAL (SELECT id FROM {table} \
+             WHERE workspace_id = $1 AND {name} = early.name AND id > $2 AND id < $3{also} \
+             ORDER BY id {order} LIMIT $4) AS ids ORDER BY ids.id {order} LIMIT $4)"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::{
+        Store, StoreOptions,
+        repo::{events, run_lists},
+        value::Value,
+    };
+
+    #[tokio::test]
+    async fn sqlite_looks_into_the_index_and_never_walks_the_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = StoreOptions::in_folder(folder.path());
+        let mut store = Store::open(&options).await.unwrap();
+        let indexes = [
+            (events::STRANDS, "events_topic"),
+            (run_lists::STRANDS, "runs_rule"),
+        ];
+        for ((strands, index), is_newest_first) in indexes
+            .iter()
+            .flat_map(|one| [true, false].map(|first| (one, first)))
+        {
+            let span = Span {
+                is_newest_first,
+                ..Span::default()
+            };
+            let text = strands.spell(Backend::Sqlite, "*", &span);
+            let text = format!("EXPLAIN QUERY PLAN {text}").leak();
+            let args = vec![Value::Int(Some(1)); 5];
+            let plan = store.all(text, args).await.unwrap();
+            let plan: Vec<String> = plan.iter().map(|row| row.text(3).unwrap()).collect();
+            let walk = format!("SCAN {}", strands.table);
+            assert!(
+                !plan.iter().any(|step| step.starts_with(&walk)),
+                "{plan:#?}"
+            );
+            let looks = plan.iter().filter(|step| step.contains(index)).count();
+            assert_eq!(
+                looks, 4,
+                "first and next strand, first and next row: {plan:#?}"
+            );
+        }
+        store.close().await.unwrap();
+    }
+}
