@@ -17,18 +17,18 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::engine::lock;
 
 /// One piece and where its answer goes.
-pub(crate) struct Piece<T, R> {
+pub struct Piece<T, R> {
     work: T,
     answer: oneshot::Sender<R>,
 }
 
 impl<T, R> Piece<T, R> {
     /// The work.
-    pub(crate) fn work(&self) -> &T {
+    pub fn work(&self) -> &T {
         &self.work
     }
     /// The work, and the way to answer.
-    pub(crate) fn split(self) -> (T, impl FnOnce(R)) {
+    pub fn split(self) -> (T, impl FnOnce(R)) {
         let sender = self.answer;
         (self.work, move |result| {
             let _ = sender.send(result);
@@ -37,7 +37,7 @@ impl<T, R> Piece<T, R> {
 }
 
 /// Gathers pieces of one kind.
-pub(crate) struct Batcher<T, R> {
+pub struct Batcher<T, R> {
     waiting: Mutex<VecDeque<Piece<T, R>>>,
     turns: Arc<Semaphore>,
     max: usize,
@@ -46,7 +46,7 @@ pub(crate) struct Batcher<T, R> {
 
 impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
     /// Batches of at most `max`, `lines` of them side by side.
-    pub(crate) fn new(max: usize, lines: usize) -> Self {
+    pub fn new(max: usize, lines: usize) -> Self {
         Self {
             waiting: Mutex::default(),
             turns: Arc::new(Semaphore::new(lines)),
@@ -56,17 +56,13 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
     }
 
     /// Each piece by itself and in its caller's task: a simulation moves one task at a time.
-    pub(crate) fn apart(mut self, is_apart: bool) -> Self {
+    pub fn apart(mut self, is_apart: bool) -> Self {
         self.is_apart = is_apart;
         self
     }
 
     /// Has `work` done in the next batch; none if the batch was lost to a panic.
-    pub(crate) async fn submit<F>(
-        &self,
-        work: T,
-        carry_out: impl Fn(Vec<Piece<T, R>>) -> F,
-    ) -> Option<R>
+    pub async fn submit<F>(&self, work: T, carry_out: impl Fn(Vec<Piece<T, R>>) -> F) -> Option<R>
     where
         F: Future<Output = ()> + Send + 'static,
     {

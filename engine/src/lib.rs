@@ -15,7 +15,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod admit;
-mod batch;
+pub mod batch;
 pub mod bell;
 pub mod blueprint;
 pub mod cases;

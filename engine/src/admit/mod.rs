@@ -11,7 +11,10 @@ mod gates;
 mod intake;
 mod start;
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering},
+};
 
 use so_model::{
     IdSource as _, Timestamp,
@@ -186,15 +189,11 @@ impl Engine {
         if self.config.is_alone {
             return Ok(());
         }
-        let mut seen: Vec<WorkspaceId> = Vec::new();
-        for event in events {
-            if seen.contains(&event.workspace) {
-                continue;
-            }
-            seen.push(event.workspace);
-            if self.may_be_outdated(rules::newest_change(tx, event.workspace).await?) {
-                return self.reload_rules().await;
-            }
+        let workspaces: BTreeSet<WorkspaceId> =
+            events.iter().map(|event| event.workspace).collect();
+        let workspaces: Vec<WorkspaceId> = workspaces.into_iter().collect();
+        if self.may_be_outdated(rules::newest_change(tx, &workspaces).await?) {
+            return self.reload_rules().await;
         }
         Ok(())
     }

@@ -83,6 +83,19 @@ pub async fn find_by_token_hash(sql: &mut dyn Sql, token_hash: &str) -> Result<O
     row.as_ref().map(read).transpose()
 }
 
+const BY_HASHES: Shape = Shape {
+    before: select!("WHERE token_hash IN ("),
+    columns: 1,
+    after: ")",
+    fixed: 0,
+};
+
+/// The same for several hashes, in no order.
+pub async fn list_by_token_hashes(sql: &mut dyn Sql, token_hashes: &[String]) -> Result<Vec<Hook>> {
+    let hashes: Vec<&str> = token_hashes.iter().map(String::as_str).collect();
+    BY_HASHES.read(sql, &args![], &hashes, read).await
+}
+
 /// The webhook with an id.
 pub async fn find(sql: &mut dyn Sql, workspace: WorkspaceId, id: HookId) -> Result<Option<Hook>> {
     let row = sql

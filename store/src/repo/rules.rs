@@ -6,7 +6,7 @@ use so_model::{
     time::Timestamp,
 };
 
-use crate::{Result, Row, Sql, StoreError, Tx, args, dialect, value::to_json};
+use crate::{Result, Row, Sql, StoreError, Tx, args, bulk::Shape, dialect, value::to_json};
 
 /// A rule without its document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -264,15 +264,19 @@ pub async fn stamp(sql: &mut dyn Sql) -> Result<(i64, i64)> {
     row.map_or(Ok((0, 0)), |row| Ok((row.int(0)?, row.int(1)?)))
 }
 
-/// When a rule of the workspace last changed; the epoch if it has none.
-pub async fn newest_change(sql: &mut dyn Sql, workspace: WorkspaceId) -> Result<Timestamp> {
-    let row = sql
-        .one(
-            "SELECT COALESCE(MAX(updated_at), 0) FROM rules WHERE workspace_id = $1",
-            args![workspace],
-        )
+const NEWEST_CHANGE: Shape = Shape {
+    before: "SELECT COALESCE(MAX(updated_at), 0) FROM rules WHERE workspace_id IN (",
+    columns: 1,
+    after: ")",
+    fixed: 0,
+};
+
+/// When a rule of any of these workspaces last changed; the epoch if they have none.
+pub async fn newest_change(sql: &mut dyn Sql, workspaces: &[WorkspaceId]) -> Result<Timestamp> {
+    let newest = NEWEST_CHANGE
+        .read(sql, &args![], workspaces, |row| row.at(0))
         .await?;
-    row.map_or(Ok(Timestamp::default()), |row| row.at(0))
+    Ok(newest.into_iter().max().unwrap_or_default())
 }
 
 /// One version of a rule, also of a deleted one.

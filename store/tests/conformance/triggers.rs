@@ -154,6 +154,11 @@ async fn a_webhook_is_found_by_the_hash_of_its_address(db: Db) {
     assert_eq!(former.unwrap(), None);
     let found = hooks::find_by_token_hash(&mut read, "h2").await;
     assert_eq!(found.unwrap(), Some(hook.clone()));
+    for hashes in [vec!["h2"], vec!["h1", "h2", "h3", "h2"]] {
+        let hashes: Vec<String> = hashes.into_iter().map(String::from).collect();
+        let found = hooks::list_by_token_hashes(&mut read, &hashes).await;
+        assert_eq!(found.unwrap(), [hook.clone()], "{hashes:?}");
+    }
     let mut tx = db.begin().await;
     assert!(!hooks::delete(&mut tx, other, hook.id).await.unwrap());
     assert!(hooks::delete(&mut tx, workspace, hook.id).await.unwrap());

@@ -395,21 +395,31 @@ async fn a_canary_decides_until_it_is_withdrawn_or_another_version_is_live(db: D
     rule_canaries::insert(&mut tx, &one).await.unwrap();
     assert!(is_stale(rule_canaries::insert(&mut tx, &one).await));
     let began = rules::stamp(&mut tx).await.unwrap();
-    let changed = rules::newest_change(&mut tx, workspace).await.unwrap();
+    let changed = rules::newest_change(&mut tx, &[workspace]).await.unwrap();
     rules::touch(&mut tx, stranger, row.id, at(30))
         .await
         .unwrap();
     assert_eq!(
-        rules::newest_change(&mut tx, workspace).await.unwrap(),
+        rules::newest_change(&mut tx, &[workspace]).await.unwrap(),
         changed
     );
     rules::touch(&mut tx, workspace, row.id, at(30))
         .await
         .unwrap();
     assert_eq!(
-        rules::newest_change(&mut tx, workspace).await.unwrap(),
+        rules::newest_change(&mut tx, &[workspace]).await.unwrap(),
         at(30)
     );
+    let other = stranger;
+    for (asked, newest) in [
+        (vec![other, workspace], at(30)),
+        (vec![workspace, other], at(30)),
+        (vec![other], so_model::time::Timestamp::default()),
+        (vec![], so_model::time::Timestamp::default()),
+    ] {
+        let found = rules::newest_change(&mut tx, &asked).await;
+        assert_eq!(found.unwrap(), newest, "{asked:?}");
+    }
     assert_ne!(before, began);
     let found = rule_canaries::find(&mut tx, workspace, row.id).await;
     assert_eq!(found.unwrap(), Some(one.clone()));

@@ -6,19 +6,24 @@
 
 use std::{
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use lru::LruCache;
+use so_engine::batch::{Batcher, Piece};
 use so_model::{
     Timestamp,
     api::hook::HookVerify,
     time::{HOUR, SECOND},
 };
-use so_store::{hooks, hooks::Hook, secrets, vault::SecretText};
+use so_store::{Store, StoreError, hooks, hooks::Hook, secrets, vault::SecretText};
 
 use super::{manage::SECRET, scheme::verify_of};
-use crate::app::{App, failure::Outcome, secrets::sha256_hex};
+use crate::app::{
+    App,
+    failure::{Failure, Outcome},
+    secrets::sha256_hex,
+};
 
 /// How long a copy is used: as long as a session that was revoked elsewhere may live on.
 const KEPT: i64 = SECOND;
@@ -26,6 +31,10 @@ const KEPT: i64 = SECOND;
 const KEPT_ALONE: i64 = HOUR;
 /// Hooks that are kept, of some 500 bytes each.
 const DOORS_MAX: NonZeroUsize = NonZeroUsize::new(20_000).expect("it is not zero");
+
+/// Addresses looked up together, and how many statements do so side by side.
+const ASKED_MAX: usize = 64;
+const ASKED_LINES: usize = 2;
 
 /// A hook with the secret that its calls are signed by.
 #[derive(Debug)]
@@ -35,30 +44,59 @@ pub(super) struct Door {
 }
 
 /// Copies by the hash of the secret part of their address.
-pub struct Doors(Mutex<LruCache<String, (Timestamp, Arc<Door>)>>);
+pub struct Doors {
+    kept: Mutex<Kept>,
+    asked: Batcher<String, Answer>,
+}
+
+struct Kept {
+    doors: LruCache<String, (Timestamp, Arc<Door>)>,
+    /// How often a hook was changed by this process.
+    changes: u64,
+}
+
+type Answer = Result<Option<Hook>, StoreError>;
 
 impl Default for Doors {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::new(DOORS_MAX)))
+        Self {
+            kept: Mutex::new(Kept {
+                doors: LruCache::new(DOORS_MAX),
+                changes: 0,
+            }),
+            asked: Batcher::new(ASKED_MAX, ASKED_LINES),
+        }
     }
 }
 
 impl Doors {
     /// Has every hook read anew; called after each change of one.
     pub(super) fn forget(&self) {
-        self.lock().clear();
+        let mut kept = self.lock();
+        kept.doors.clear();
+        kept.changes += 1;
     }
 
-    fn known(&self, token_hash: &str, now: Timestamp, kept: i64) -> Option<Arc<Door>> {
-        let mut doors = self.lock();
-        let (read_at, door) = doors.get(token_hash)?;
+    /// A copy that is not too old, or how often hooks were changed before it is read.
+    fn known(&self, token_hash: &str, now: Timestamp, longest: i64) -> Result<Arc<Door>, u64> {
+        let mut kept = self.lock();
+        let changes = kept.changes;
+        let (read_at, door) = kept.doors.get(token_hash).ok_or(changes)?;
         // A clock that was set back must not keep a copy for ever.
-        let age = now.since(*read_at);
-        (0..kept).contains(&age).then(|| door.clone())
+        let is_fresh = (0..longest).contains(&now.since(*read_at));
+        is_fresh.then(|| door.clone()).ok_or(changes)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, LruCache<String, (Timestamp, Arc<Door>)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Keeps a copy, unless it was read while a hook changed.
+    fn keep(&self, token_hash: String, read_at: Timestamp, changes: u64, door: Arc<Door>) {
+        let mut kept = self.lock();
+        if kept.changes == changes {
+            kept.doors.put(token_hash, (read_at, door));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -66,16 +104,19 @@ impl Doors {
 pub(super) async fn find(app: &App, token: &str) -> Outcome<Option<Arc<Door>>> {
     let token_hash = sha256_hex(token.as_bytes());
     let now = app.now();
-    let kept = if app.engine.config.is_alone {
-        KEPT_ALONE
-    } else {
-        KEPT
+    let longest = match app.engine.config.is_alone {
+        true => KEPT_ALONE,
+        false => KEPT,
     };
-    if let Some(door) = app.doors.known(&token_hash, now, kept) {
-        return Ok(Some(door));
-    }
-    let mut reader = app.reader();
-    let found = hooks::find_by_token_hash(&mut reader, &token_hash).await?;
+    let changes = match app.doors.known(&token_hash, now, longest) {
+        Ok(door) => return Ok(Some(door)),
+        Err(changes) => changes,
+    };
+    let found = app.doors.asked.submit(token_hash.clone(), |pieces| {
+        let store = app.reader();
+        async move { read_together(store, pieces).await }
+    });
+    let found = found.await.ok_or_else(Failure::internal)??;
     let Some(hook) = found.filter(|hook| hook.is_enabled) else {
         return Ok(None);
     };
@@ -83,10 +124,78 @@ pub(super) async fn find(app: &App, token: &str) -> Outcome<Option<Arc<Door>>> {
         HookVerify::None {} => None,
         HookVerify::Hmac { .. } | HookVerify::StandardWebhooks {} => {
             let owner = hook.id.to_string();
-            secrets::get(&mut reader, &app.vault, hook.workspace, &owner, SECRET).await?
+            secrets::get(
+                &mut app.reader(),
+                &app.vault,
+                hook.workspace,
+                &owner,
+                SECRET,
+            )
+            .await?
         }
     };
     let door = Arc::new(Door { hook, secret });
-    app.doors.lock().put(token_hash, (now, door.clone()));
+    app.doors.keep(token_hash, now, changes, door.clone());
     Ok(Some(door))
+}
+
+// Many addresses that are called at the same time are looked up by one statement.
+async fn read_together(mut store: Store, pieces: Vec<Piece<String, Answer>>) {
+    let (hashes, answers): (Vec<String>, Vec<_>) = pieces.into_iter().map(Piece::split).unzip();
+    let found = hooks::list_by_token_hashes(&mut store, &hashes).await;
+    for (hash, answer) in hashes.iter().zip(answers) {
+        answer(match &found {
+            Ok(found) => Ok(found.iter().find(|hook| hook.token_hash == *hash).cloned()),
+            Err(_) => hooks::find_by_token_hash(&mut store, hash).await,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use so_model::id::{HookId, WorkspaceId};
+
+    use super::*;
+
+    fn door() -> Arc<Door> {
+        let at = Timestamp::from_micros(0);
+        let hook = Hook {
+            id: HookId::from_parts(at, [1; 10]),
+            workspace: WorkspaceId::from_parts(at, [1; 10]),
+            name: "shop".into(),
+            token_hash: "h".into(),
+            verify: serde_json::json!({"scheme": "none"}),
+            is_enabled: true,
+            created_at: at,
+        };
+        Arc::new(Door { hook, secret: None })
+    }
+
+    #[test]
+    fn a_copy_is_used_for_its_time_and_not_when_the_clock_was_set_back() {
+        let doors = Doors::default();
+        let at = |seconds: i64| Timestamp::from_micros(seconds * SECOND);
+        let changes = doors.known("h", at(10), SECOND).unwrap_err();
+        doors.keep("h".into(), at(10), changes, door());
+        for (now, longest, is_used) in [
+            (at(10), SECOND, true),
+            (at(11), SECOND, false),
+            (at(11), HOUR, true),
+            (at(9), HOUR, false),
+        ] {
+            assert_eq!(doors.known("h", now, longest).is_ok(), is_used, "{now:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_read_while_a_hook_changed_is_not_kept() {
+        let doors = Doors::default();
+        let now = Timestamp::from_micros(0);
+        let changes = doors.known("h", now, HOUR).unwrap_err();
+        doors.forget();
+        doors.keep("h".into(), now, changes, door());
+        assert!(doors.known("h", now, HOUR).is_err());
+    }
 }
