@@ -147,13 +147,20 @@ impl Db {
     }
 }
 
+static MADE: AtomicU64 = AtomicU64::new(0);
+
 /// A new id; later ones sort after earlier ones.
 pub fn id<K: IdKind>() -> Id<K> {
-    static MADE: AtomicU64 = AtomicU64::new(0);
+    let n = MADE.load(Ordering::Relaxed);
+    id_at(NOW.plus(n as i64 * 1000))
+}
+
+/// A new id made at a moment.
+pub fn id_at<K: IdKind>(moment: Timestamp) -> Id<K> {
     let n = MADE.fetch_add(1, Ordering::Relaxed);
     let mut random = [0; 10];
     random[..8].copy_from_slice(&n.to_be_bytes());
-    Id::from_parts(NOW.plus(n as i64 * 1000), random)
+    Id::from_parts(moment, random)
 }
 
 pub fn user_id() -> UserId {

@@ -1,7 +1,7 @@
 //! Drafts, reasons and shadows of rules.
 
 use so_model::{
-    id::{AccountId, EventId, RuleId, RunId, UserId, WorkspaceId},
+    id::{AccountId, EventId, RuleId, UserId, WorkspaceId},
     run::{ConditionTrace, Run, RunState},
     shadow::{ShadowCounts, ShadowDifference, ShadowOutcome},
     time::{DAY, HOUR},
@@ -16,7 +16,7 @@ use so_store::{
 
 use crate::{
     engine::rule,
-    support::{Db, NOW, at, event, is_stale, on_both},
+    support::{Db, NOW, at, event, id_at, is_stale, on_both},
 };
 
 fn draft(workspace: WorkspaceId, rule: RuleId, generation: i64) -> RuleDraft {
@@ -492,7 +492,7 @@ async fn runs_are_counted_by_their_version_since_a_moment(db: Db) {
             .await
             .unwrap();
         let run = Run {
-            id: RunId::derived(&["run", &number.to_string()]),
+            id: id_at(at(second)),
             workspace,
             rule: row.id,
             version,

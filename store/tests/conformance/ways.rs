@@ -12,11 +12,11 @@ use so_store::{
     runs,
 };
 
-use crate::support::{Db, NOW, at, event, id, is_stale, on_both, publication};
+use crate::support::{Db, NOW, at, event, id, id_at, is_stale, on_both, publication};
 
 fn run(event: &Event, rule: RuleId, state: RunState, finished: i64) -> Run {
     Run {
-        id: id(),
+        id: id_at(at(finished - 1)),
         workspace: event.workspace,
         rule,
         version: 1,
