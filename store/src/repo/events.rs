@@ -23,7 +23,20 @@ use crate::{
 /// What an event is listed by, word for word as the index has it: its kind, and for a call the hook as well.
 macro_rules! topic {
     () => {
-        "(CASE WHEN SUBSTR(source, 1, 5) = 'hook/' THEN kind || '/' || SUBSTR(source, 6) ELSE kind END)"
+        topic!("")
+    };
+    ($of:literal) => {
+        concat!(
+            "(CASE WHEN SUBSTR(",
+            $of,
+            "source, 1, 5) = 'hook/' THEN ",
+            $of,
+            "kind || '/' || SUBSTR(",
+            $of,
+            "source, 6) ELSE ",
+            $of,
+            "kind END)"
+        )
     };
 }
 pub(super) use topic;
@@ -357,13 +370,16 @@ pub(super) async fn in_order(
 /// by which rules are written.
 pub async fn prune(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64> {
     tx.run(
-        "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE is_decided = 1 AND stored_at < $1 \
-         AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.event_id = events.id) \
-         AND NOT (SUBSTR(source, 1, 5) = 'hook/' AND EXISTS (SELECT 1 FROM hooks WHERE hooks.id = SUBSTR(source, 6)) \
-         AND NOT EXISTS (SELECT 1 FROM events AS later WHERE later.workspace_id = events.workspace_id \
-         AND (CASE WHEN SUBSTR(later.source, 1, 5) = 'hook/' THEN later.kind || '/' || SUBSTR(later.source, 6) \
-         ELSE later.kind END) = events.kind || '/' || SUBSTR(events.source, 6) AND later.id > events.id)) \
-         ORDER BY stored_at LIMIT $2)",
+        concat!(
+            "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE is_decided = 1 AND stored_at < $1 \
+             AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.event_id = events.id) \
+             AND NOT (SUBSTR(source, 1, 5) = 'hook/' AND EXISTS (SELECT 1 FROM hooks WHERE hooks.id = SUBSTR(source, 6)) \
+             AND NOT EXISTS (SELECT 1 FROM events AS later WHERE later.workspace_id = events.workspace_id AND ",
+            topic!("later."),
+            " = ",
+            topic!("events."),
+            " AND later.id > events.id)) ORDER BY stored_at LIMIT $2)"
+        ),
         args![before, limit],
     )
     .await
