@@ -75,14 +75,6 @@ pub async fn insert(tx: &mut Tx, hook: &Hook) -> Result<()> {
     Ok(())
 }
 
-/// The webhook whose address has a secret part with this hash, in any workspace.
-pub async fn find_by_token_hash(sql: &mut dyn Sql, token_hash: &str) -> Result<Option<Hook>> {
-    let row = sql
-        .one(select!("WHERE token_hash = $1"), args![token_hash])
-        .await?;
-    row.as_ref().map(read).transpose()
-}
-
 const BY_HASHES: Shape = Shape {
     before: select!("WHERE token_hash IN ("),
     columns: 1,
@@ -90,7 +82,7 @@ const BY_HASHES: Shape = Shape {
     fixed: 0,
 };
 
-/// The same for several hashes, in no order.
+/// Webhooks whose addresses have secret parts with these hashes, in any workspace and in no order.
 pub async fn list_by_token_hashes(sql: &mut dyn Sql, token_hashes: &[String]) -> Result<Vec<Hook>> {
     let hashes: Vec<&str> = token_hashes.iter().map(String::as_str).collect();
     BY_HASHES.read(sql, &args![], &hashes, read).await

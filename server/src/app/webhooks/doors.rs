@@ -16,7 +16,7 @@ use so_model::{
     api::hook::HookVerify,
     time::{HOUR, SECOND},
 };
-use so_store::{Store, StoreError, hooks, hooks::Hook, secrets, vault::SecretText};
+use so_store::{Store, hooks, hooks::Hook, secrets, vault::SecretText};
 
 use super::{manage::SECRET, scheme::verify_of};
 use crate::app::{
@@ -55,7 +55,7 @@ struct Kept {
     changes: u64,
 }
 
-type Answer = Result<Option<Hook>, StoreError>;
+type Answer = Outcome<Option<Hook>>;
 
 impl Default for Doors {
     fn default() -> Self {
@@ -143,11 +143,13 @@ pub(super) async fn find(app: &App, token: &str) -> Outcome<Option<Arc<Door>>> {
 async fn read_together(mut store: Store, pieces: Vec<Piece<String, Answer>>) {
     let (hashes, answers): (Vec<String>, Vec<_>) = pieces.into_iter().map(Piece::split).unzip();
     let found = hooks::list_by_token_hashes(&mut store, &hashes).await;
+    let found = found.map_err(Failure::from);
     for (hash, answer) in hashes.iter().zip(answers) {
-        answer(match &found {
-            Ok(found) => Ok(found.iter().find(|hook| hook.token_hash == *hash).cloned()),
-            Err(_) => hooks::find_by_token_hash(&mut store, hash).await,
+        let own = found.as_ref().map(|found| {
+            let mut found = found.iter();
+            found.find(|hook| hook.token_hash == *hash).cloned()
         });
+        answer(own.map_err(Failure::clone));
     }
 }
 

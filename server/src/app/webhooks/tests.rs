@@ -236,6 +236,49 @@ async fn cloud_events_keep_identity_subject_and_time_in_both_forms() {
 }
 
 #[tokio::test]
+async fn a_call_that_says_it_is_about_another_webhook_is_about_its_own() {
+    let test = TestApp::new().await;
+    let ada = test.register("ada@x.org").await;
+    let own = hook(&test, &ada, json!({"scheme": "none"})).await;
+    let other = hook(&test, &ada, json!({"scheme": "none"})).await;
+    let event = json!({"specversion": "1.0", "id": "7", "source": "/shop", "type": "sold", "subject": other.id});
+    let kind = [("content-type", "application/cloudevents+json")];
+    call(&test, &own, &kind, &event.to_string())
+        .await
+        .expect(202);
+    let stored = stored(&test, &ada).await.remove(0);
+    assert_eq!(stored.subject, Some(own.id));
+}
+
+#[tokio::test]
+async fn webhooks_called_at_the_same_time_are_not_taken_for_one_another() {
+    let test = TestApp::new().await;
+    let ada = test.register("ada@x.org").await;
+    let mut hooks = Vec::new();
+    for _ in 0..8 {
+        hooks.push(hook(&test, &ada, json!({"scheme": "none"})).await);
+    }
+    let unknown = Hook {
+        id: String::new(),
+        address: "/in/of-nobody".into(),
+        secret: String::new(),
+    };
+    let calls = hooks.iter().chain([&unknown]).map(async |hook| {
+        let body = json!({"of": hook.id}).to_string();
+        call(&test, hook, &[JSON], &body).await
+    });
+    let answers = futures_util::future::join_all(calls).await;
+    for (n, answer) in answers.into_iter().enumerate() {
+        answer.expect(if n < hooks.len() { 202 } else { 404 });
+    }
+    let stored = stored(&test, &ada).await;
+    assert_eq!(stored.len(), hooks.len());
+    for event in stored {
+        assert_eq!(event.data["body"]["of"], event.data["hook"]["id"]);
+    }
+}
+
+#[tokio::test]
 async fn the_sample_holds_no_credentials_and_viewers_see_no_address() {
     let test = TestApp::new().await;
     let ada = test.register("ada@x.org").await;
