@@ -86,6 +86,8 @@ impl Shape {
                     number += 1;
                     match types.get(column) {
                         Some(name) => format!("${number}::{name}"),
+                        // SQLite looks for the name of each place among all that have one.
+                        None if self.fixed == 0 => "?".to_owned(),
                         None => format!("${number}"),
                     }
                 })
@@ -262,10 +264,10 @@ mod tests {
     };
 
     #[test]
-    fn rows_are_numbered_through_and_fixed_values_come_first() {
+    fn values_are_in_their_order_and_numbered_where_fixed_ones_come_first() {
         assert_eq!(
             PAIRS.spell(2, &[]),
-            "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) RETURNING a"
+            "INSERT INTO t (a, b) VALUES (?, ?), (?, ?) RETURNING a"
         );
         assert_eq!(
             LIST.spell(2, &[]),
