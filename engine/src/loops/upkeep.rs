@@ -152,10 +152,17 @@ impl Engine {
             is_whole,
             ..Pruned::default()
         };
+        let mut mark = None;
         loop {
             let mut tx = self.store.begin().await?;
             let runs = runs::prune(&mut tx, before, PRUNE_BATCH).await?;
-            let events = events::prune(&mut tx, before, PRUNE_BATCH).await?;
+            let mut is_end = runs < PRUNE_BATCH as u64;
+            let mut events = 0;
+            // No event is passed by that a run names which is about to go.
+            if is_end {
+                (events, mark) = events::prune(&mut tx, before, mark, PRUNE_BATCH).await?;
+                is_end = mark.is_none();
+            }
             let keys = rule_keys::prune(&mut tx, now).await?;
             let counted = thin::COUNTED.max(self.config.retention);
             run_ways::prune(&mut tx, now.plus(-counted), PRUNE_BATCH).await?;
@@ -164,7 +171,7 @@ impl Engine {
             removed.runs += runs;
             removed.events += events;
             removed.keys += keys;
-            if runs + events < PRUNE_BATCH as u64 {
+            if is_end {
                 return Ok(removed);
             }
         }

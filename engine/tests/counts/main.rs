@@ -90,7 +90,7 @@ const BOUNDS: [Bound; 20] = {
         bound(CALL, "commits", "sqlite", AT_ONCE, COMMITS, 0.13),
         bound(CALL, "bytes written", "sqlite", AT_ONCE, BYTES, 10_000.0),
         bound(SPREAD, "statements", "sqlite", AT_ONCE, STATEMENTS, 1.0),
-        bound(SPREAD, "bytes written", "sqlite", AT_ONCE, BYTES, 18_000.0),
+        bound(SPREAD, "bytes written", "sqlite", AT_ONCE, BYTES, 13_000.0),
         bound(CALL, "statements", "postgres", 1, STATEMENTS, 9.5),
         bound(CALL, "statements", "postgres", AT_ONCE, STATEMENTS, 1.0),
         bound(OWN, "statements", "sqlite", 1, STATEMENTS, 9.0),

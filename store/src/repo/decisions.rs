@@ -13,7 +13,7 @@ use so_model::{
     why::Recorded,
 };
 
-use super::events;
+use super::event_lists;
 use crate::{Result, Row, Sql, StoreError, Tx, args, bulk::Shape, value::Args};
 
 /// Events among which the refusals of a rule are looked for; a scan of some 1.5 KB each at 40 candidates.
@@ -301,7 +301,7 @@ pub async fn list_for_rule(
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     let (mut before, mut looked_at) = (String::new(), 0);
     while looked_at < LOOKED_AT && found.len() < wanted {
-        let ids = events::newest_ids(sql, workspace, &before, LOOKED_AT_TOGETHER).await?;
+        let ids = event_lists::newest_ids(sql, workspace, &before, LOOKED_AT_TOGETHER).await?;
         let Some(last) = ids.last() else { break };
         before = last.to_string();
         looked_at += LOOKED_AT_TOGETHER;

@@ -1,56 +1,21 @@
 //! Events: stored once for each (workspace, source, dedupe id).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use so_model::{
     event::Event,
-    event::kind::WEBHOOK_RECEIVED,
     id::{EventId, HookId, WorkspaceId},
     time::Timestamp,
 };
 
-use super::{
-    filter::Filter,
-    strands::{Span, Strands},
-};
+use super::event_lists;
+pub use super::event_lists::{list, list_after, list_between};
 use crate::{
     Result, Row, Sql, Tx, args,
     bulk::Shape,
     dialect,
     value::{Args, to_json},
 };
-
-/// What an event is listed by, word for word as the index has it: its kind, and for a call the hook as well.
-macro_rules! topic {
-    () => {
-        topic!("")
-    };
-    ($of:literal) => {
-        concat!(
-            "(CASE WHEN SUBSTR(",
-            $of,
-            "source, 1, 5) = 'hook/' THEN ",
-            $of,
-            "kind || '/' || SUBSTR(",
-            $of,
-            "source, 6) ELSE ",
-            $of,
-            "kind END)"
-        )
-    };
-}
-pub(super) use topic;
-
-/// The topic of a hook's calls.
-pub(super) fn topic_of_hook(hook: HookId) -> String {
-    format!("{WEBHOOK_RECEIVED}/{hook}")
-}
-
-pub(super) const STRANDS: Strands = Strands {
-    table: "events",
-    name: topic!(),
-};
-const COLUMNS: &str = "id, workspace_id, kind, source, dedupe, subject, at, data, cause";
 
 pub(super) fn read(row: &Row) -> Result<Event> {
     Ok(Event {
@@ -103,7 +68,10 @@ pub async fn insert_and_look(
     now: Timestamp,
 ) -> Result<Vec<Option<bool>>> {
     let mut rows = Vec::with_capacity(events.len());
-    for event in events {
+    // In the order of ids: the index that SQLite lists them by writes a portion of its own for one that is out of it.
+    let mut in_order: Vec<&Event> = events.to_vec();
+    in_order.sort_by_key(|event| event.id);
+    for event in in_order {
         rows.push(args![
             event.id,
             event.workspace,
@@ -226,56 +194,6 @@ pub async fn count_in_chain(sql: &mut dyn Sql, root: EventId) -> Result<i64> {
     row.map_or(Ok(0), |row| row.int(0))
 }
 
-/// A page of events, newest first; empty `kind` or `subject` is any.
-pub async fn list(
-    sql: &mut dyn Sql,
-    workspace: WorkspaceId,
-    kind: &str,
-    subject: &str,
-    before: &str,
-    limit: i64,
-) -> Result<Vec<Event>> {
-    if subject.is_empty() {
-        let span = Span {
-            strand: kind,
-            before,
-            limit,
-            ..Span::default()
-        };
-        let rows = STRANDS.rows(sql, COLUMNS, workspace, &span).await?;
-        return rows.iter().map(read).collect();
-    }
-    let some = |text| Some(text).filter(|text: &&str| !text.is_empty());
-    about(
-        Filter::new(
-            "SELECT id, workspace_id, kind, source, dedupe, subject, at, data, cause FROM events WHERE ",
-        )
-        .with("workspace_id = ?", workspace),
-        subject,
-    )
-    .maybe(" AND kind = ?", some(kind))
-    .maybe(" AND id < ?", some(before))
-    .with(" ORDER BY id DESC LIMIT ?", limit)
-    .rows(sql)
-    .await?
-    .iter()
-    .map(read)
-    .collect()
-}
-
-/// Narrows to events about a subject, by whichever index has them.
-pub(super) fn about(query: Filter, subject: &str) -> Filter {
-    let query = query.with(" AND events.subject = ?", subject);
-    match subject.parse() {
-        // Calls are about their hook unless they say otherwise, and none says that it is about another hook.
-        Ok(hook) => query
-            .then(concat!(" AND ", topic!()))
-            .with(" = ?", topic_of_hook(hook)),
-        // Word for word as the index has it, or SQLite would not see that it fits.
-        Err(_) => query.then(" AND subject IS NOT NULL AND source <> 'hook/' || subject"),
-    }
-}
-
 /// When an event was stored, and whether every rule has been tried on it.
 pub async fn stored_at(
     sql: &mut dyn Sql,
@@ -291,96 +209,59 @@ pub async fn stored_at(
     row.map(|row| Ok((row.at(0)?, row.truth(1)?))).transpose()
 }
 
-/// Events of one kind stored within a span, newest first; an empty kind is any.
-///
-/// Goes by ids, which hold the moment of their making.
-pub async fn list_between(
-    sql: &mut dyn Sql,
-    workspace: WorkspaceId,
-    kind: &str,
-    from: Timestamp,
-    until: Timestamp,
-    limit: i64,
-) -> Result<Vec<Event>> {
-    let span = Span {
-        strand: kind,
-        after: &EventId::last_before(from).to_string(),
-        before: &EventId::first_after(until).to_string(),
-        limit,
-        ..Span::default()
-    };
-    let rows = STRANDS.rows(sql, COLUMNS, workspace, &span).await?;
-    rows.iter().map(read).collect()
-}
-
-/// Events of a workspace after one and up to another by their ids, the oldest first, each with the moment it was
-/// stored and whether every rule has been tried on it.
-pub async fn list_after(
-    sql: &mut dyn Sql,
-    workspace: WorkspaceId,
-    after: &str,
-    last: EventId,
-    limit: i64,
-) -> Result<Vec<(Event, Timestamp, bool)>> {
-    // Right after the last, and before any other.
-    let before = format!("{last}0");
-    let rows = in_order(sql, workspace, after, &before, limit).await?;
-    rows.iter()
-        .map(|row| Ok((read(row)?, row.at(9)?, row.truth(10)?)))
-        .collect()
-}
-
-/// Ids of events before one, the newest first; before none where empty.
-pub(super) async fn newest_ids(
-    sql: &mut dyn Sql,
-    workspace: WorkspaceId,
-    before: &str,
-    limit: i64,
-) -> Result<Vec<EventId>> {
-    let span = Span {
-        before,
-        limit,
-        ..Span::default()
-    };
-    let rows = STRANDS.rows(sql, "id", workspace, &span).await?;
-    rows.iter().map(|row| row.id(0)).collect()
-}
-
-/// Rows of the events between two ids, the oldest first, with the moment each was stored and whether it was decided.
-pub(super) async fn in_order(
-    sql: &mut dyn Sql,
-    workspace: WorkspaceId,
-    after: &str,
-    before: &str,
-    limit: i64,
-) -> Result<Vec<Row>> {
-    let columns =
-        "id, workspace_id, kind, source, dedupe, subject, at, data, cause, stored_at, is_decided";
-    let span = Span {
-        after,
-        before,
-        is_newest_first: false,
-        limit,
-        ..Span::default()
-    };
-    STRANDS.rows(sql, columns, workspace, &span).await
-}
+/// How far a walk over old events has come: the moment that one was stored at, and its id.
+pub type PruneMark = (Timestamp, EventId);
 
 /// Removes decided events older than a moment that no kept run names; of a hook that is there, all but the latest call,
 /// by which rules are written.
-pub async fn prune(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64> {
-    tx.run(
-        concat!(
-            "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE is_decided = 1 AND stored_at < $1 \
-             AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.event_id = events.id) \
-             AND NOT (SUBSTR(source, 1, 5) = 'hook/' AND EXISTS (SELECT 1 FROM hooks WHERE hooks.id = SUBSTR(source, 6)) \
-             AND NOT EXISTS (SELECT 1 FROM events AS later WHERE later.workspace_id = events.workspace_id AND ",
-            topic!("later."),
-            " = ",
-            topic!("events."),
-            " AND later.id > events.id)) ORDER BY stored_at LIMIT $2)"
-        ),
-        args![before, limit],
-    )
-    .await
+///
+/// Looks at no more than so many after the mark. Answers how many it removed, and how far it came unless that is the end.
+pub async fn prune(
+    tx: &mut Tx,
+    before: Timestamp,
+    after: Option<PruneMark>,
+    limit: i64,
+) -> Result<(u64, Option<PruneMark>)> {
+    let after = after.map_or((i64::MIN, String::new()), |(at, id)| {
+        (at.micros(), id.to_string())
+    });
+    let rows = tx
+        .all(
+            "SELECT id, stored_at, workspace_id, source FROM events WHERE is_decided = 1 AND stored_at < $1 \
+             AND stored_at >= $2 AND (stored_at > $2 OR id > $3) \
+             AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.event_id = events.id) ORDER BY stored_at, id LIMIT $4",
+            args![before, after.0, after.1, limit],
+        )
+        .await?;
+    let mut calls: BTreeMap<HookId, WorkspaceId> = BTreeMap::new();
+    for row in &rows {
+        let source = row.text(3)?;
+        if let Some(hook) = source.strip_prefix("hook/").and_then(|id| id.parse().ok()) {
+            calls.insert(hook, row.id(2)?);
+        }
+    }
+    let mut kept = HashSet::new();
+    for hook in super::hooks::existing(tx, &calls.keys().copied().collect::<Vec<_>>()).await? {
+        if let Some(latest) = event_lists::latest_call(tx, "id", calls[&hook], hook).await? {
+            kept.insert(latest.id::<so_model::id::kind::Event>(0)?);
+        }
+    }
+    let (mut gone, mut mark) = (Vec::with_capacity(rows.len()), None);
+    for row in &rows {
+        let id: EventId = row.id(0)?;
+        mark = Some((row.at(1)?, id));
+        if !kept.contains(&id) {
+            gone.push(args![id]);
+        }
+    }
+    let is_end = i64::try_from(rows.len()).is_ok_and(|count| count < limit);
+    let removed = REMOVE.run(tx, &args![], gone).await?;
+    Ok((removed, mark.filter(|_| !is_end)))
 }
+
+const REMOVE: Shape = Shape {
+    before: "DELETE FROM events WHERE id IN (",
+    columns: 1,
+    after: ")",
+    fixed: 0,
+};

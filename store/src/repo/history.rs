@@ -11,7 +11,7 @@ use so_model::{
     why::Recorded,
 };
 
-use super::{decisions, events, filter::Filter, runs};
+use super::{decisions, event_lists, events, filter::Filter, runs};
 use crate::{Result, Sql};
 
 /// Events with what came of them.
@@ -44,7 +44,7 @@ pub async fn page(
     let first = EventId::last_before(from);
     let after = after.map_or(first, |after| after.max(first)).to_string();
     let before = EventId::from_parts(until, [0; 10]).to_string();
-    let rows = events::in_order(sql, workspace, &after, &before, limit).await?;
+    let rows = event_lists::in_order(sql, workspace, &after, &before, limit).await?;
     let mut page = HistoryPage::default();
     for row in &rows {
         page.events.push((events::read(row)?, row.at(9)?));

@@ -10,10 +10,7 @@ use so_model::{
     time::Timestamp,
 };
 
-use super::{
-    events::{self, topic},
-    expect_one,
-};
+use super::{event_lists, expect_one};
 use crate::{Result, Row, Sql, Tx, args, bulk::Shape, value::to_json};
 
 /// An inbound webhook.
@@ -152,29 +149,9 @@ pub async fn latest_call(
     workspace: WorkspaceId,
     id: HookId,
 ) -> Result<Option<(Value, Timestamp)>> {
-    let row = sql
-        .one(
-            concat!(
-                "SELECT data, stored_at FROM events WHERE workspace_id = $1 AND ",
-                topic!(),
-                " = $2 ORDER BY id DESC LIMIT 1"
-            ),
-            args![workspace, events::topic_of_hook(id)],
-        )
-        .await?;
+    let row = event_lists::latest_call(sql, "data, stored_at", workspace, id).await?;
     row.map(|row| Ok((row.json(0)?, row.at(1)?))).transpose()
 }
-
-const LATEST: Shape = Shape {
-    before: concat!(
-        "SELECT hooks.id, (SELECT stored_at FROM events WHERE workspace_id = $1 AND ",
-        topic!(),
-        " = 'webhook.received/' || hooks.id ORDER BY events.id DESC LIMIT 1) FROM hooks WHERE hooks.id IN ("
-    ),
-    columns: 1,
-    after: ")",
-    fixed: 1,
-};
 
 /// When webhooks of a workspace were called last; none is told for one that never was.
 pub async fn latest_calls_at(
@@ -182,11 +159,24 @@ pub async fn latest_calls_at(
     workspace: WorkspaceId,
     ids: &[HookId],
 ) -> Result<HashMap<HookId, Timestamp>> {
-    let told = LATEST
-        .read(sql, &args![workspace], ids, |row| {
-            Ok((row.id(0)?, row.opt_at(1)?))
-        })
-        .await?;
-    let called = told.into_iter();
-    Ok(called.filter_map(|(id, at)| Some((id, at?))).collect())
+    let mut told = HashMap::with_capacity(ids.len());
+    for id in ids {
+        let row = event_lists::latest_call(sql, "stored_at", workspace, *id).await?;
+        if let Some(row) = row {
+            told.insert(*id, row.at(0)?);
+        }
+    }
+    Ok(told)
+}
+
+const EXISTING: Shape = Shape {
+    before: "SELECT id FROM hooks WHERE id IN (",
+    columns: 1,
+    after: ")",
+    fixed: 0,
+};
+
+/// Which of these webhooks are there.
+pub(super) async fn existing(sql: &mut dyn Sql, ids: &[HookId]) -> Result<Vec<HookId>> {
+    EXISTING.read(sql, &args![], ids, |row| row.id(0)).await
 }

@@ -7,12 +7,12 @@ use so_model::{
 };
 
 use super::{
-    events,
+    event_lists,
     filter::Filter,
     runs::{SELECT, read},
     strands::{Span, Strands},
 };
-use crate::{Result, Sql, args, value::Args};
+use crate::{Backend, Result, Sql, args, value::Args};
 
 /// Which runs to do something with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +124,7 @@ pub async fn list(
             STRANDS.rows(sql, COLUMNS, workspace, &span).await?
         }
         _ => {
-            let (text, args) = listing(workspace, filter, limit);
+            let (text, args) = listing(sql.backend(), workspace, filter, limit);
             sql.all(text, args).await?
         }
     };
@@ -142,14 +142,16 @@ const COLUMNS: &str = "id, workspace_id, rule_id, version, event_id, trigger_id,
 
 // Begins with what is narrowest. Where that is not the workspace, it is hidden from SQLite's planner, which would
 // prefer to walk all runs of the workspace in their order.
-fn listing(workspace: WorkspaceId, filter: &RunFilter<'_>, limit: i64) -> (&'static str, Args) {
+fn listing(
+    backend: Backend,
+    workspace: WorkspaceId,
+    filter: &RunFilter<'_>,
+    limit: i64,
+) -> (&'static str, Args) {
     let state = RunState::parse(filter.state);
     let query = Filter::new(SELECT);
     let query = if let Some(subject) = some(filter.subject) {
-        let query = query
-            .then("events CROSS JOIN runs WHERE runs.event_id = events.id")
-            .with(" AND events.workspace_id = ?", workspace);
-        events::about(query, subject)
+        event_lists::runs_about(query, backend, workspace, subject)
             .with(" AND runs.workspace_id = ?", workspace)
             .maybe(" AND runs.event_id = ?", some(filter.event))
     } else if let Some(event) = some(filter.event) {

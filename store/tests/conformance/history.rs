@@ -239,7 +239,10 @@ async fn history_is_forgotten_but_not_what_a_kept_run_needs(db: Db) {
     let mut tx = db.begin().await;
     assert_eq!(runs::prune(&mut tx, at(10), 10).await.unwrap(), 0);
     assert_eq!(runs::prune(&mut tx, at(11), 10).await.unwrap(), 1);
-    assert_eq!(events::prune(&mut tx, at(1), 10).await.unwrap(), 1);
+    assert_eq!(
+        events::prune(&mut tx, at(1), None, 10).await.unwrap(),
+        (1, None)
+    );
     tx.commit().await.unwrap();
     let mut read = db.read();
     let kept = events::find(&mut read, workspace, needed.id).await;

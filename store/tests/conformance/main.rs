@@ -8,6 +8,7 @@
 
 mod cases;
 mod engine;
+mod events;
 mod history;
 mod library;
 mod lists;

@@ -15,7 +15,8 @@ use so_model::{
     workspace::{User, Workspace},
 };
 use so_store::{
-    Store, StoreError, StoreOptions, Tx, accounts, posts, publications, runs, users, workspaces,
+    Store, StoreError, StoreOptions, Tx, accounts, hooks, posts, publications, runs, users,
+    workspaces,
 };
 use so_testkit::{counterpart::or_skip, postgres::PostgresCluster};
 
@@ -299,4 +300,17 @@ pub async fn run(db: &Db, workspace: WorkspaceId) -> RunId {
     runs::insert(&mut tx, &run).await.unwrap();
     tx.commit().await.unwrap();
     run.id
+}
+
+/// A webhook whose secret is its name.
+pub fn hook(workspace: WorkspaceId, name: &str) -> hooks::Hook {
+    hooks::Hook {
+        id: id(),
+        workspace,
+        name: name.into(),
+        token_hash: name.into(),
+        verify: json!({"scheme": "none"}),
+        is_enabled: true,
+        created_at: NOW,
+    }
 }

@@ -12,7 +12,7 @@ use so_store::{
 };
 use tokio::task::JoinSet;
 
-use crate::support::{Db, NOW, at, event, id, is_conflict, is_stale, on_both};
+use crate::support::{Db, NOW, at, event, hook, id, is_conflict, is_stale, on_both};
 
 fn feed(workspace: WorkspaceId, url: &str) -> feeds::Feed {
     feeds::Feed {
@@ -176,16 +176,7 @@ fn call(hook: &hooks::Hook, dedupe: &str, subject: &str) -> Event {
 on_both!(the_latest_call_of_a_webhook_is_shown_and_outlives_the_rest);
 async fn the_latest_call_of_a_webhook_is_shown_and_outlives_the_rest(db: Db) {
     let (workspace, other) = (db.workspace().await, db.workspace().await);
-    let hook = |name: &str| hooks::Hook {
-        id: id(),
-        workspace,
-        name: name.into(),
-        token_hash: name.into(),
-        verify: json!({"scheme": "none"}),
-        is_enabled: true,
-        created_at: NOW,
-    };
-    let (busy, quiet, gone) = (hook("busy"), hook("quiet"), hook("gone"));
+    let [busy, quiet, gone] = ["busy", "quiet", "gone"].map(|name| hook(workspace, name));
     let mut tx = db.begin().await;
     for hook in [&busy, &quiet, &gone] {
         hooks::insert(&mut tx, hook).await.unwrap();
@@ -216,7 +207,10 @@ async fn the_latest_call_of_a_webhook_is_shown_and_outlives_the_rest(db: Db) {
     assert_eq!(told, [(busy.id, at(2))]);
 
     let mut tx = db.begin().await;
-    assert_eq!(events::prune(&mut tx, at(9), 10).await.unwrap(), 2);
+    assert_eq!(
+        events::prune(&mut tx, at(9), None, 10).await.unwrap(),
+        (2, None)
+    );
     tx.commit().await.unwrap();
     assert_eq!(latest().await, Some((json!("2"), at(2))));
 }

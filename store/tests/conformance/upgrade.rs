@@ -7,7 +7,7 @@ use so_model::{
     id::{EventId, RuleId, WorkspaceId},
     run::Verdict,
 };
-use so_store::{Sql as _, Store, StoreOptions, decisions};
+use so_store::{Sql as _, Store, StoreOptions, decisions, events};
 use so_testkit::{counterpart::or_skip, postgres::PostgresCluster};
 use sqlx::{Connection as _, migrate::Migrator};
 
@@ -90,6 +90,9 @@ async fn assert_kept(
         let found = decisions::list_for_rule(&mut store, workspace, rule, 9).await;
         assert_eq!(found.unwrap().len(), 1);
     }
+    let listed = events::list(&mut store, workspace, "k", "", "", 9).await;
+    let listed: Vec<_> = listed.unwrap().iter().map(|event| event.id).collect();
+    assert_eq!(listed, [event], "what was stored before is listed");
     let rest = store
         .one("SELECT COUNT(*) FROM decisions", vec![])
         .await

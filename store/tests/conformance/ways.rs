@@ -322,7 +322,10 @@ async fn a_run_that_is_let_go_leaves_its_start_and_its_way(db: Db) {
     assert!(foreign.unwrap().is_empty());
 
     let mut tx = db.begin().await;
-    assert_eq!(events::prune(&mut tx, at(1), 10).await.unwrap(), 3);
+    assert_eq!(
+        events::prune(&mut tx, at(1), None, 10).await.unwrap(),
+        (3, None)
+    );
     let starts = run_ways::starts_on(&mut tx, workspace, &asked).await;
     assert!(starts.unwrap().is_empty(), "gone with the event");
     assert_eq!(run_ways::prune(&mut tx, at(1), 10).await.unwrap(), 0);
