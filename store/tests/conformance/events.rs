@@ -149,3 +149,25 @@ async fn old_events_go_whatever_is_kept_among_them(db: Db) {
     assert_eq!((removed, rounds), (7, 7), "each is looked at once");
     assert_eq!(listed(&db, workspace, "", "").await, kept);
 }
+
+on_both!(what_was_undone_is_not_listed_and_takes_nothing_along);
+async fn what_was_undone_is_not_listed_and_takes_nothing_along(db: Db) {
+    let workspace = db.workspace().await;
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| event(workspace, name));
+    let mut tx = db.begin().await;
+    store(&mut tx, &a).await;
+    tx.savepoint().await.unwrap();
+    store(&mut tx, &b).await;
+    tx.undo_to_savepoint().await.unwrap();
+    store(&mut tx, &c).await;
+    tx.commit().await.unwrap();
+    let mut tx = db.begin().await;
+    store(&mut tx, &d).await;
+    tx.rollback().await.unwrap();
+    assert_eq!(listed(&db, workspace, "", "").await, [c.id, a.id]);
+    // Nothing is left of it that would come back with the next.
+    let mut tx = db.begin().await;
+    store(&mut tx, &d).await;
+    tx.commit().await.unwrap();
+    assert_eq!(listed(&db, workspace, "", "").await, [d.id, c.id, a.id]);
+}
