@@ -12,7 +12,7 @@ use tokio::{net::TcpListener, signal::unix::SignalKind};
 use super::data::{DataFolder, open_app};
 use crate::{
     app::{
-        App, password,
+        App,
         recovery::{self, Entry},
     },
     config::Config,
@@ -52,9 +52,6 @@ pub(super) async fn run(mut config: Config, resume: bool) -> anyhow::Result<()> 
     // Links that the server makes name the port that it got.
     config.server.listen = address.to_string();
     let app = open_app(config).await?;
-    tokio::task::spawn_blocking(password::warm_up)
-        .await
-        .context("could not prepare password hashing")?;
     end_on_signal(&app)?;
     let work = start_work(&app, resume).await?;
     // A held server answers all the same, so that its owner can confirm it there.
