@@ -81,6 +81,11 @@ impl RunFill {
         text_of("post", start_millis(self.total, STEP_MILLIS), number)
     }
 
+    /// The id of a copied event.
+    pub fn event_id(&self, number: usize) -> String {
+        text_of("evt", start_millis(self.total, STEP_MILLIS), number)
+    }
+
     /// The id of a copied run.
     pub fn run_id(&self, number: usize) -> String {
         text_of("run", start_millis(self.total, STEP_MILLIS), number)

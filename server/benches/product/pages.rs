@@ -223,4 +223,18 @@ async fn look_at_runs(mut asking: Asking, runs: &RunFill) {
     asking
         .page("one run", |n| format!("runs/{}", runs.run_id(n % total)))
         .await;
+    asking
+        .page("events, first page", |_| "events?limit=50".into())
+        .await;
+    asking
+        .page("events, a page deep down", |n| {
+            format!("events?limit=50&cursor={}", runs.event_id(n % total))
+        })
+        .await;
+    asking
+        .page("events of a kind", |n| {
+            let cursor = runs.event_id(n % total);
+            format!("events?limit=50&kind=webhook.received&cursor={cursor}")
+        })
+        .await;
 }

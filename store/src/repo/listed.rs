@@ -191,11 +191,11 @@ async fn rows_at(
              ON events.id >= places.start AND events.id < places.start || 'g'",
             starts,
         )
-        // Hidden from the planner: a place is narrower than it.
+        // Hidden from the planner: a place is narrower than these, and of two bounds it may take the wider one.
         .with(" WHERE workspace_id || '' = ?", workspace)
-        .with(" AND id > ?", span.after)
+        .with(" AND +id > ?", span.after)
         .maybe(
-            " AND id < ?",
+            " AND +id < ?",
             Some(span.before).filter(|text| !text.is_empty()),
         );
     let query = match span.topic {
