@@ -100,7 +100,7 @@ const BOUNDS: [Bound; 20] = {
         // Several connections take steps, so that as many batches share the events as the machine lets begin.
         bound(OWN, "statements", "postgres", AT_ONCE, STATEMENTS, 2.0),
         bound(POST, "statements", "sqlite", 1, STATEMENTS, 41.0),
-        bound(POST, "statements", "sqlite", AT_ONCE, STATEMENTS, 16.0),
+        bound(POST, "statements", "sqlite", AT_ONCE, STATEMENTS, 13.5),
         bound(POST, "statements", "postgres", 1, STATEMENTS, 43.0),
         bound(POST, "statements", "postgres", AT_ONCE, STATEMENTS, 26.0),
     ]
