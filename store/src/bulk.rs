@@ -1,7 +1,7 @@
 //! One statement for many rows.
 //!
 //! Owns how such statements are spelled. Invariant: a statement's text depends
-//! on its shape and, on SQLite, a power of two, or on PostgreSQL, the types of its
+//! on its shape and, on SQLite, one of few numbers of rows, or on PostgreSQL, the types of its
 //! columns and whether it is for one row, so that few texts are prepared ever.
 
 use std::{
@@ -17,6 +17,9 @@ use crate::{
 
 /// Rows in one statement of SQLite at the most: a row has at most fifteen values, and it takes 32 766.
 const ROWS_MAX: usize = 64;
+/// So many rows and fewer are one statement there: whoever writes holds the writer while each goes to its thread and
+/// back. Beyond, a statement is for a power of two.
+const ROWS_TOGETHER: usize = 16;
 /// The same on PostgreSQL, which gets a value for each column: a statement that is done long before it counts as silent.
 /// One row alone it gets as any other statement: lists are planned anew each time, which costs more than the row does.
 const COLUMN_MAX: usize = 1_000;
@@ -55,7 +58,7 @@ enum Size {
 
 impl Shape {
     fn text(self, size: Size) -> &'static str {
-        // Bounded: shapes and types of their columns are constants, and rows are powers of two up to `ROWS_MAX`.
+        // Bounded: shapes and types of their columns are constants, and `portion` has few answers.
         static TEXTS: Mutex<Option<HashMap<(Shape, Size), &'static str>>> = Mutex::new(None);
         let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
         let texts = texts.get_or_insert_default();
@@ -167,7 +170,7 @@ impl Shape {
             let mut args = fixed.clone();
             let size = match backend {
                 Backend::Sqlite => {
-                    let count = (1usize << rows.len().ilog2()).min(ROWS_MAX);
+                    let count = portion(rows.len());
                     args.reserve(count * self.columns);
                     args.extend(rows.by_ref().take(count).flatten());
                     Size::Rows(count)
@@ -188,6 +191,14 @@ impl Shape {
             portions.push((self.text(size), args));
         }
         Ok(portions)
+    }
+}
+
+/// How many of so many rows, at least one, the next statement of SQLite is for.
+fn portion(rows: usize) -> usize {
+    match rows {
+        0..=ROWS_TOGETHER => rows,
+        _ => (1 << rows.ilog2()).min(ROWS_MAX),
     }
 }
 
@@ -249,6 +260,30 @@ pub(crate) async fn assert_goes_by_ids(shape: Shape) {
     assert!(plan.contains("(id=?)"), "{}: {plan}", shape.before);
 }
 
+/// PostgreSQL does as well, with a value for a column and for one row alone.
+#[cfg(test)]
+pub(crate) async fn assert_postgres_goes_by_ids(store: &mut crate::Store, shape: Shape) {
+    let fixed = vec![Value::Int(Some(1)); shape.fixed];
+    let texts = vec![Some("a".to_owned()), Some("b".to_owned())];
+    for (text, value) in [
+        (
+            shape.spell_columns(&["text"]),
+            Value::Column(Column::Texts(texts)),
+        ),
+        (shape.spell(1, &["text"]), Value::from("a")),
+    ] {
+        let mut args = fixed.clone();
+        args.push(value);
+        let plan = store.all(format!("EXPLAIN {text}").leak(), args).await;
+        let plan = plan.expect("a plan");
+        let plan: Vec<String> = plan
+            .iter()
+            .map(|row| row.text(0).expect("a step"))
+            .collect();
+        assert!(plan.join("; ").contains("_pkey"), "{text}: {plan:#?}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -283,17 +318,20 @@ mod tests {
     };
 
     #[test]
-    fn every_row_is_in_exactly_one_portion_of_a_power_of_two() {
-        for rows in [0usize, 1, 2, 3, 37, 64, 65, 200] {
+    fn every_row_is_in_exactly_one_portion_and_few_are_in_one_together() {
+        for rows in 0usize..300 {
             let all = (0..rows).map(|_| args![1, 2]).collect();
             let portions = PAIRS.portions(Backend::Sqlite, &Args::new(), all).unwrap();
-            let counts = portions.iter().map(|(_, args)| args.len() / 2);
-            assert_eq!(counts.clone().sum::<usize>(), rows);
+            let counts: Vec<usize> = portions.iter().map(|(_, args)| args.len() / 2).collect();
+            assert_eq!(counts.iter().sum::<usize>(), rows);
             assert!(
-                counts
-                    .clone()
-                    .all(|count| count.is_power_of_two() && count <= ROWS_MAX)
+                rows > ROWS_TOGETHER || counts.len() <= 1,
+                "{rows}: {counts:?}"
             );
+            let is_fit = |count: &usize| {
+                *count <= ROWS_MAX && (*count <= ROWS_TOGETHER || count.is_power_of_two())
+            };
+            assert!(counts.iter().all(is_fit), "{rows}: {counts:?}");
         }
     }
 
