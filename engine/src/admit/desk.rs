@@ -17,7 +17,9 @@ use crate::{decide::CompiledRule, engine::Engine};
 /// A transaction with the rows that wait for it.
 pub(crate) struct Desk<'t> {
     tx: &'t mut Tx,
-    /// The moment of everything in this transaction.
+    /// The moment of the transaction.
+    begun_at: Timestamp,
+    /// The moment of the event that is decided.
     pub(crate) now: Timestamp,
     runs: Vec<NewRow>,
     jobs: Vec<Job>,
@@ -29,6 +31,7 @@ impl<'t> Desk<'t> {
     pub(crate) fn new(tx: &'t mut Tx, now: Timestamp) -> Self {
         Self {
             tx,
+            begun_at: now,
             now,
             runs: Vec::new(),
             jobs: Vec::new(),
@@ -83,16 +86,17 @@ impl<'t> Desk<'t> {
             runs::insert_rows(self.tx, std::mem::take(&mut self.runs)).await?;
         }
         if !self.jobs.is_empty() {
-            let until = self.now.plus(engine.config.lease);
+            let until = self.begun_at.plus(engine.config.lease);
             let jobs = std::mem::take(&mut self.jobs);
             // A forecast carries runs on at once, and nobody else could.
             if engine.config.refusals.is_none() {
-                jobs::insert_claimed(self.tx, &jobs, &engine.config.owner, self.now, until).await?;
+                jobs::insert_claimed(self.tx, &jobs, &engine.config.owner, self.begun_at, until)
+                    .await?;
             }
         }
         if !self.waiting.is_empty() {
             let waiting = std::mem::take(&mut self.waiting);
-            jobs::insert_due(self.tx, waiting, self.now).await?;
+            jobs::insert_due(self.tx, waiting, self.begun_at).await?;
         }
         if !self.decisions.is_empty() {
             let decisions = std::mem::take(&mut self.decisions);

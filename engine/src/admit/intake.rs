@@ -5,10 +5,15 @@
 //! next one. If a shared transaction fails, each delivery is tried by itself,
 //! so that nobody pays for another's.
 
-use so_model::event::NewEvent;
+use std::sync::Arc;
+
+use so_model::{
+    Timestamp,
+    event::{Event, NewEvent},
+};
 use so_store::StoreError;
 
-use super::Admitted;
+use super::{Admitted, Coming};
 use crate::{
     batch::{Batcher, Piece},
     engine::Engine,
@@ -20,7 +25,7 @@ const DELIVERIES_MAX: usize = 64;
 type Answer = Result<Admitted, StoreError>;
 
 /// Gathers deliveries.
-pub struct Intake(Batcher<NewEvent, Answer>);
+pub struct Intake(Batcher<Coming, Answer>);
 
 impl Intake {
     pub(crate) fn new(lines: usize, is_apart: bool) -> Self {
@@ -31,10 +36,13 @@ impl Intake {
 impl Engine {
     /// Stores one event and starts what it starts; the answer means that it is on disk.
     pub async fn ingest(&self, event: NewEvent) -> Result<Admitted, StoreError> {
+        // As much as can be done beside the others: in the transaction they wait for each other.
+        let mut coming = self.coming(event)?;
+        self.foresee(&mut coming).await?;
         let answer = self
             .intake
             .0
-            .submit(event, |pieces| {
+            .submit(coming, |pieces| {
                 let engine = self.clone();
                 async move { engine.take_in(pieces).await }
             })
@@ -44,27 +52,39 @@ impl Engine {
         }))
     }
 
-    async fn take_in(&self, pieces: Vec<Piece<NewEvent, Answer>>) {
-        let (deliveries, answers): (Vec<_>, Vec<_>) = pieces.into_iter().map(Piece::split).unzip();
-        if deliveries.len() > 1
-            && let Ok(admitted) = self.take_in_all(deliveries.clone()).await
-        {
-            for (answer, admitted) in answers.into_iter().zip(admitted) {
-                answer(Ok(admitted));
+    async fn take_in(&self, pieces: Vec<Piece<Coming, Answer>>) {
+        let (deliveries, mut answers): (Vec<_>, Vec<_>) =
+            pieces.into_iter().map(Piece::split).unzip();
+        let events = deliveries.iter().map(|one| (one.event.clone(), one.now));
+        let events: Vec<_> = events.collect();
+        match self.take_in_all(deliveries).await {
+            Ok(admitted) => {
+                for (answer, admitted) in answers.into_iter().zip(admitted) {
+                    answer(Ok(admitted));
+                }
             }
-            return;
-        }
-        for (answer, delivery) in answers.into_iter().zip(deliveries) {
-            let admitted = self.take_in_all(vec![delivery]).await;
-            answer(
-                admitted.and_then(|mut all| all.pop().ok_or(StoreError::Stale { what: "event" })),
-            );
+            Err(error) if answers.len() == 1 => {
+                if let Some(answer) = answers.pop() {
+                    answer(Err(error));
+                }
+            }
+            Err(_) => {
+                for (answer, (event, now)) in answers.into_iter().zip(events) {
+                    answer(self.take_in_alone(event, now).await);
+                }
+            }
         }
     }
 
-    async fn take_in_all(&self, deliveries: Vec<NewEvent>) -> Result<Vec<Admitted>, StoreError> {
+    async fn take_in_alone(&self, event: Arc<Event>, now: Timestamp) -> Answer {
+        let coming = self.coming_again(event, now)?;
+        let mut admitted = self.take_in_all(vec![coming]).await?;
+        admitted.pop().ok_or(StoreError::Stale { what: "event" })
+    }
+
+    async fn take_in_all(&self, deliveries: Vec<Coming>) -> Result<Vec<Admitted>, StoreError> {
         let mut tx = self.store.begin().await?;
-        let admissions = self.admit_all(&mut tx, deliveries).await?;
+        let admissions = self.admit_coming(&mut tx, deliveries).await?;
         crate::failpoint::hit("ingest.commit");
         tx.commit().await?;
         crate::failpoint::hit("K16");

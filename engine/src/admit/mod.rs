@@ -4,6 +4,7 @@
 //! Invariant: event, decisions, runs and their first, already claimed jobs are
 //! committed together; a second delivery changes nothing.
 
+mod ahead;
 #[cfg(test)]
 mod canary_tests;
 mod desk;
@@ -17,7 +18,7 @@ use std::{
 };
 
 use so_model::{
-    IdSource as _, Timestamp,
+    Timestamp,
     event::{Event, NewEvent},
     id::{RuleId, RunId, WorkspaceId},
     run::{ConditionTrace, Decision, Verdict},
@@ -25,6 +26,7 @@ use so_model::{
 };
 use so_store::{StoreError, Tx, events, rules};
 
+use ahead::{Coming, Foreseen, Judged, candidates};
 pub(crate) use desk::Desk;
 pub(crate) use gates::said;
 pub use intake::Intake;
@@ -118,25 +120,38 @@ impl Engine {
         tx: &mut Tx,
         new: Vec<NewEvent>,
     ) -> Result<Vec<Admission>, StoreError> {
+        let coming: Result<Vec<Coming>, StoreError> =
+            new.into_iter().map(|new| self.coming(new)).collect();
+        self.admit_coming(tx, coming?).await
+    }
+
+    async fn admit_coming(
+        &self,
+        tx: &mut Tx,
+        coming: Vec<Coming>,
+    ) -> Result<Vec<Admission>, StoreError> {
         let now = self.now();
-        let made: Vec<Arc<Event>> = new
-            .into_iter()
-            .map(|new| Arc::new(self.event(new, now)))
-            .collect();
-        let rows: Vec<&Event> = made.iter().map(AsRef::as_ref).collect();
-        let stored = events::insert_and_look(tx, &rows, true, now).await?;
-        self.see_newest_rules(tx, &rows).await?;
+        let mut rows = Vec::with_capacity(coming.len());
+        let mut made = Vec::with_capacity(coming.len());
+        for one in coming {
+            rows.push(one.row);
+            made.push((one.event, one.now, one.foreseen));
+        }
+        let stored = events::insert_and_look(tx, rows).await?;
+        let workspaces = made.iter().map(|(event, ..)| event.workspace).collect();
+        self.see_newest_rules(tx, workspaces).await?;
         let mut desk = Desk::new(tx, now);
         let mut admissions = Vec::with_capacity(made.len());
-        for (event, stored) in made.into_iter().zip(stored) {
-            let is_new = stored.is_some();
-            let jobs = if is_new {
+        for (event, came_at, foreseen) in made {
+            let waited_for = stored.get(&event.id).copied();
+            let jobs = if let Some(is_waited_for) = waited_for {
                 self.counters.events.fetch_add(1, Ordering::Relaxed);
-                if stored == Some(true) {
+                if is_waited_for {
                     self.tell_waiting(desk.settled(self).await?, &event, now)
                         .await?;
                 }
-                self.decide_event(&mut desk, &event).await?
+                desk.now = came_at;
+                self.decide_event(&mut desk, &event, foreseen).await?
             } else {
                 Vec::new()
             };
@@ -147,7 +162,7 @@ impl Engine {
             admissions.push(Admission {
                 result: Admitted {
                     event,
-                    is_new,
+                    is_new: waited_for.is_some(),
                     runs,
                 },
                 jobs,
@@ -165,23 +180,12 @@ impl Engine {
         Ok(admissions)
     }
 
-    fn event(&self, new: NewEvent, now: Timestamp) -> Event {
-        let id = self.ids.new_id();
-        Event {
-            id,
-            workspace: new.workspace,
-            kind: new.kind,
-            source: new.source,
-            dedupe: new.dedupe.unwrap_or_else(|| id.to_string()),
-            subject: new.subject,
-            time: new.time.unwrap_or(now),
-            data: new.data,
-            cause: new.cause,
-        }
-    }
-
     // Another process may have saved a rule that the index does not have yet.
-    async fn see_newest_rules(&self, tx: &mut Tx, events: &[&Event]) -> Result<(), StoreError> {
+    async fn see_newest_rules(
+        &self,
+        tx: &mut Tx,
+        workspaces: BTreeSet<WorkspaceId>,
+    ) -> Result<(), StoreError> {
         // A server that waits for its owner takes events in before anything of it works.
         if self.has_read_no_rules() {
             return self.reload_rules().await;
@@ -189,8 +193,10 @@ impl Engine {
         if self.config.is_alone {
             return Ok(());
         }
-        let workspaces: BTreeSet<WorkspaceId> =
-            events.iter().map(|event| event.workspace).collect();
+        // Nearly always nobody changed any: one look at the end of an index, in place of one for each workspace.
+        if workspaces.len() > 1 && !self.may_be_outdated(rules::newest_change_of_any(tx).await?) {
+            return Ok(());
+        }
         let workspaces: Vec<WorkspaceId> = workspaces.into_iter().collect();
         if self.may_be_outdated(rules::newest_change(tx, &workspaces).await?) {
             return self.reload_rules().await;
@@ -218,10 +224,11 @@ impl Engine {
         event: &Arc<Event>,
         now: Timestamp,
     ) -> Result<Vec<Handed>, StoreError> {
-        self.see_newest_rules(tx, &[event.as_ref()]).await?;
+        self.see_newest_rules(tx, BTreeSet::from([event.workspace]))
+            .await?;
         self.tell_waiting(tx, event, now).await?;
         let mut desk = Desk::new(tx, now);
-        let jobs = self.decide_event(&mut desk, event).await?;
+        let jobs = self.decide_event(&mut desk, event, None).await?;
         desk.settled(self).await?;
         Ok(jobs)
     }
@@ -230,13 +237,22 @@ impl Engine {
         &self,
         desk: &mut Desk<'_>,
         event: &Arc<Event>,
+        foreseen: Option<Foreseen>,
     ) -> Result<Vec<Handed>, StoreError> {
         let mut jobs = Vec::new();
-        let candidates = self.index().candidates(event);
-        if candidates.is_empty() {
+        let index = self.index();
+        let mut found = match &foreseen {
+            Some(_) => Vec::new(),
+            None => candidates(&index, event),
+        };
+        if foreseen.is_none() && found.is_empty() {
             return Ok(jobs);
         }
         let workspace = self.workspace(event.workspace).await?;
+        if let Some(foreseen) = foreseen {
+            let judged = foreseen.of(&index, &workspace);
+            found = judged.unwrap_or_else(|| candidates(&index, event));
+        }
         let over_chain = match event.cause.root {
             // A forecast counts only where a chain grows long.
             Some(_)
@@ -250,7 +266,8 @@ impl Engine {
             None => false,
         };
         let mut started: Vec<RuleId> = Vec::new();
-        for (rule, trigger) in candidates {
+        for candidate in found {
+            let (rule, trigger) = (candidate.rule, candidate.trigger);
             // Two triggers of one rule may match one event; it still starts once.
             if started.contains(&rule.id) {
                 continue;
@@ -260,7 +277,7 @@ impl Engine {
                     format!("the chain of consequences has more than {CHAIN_EVENTS_MAX} events");
                 Err(refuse(Verdict::LoopGuard, reason))
             } else {
-                self.decide_one(desk, &rule, trigger, event, &workspace)
+                self.decide_one(desk, &rule, trigger, event, &workspace, candidate.judged)
                     .await?
             };
             match decided {
@@ -292,22 +309,27 @@ impl Engine {
         trigger: usize,
         event: &Arc<Event>,
         workspace: &WorkspaceFacts,
+        judged: Option<Judged>,
     ) -> Result<Result<Option<Handed>, Refusal>, StoreError> {
         let now = desk.now;
         let mut values = FactValues::default();
-        for request in facts_asked(rule, trigger, event, workspace, now) {
-            let value = facts::fetch(
-                desk.settled(self).await?,
-                event.workspace,
-                rule.id,
-                &request.fact,
-                &request.params,
-                now,
-            )
-            .await?;
-            values.insert(request.key, value);
-        }
-        let (decision, keys) = judge(rule, trigger, event, workspace, now, &values);
+        let (decision, keys) = if let Some(judged) = judged {
+            judged
+        } else {
+            for request in facts_asked(rule, trigger, event, workspace, now) {
+                let value = facts::fetch(
+                    desk.settled(self).await?,
+                    event.workspace,
+                    rule.id,
+                    &request.fact,
+                    &request.params,
+                    now,
+                )
+                .await?;
+                values.insert(request.key, value);
+            }
+            judge(rule, trigger, event, workspace, now, &values)
+        };
         if decision.verdict != Verdict::Started {
             let refusal = Refusal {
                 trace: decision.trace.map(Box::new),

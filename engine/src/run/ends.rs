@@ -5,11 +5,12 @@
 //! transaction under the job's claim; whatever is not usual is left alone and
 //! settled by itself.
 
-use so_model::{
-    id::{RunId, WorkspaceId},
-    run::Memo,
+use so_model::id::RunId;
+use so_store::{
+    StoreError, jobs,
+    jobs::Job,
+    runs::{self, MemoRow},
 };
-use so_store::{StoreError, jobs, jobs::Job, runs};
 
 use crate::{
     batch::{Batcher, Piece},
@@ -21,12 +22,11 @@ use crate::{
 const ENDS_MAX: usize = 64;
 
 /// A run's last step.
-#[derive(Clone)]
 pub(super) struct End {
     pub(super) job: Job,
-    pub(super) workspace: WorkspaceId,
     pub(super) run: RunId,
-    pub(super) memo: Memo,
+    /// Made beforehand: in the transaction others wait for it.
+    pub(super) memo: MemoRow,
 }
 
 /// Gathers ends.
@@ -50,31 +50,39 @@ impl Engine {
 
     async fn settle_batch(&self, pieces: Vec<Piece<End, bool>>) {
         let (ends, answers): (Vec<_>, Vec<_>) = pieces.into_iter().map(Piece::split).unzip();
-        let settled = self.settle_all(&ends).await.unwrap_or_else(|error| {
-            tracing::info!(%error, ends = ends.len(), "ends of runs are settled one by one");
-            vec![false; ends.len()]
+        let count = ends.len();
+        let settled = self.settle_all(ends).await.unwrap_or_else(|error| {
+            tracing::info!(%error, ends = count, "ends of runs are settled one by one");
+            vec![false; count]
         });
         for (answer, settled) in answers.into_iter().zip(settled) {
             answer(settled);
         }
     }
 
-    async fn settle_all(&self, ends: &[End]) -> Result<Vec<bool>, StoreError> {
+    async fn settle_all(&self, ends: Vec<End>) -> Result<Vec<bool>, StoreError> {
         let now = self.now();
         let mut tx = self.store.begin().await?;
         let jobs: Vec<&Job> = ends.iter().map(|end| &end.job).collect();
         let finished = jobs::finish_many(&mut tx, &jobs).await?;
-        let is_finished = |end: &&End| finished.contains(&end.job.id);
-        let memos: Vec<_> = ends
-            .iter()
-            .filter(is_finished)
-            .map(|end| (end.workspace, end.run, &end.memo))
-            .collect();
-        runs::put_memos(&mut tx, &memos).await?;
-        let over: Vec<RunId> = memos.iter().map(|(_, run, _)| *run).collect();
+        let settled = ends.iter().map(|end| finished.contains(&end.job.id));
+        let settled: Vec<bool> = settled.collect();
+        let (mut memos, mut over) = (
+            Vec::with_capacity(ends.len()),
+            Vec::with_capacity(ends.len()),
+        );
+        for (end, _) in ends
+            .into_iter()
+            .zip(&settled)
+            .filter(|(_, settled)| **settled)
+        {
+            memos.push(end.memo);
+            over.push(end.run);
+        }
+        runs::put_memo_rows(&mut tx, memos).await?;
         runs::finish_many(&mut tx, &over, now).await?;
         failpoint::hit("run.end.commit");
         tx.commit().await?;
-        Ok(ends.iter().map(|end| is_finished(&end)).collect())
+        Ok(settled)
     }
 }

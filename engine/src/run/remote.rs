@@ -10,7 +10,7 @@ use so_model::{
     rule::{ActionStep, ModeKind, Step, StepBody},
     run::StepOutcome,
 };
-use so_store::{StoreError, jobs, jobs::Job};
+use so_store::{StoreError, jobs, jobs::Job, runs::MemoRow};
 
 use super::{
     advance::{After, Outbox},
@@ -126,9 +126,8 @@ impl Engine {
                 if end.events.is_empty() && self.is_at_end(cx) && self.nobody_waits_for(cx) {
                     let end = End {
                         job: job.clone(),
-                        workspace: cx.run.workspace,
                         run: cx.run.id,
-                        memo: memo.clone(),
+                        memo: MemoRow::of(cx.run.workspace, cx.run.id, &memo)?,
                     };
                     if self.settle_end(end).await {
                         self.announce(cx.run.workspace, "run", cx.run.id);

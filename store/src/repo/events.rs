@@ -35,11 +35,40 @@ const INSERT: Shape = Shape {
     before: "INSERT INTO events (id, workspace_id, kind, source, dedupe, subject, at, data, cause, root_id, is_decided, stored_at) \
              VALUES ",
     columns: 12,
-    after: " ON CONFLICT (workspace_id, source, dedupe) WHERE dedupe <> id DO NOTHING RETURNING id, \
+    // Also by id: whoever cannot know whether a commit took effect stores the same event again.
+    after: " ON CONFLICT DO NOTHING RETURNING id, \
             CASE WHEN EXISTS (SELECT 1 FROM waits WHERE waits.workspace_id = events.workspace_id \
             AND waits.kind = events.kind AND waits.event_id IS NULL) THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END",
     fixed: 0,
 };
+
+/// An event as a row that is yet to be stored.
+#[derive(Debug)]
+pub struct NewRow {
+    id: EventId,
+    args: Args,
+}
+
+impl NewRow {
+    /// The row of an event that is stored at a moment, with whether every rule has been tried on it.
+    pub fn of(event: &Event, is_decided: bool, now: Timestamp) -> Result<Self> {
+        let args = args![
+            event.id,
+            event.workspace,
+            &event.kind,
+            &event.source,
+            &event.dedupe,
+            event.subject.clone(),
+            event.time,
+            to_json(&event.data)?,
+            to_json(&event.cause)?,
+            event.cause.root.unwrap_or(event.id),
+            is_decided,
+            now
+        ];
+        Ok(Self { id: event.id, args })
+    }
+}
 
 /// Stores an event; false when it is a second delivery.
 pub async fn insert(tx: &mut Tx, event: &Event, is_decided: bool, now: Timestamp) -> Result<bool> {
@@ -54,48 +83,26 @@ pub async fn insert_many(
     is_decided: bool,
     now: Timestamp,
 ) -> Result<Vec<bool>> {
-    let stored = insert_and_look(tx, events, is_decided, now).await?;
-    Ok(stored.iter().map(Option::is_some).collect())
+    let rows = events
+        .iter()
+        .map(|event| NewRow::of(event, is_decided, now));
+    let stored = insert_and_look(tx, rows.collect::<Result<_>>()?).await?;
+    let is_stored = |event: &&Event| stored.contains_key(&event.id);
+    Ok(events.iter().map(is_stored).collect())
 }
 
-/// Stores events; none for a second delivery, else whether a run waits for an event of this kind.
+/// Stores events; answers which are no second deliveries, with whether a run waits for an event of the kind.
 ///
 /// Looked up in the same statement, so that waits cost nothing where there are none.
-pub async fn insert_and_look(
-    tx: &mut Tx,
-    events: &[&Event],
-    is_decided: bool,
-    now: Timestamp,
-) -> Result<Vec<Option<bool>>> {
-    let mut rows = Vec::with_capacity(events.len());
+pub async fn insert_and_look(tx: &mut Tx, mut rows: Vec<NewRow>) -> Result<HashMap<EventId, bool>> {
     // In the order of ids: the index that SQLite lists them by writes a portion of its own for one that is out of it.
-    let mut in_order: Vec<&Event> = events.to_vec();
-    in_order.sort_by_key(|event| event.id);
-    for event in in_order {
-        rows.push(args![
-            event.id,
-            event.workspace,
-            &event.kind,
-            &event.source,
-            &event.dedupe,
-            event.subject.clone(),
-            event.time,
-            to_json(&event.data)?,
-            to_json(&event.cause)?,
-            event.cause.root.unwrap_or(event.id),
-            is_decided,
-            now
-        ]);
-    }
+    rows.sort_by_key(|row| row.id);
+    let rows = rows.into_iter().map(|row| row.args).collect();
     let stored = INSERT.all(tx, &Args::new(), rows).await?;
-    let stored: HashMap<EventId, bool> = stored
+    stored
         .iter()
         .map(|row| Ok((row.id(0)?, row.int(1)? == 1)))
-        .collect::<Result<_>>()?;
-    Ok(events
-        .iter()
-        .map(|event| stored.get(&event.id).copied())
-        .collect())
+        .collect()
 }
 
 /// The event with an id.
@@ -259,9 +266,10 @@ pub async fn prune(
     Ok((removed, mark.filter(|_| !is_end)))
 }
 
+// Asked again: on PostgreSQL a run of such an event may have been stored since they were looked at.
 const REMOVE: Shape = Shape {
     before: "DELETE FROM events WHERE id IN (",
     columns: 1,
-    after: ")",
+    after: ") AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.event_id = events.id)",
     fixed: 0,
 };

@@ -10,8 +10,8 @@ use so_model::{
     time::Timestamp,
 };
 
-use super::{event_lists, expect_one};
-use crate::{Result, Row, Sql, Tx, args, bulk::Shape, value::to_json};
+use super::{event_lists, expect_one, instance};
+use crate::{Result, Row, Sql, StoreError, Tx, args, bulk::Shape, value::to_json};
 
 /// An inbound webhook.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,7 +113,20 @@ pub async fn list(
     .collect()
 }
 
-/// Changes name, address, verification and whether it is on.
+/// The fact that counts changes.
+const CHANGES: &str = "hook_changes";
+
+/// How often webhooks were changed or deleted: whoever keeps copies of them asks for this in place of each.
+pub async fn changes(sql: &mut dyn Sql) -> Result<i64> {
+    let count = instance::get(sql, CHANGES).await?;
+    count.map_or(Ok(0), |count| {
+        count
+            .parse()
+            .map_err(|error| StoreError::corrupt("count of changes", error))
+    })
+}
+
+/// Changes name, address, verification and whether it is on; counts as a change whatever it changes.
 pub async fn update(tx: &mut Tx, hook: &Hook) -> Result<()> {
     let changed = tx
         .run(
@@ -129,7 +142,8 @@ pub async fn update(tx: &mut Tx, hook: &Hook) -> Result<()> {
             ],
         )
         .await?;
-    expect_one(changed, "webhook")
+    expect_one(changed, "webhook")?;
+    instance::count_up(tx, CHANGES).await
 }
 
 /// Deletes a webhook; false when there is none.
@@ -140,6 +154,7 @@ pub async fn delete(tx: &mut Tx, workspace: WorkspaceId, id: HookId) -> Result<b
             args![workspace, id],
         )
         .await?;
+    instance::count_up(tx, CHANGES).await?;
     Ok(changed == 1)
 }
 

@@ -36,6 +36,17 @@ pub async fn set_once(tx: &mut Tx, name: &str, value: &str) -> Result<String> {
     Ok(get(tx, name).await?.unwrap_or_else(|| value.to_string()))
 }
 
+/// Adds one to a fact that is a number; begins at one.
+pub(super) async fn count_up(tx: &mut Tx, name: &str) -> Result<()> {
+    tx.run(
+        "INSERT INTO instance (name, value) VALUES ($1, '1') ON CONFLICT (name) \
+         DO UPDATE SET value = CAST(CAST(instance.value AS BIGINT) + 1 AS TEXT)",
+        args![name],
+    )
+    .await?;
+    Ok(())
+}
+
 /// A span whose history the database lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {

@@ -271,6 +271,14 @@ const NEWEST_CHANGE: Shape = Shape {
     fixed: 0,
 };
 
+/// When a rule of any workspace last changed; the epoch if there is none.
+pub async fn newest_change_of_any(sql: &mut dyn Sql) -> Result<Timestamp> {
+    let row = sql
+        .one("SELECT COALESCE(MAX(updated_at), 0) FROM rules", args![])
+        .await?;
+    row.map_or(Ok(Timestamp::default()), |row| row.at(0))
+}
+
 /// When a rule of any of these workspaces last changed; the epoch if they have none.
 pub async fn newest_change(sql: &mut dyn Sql, workspaces: &[WorkspaceId]) -> Result<Timestamp> {
     let newest = NEWEST_CHANGE

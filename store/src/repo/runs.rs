@@ -410,13 +410,16 @@ pub async fn put_memo(tx: &mut Tx, workspace: WorkspaceId, run: RunId, memo: &Me
     put_memos(tx, &[(workspace, run, memo)]).await
 }
 
-/// Stores memos, each of another step; stale when one of them was finished before.
-pub async fn put_memos(tx: &mut Tx, memos: &[(WorkspaceId, RunId, &Memo)]) -> Result<()> {
-    let mut rows = Vec::with_capacity(memos.len());
-    for (workspace, run, memo) in memos {
-        rows.push(args![
-            *workspace,
-            *run,
+/// A memo as a row that is yet to be stored.
+#[derive(Debug, Clone)]
+pub struct MemoRow(Args);
+
+impl MemoRow {
+    /// The row of a memo of a run.
+    pub fn of(workspace: WorkspaceId, run: RunId, memo: &Memo) -> Result<Self> {
+        Ok(Self(args![
+            workspace,
+            run,
             &memo.path,
             memo.attempt,
             &memo.step,
@@ -424,9 +427,22 @@ pub async fn put_memos(tx: &mut Tx, memos: &[(WorkspaceId, RunId, &Memo)]) -> Re
             to_json(memo)?,
             memo.started_at,
             memo.finished_at
-        ]);
+        ]))
     }
+}
+
+/// Stores memos, each of another step; stale when one of them was finished before.
+pub async fn put_memos(tx: &mut Tx, memos: &[(WorkspaceId, RunId, &Memo)]) -> Result<()> {
+    let rows = memos
+        .iter()
+        .map(|(workspace, run, memo)| MemoRow::of(*workspace, *run, memo));
+    put_memo_rows(tx, rows.collect::<Result<_>>()?).await
+}
+
+/// The same of rows.
+pub async fn put_memo_rows(tx: &mut Tx, rows: Vec<MemoRow>) -> Result<()> {
     let wanted = rows.len() as u64;
+    let rows = rows.into_iter().map(|row| row.0).collect();
     if PUT_MEMO.run(tx, &Args::new(), rows).await? == wanted {
         Ok(())
     } else {

@@ -25,6 +25,9 @@ async fn an_event_whose_sender_names_no_identity_is_no_second_delivery(db: Db) {
         .await
         .unwrap();
     assert_eq!(stored, [true, true, false]);
+    // Whoever does not know whether the commit took effect stores the same event again.
+    let same = events::insert_many(&mut tx, &[&nameless], true, NOW).await;
+    assert_eq!(same.unwrap(), [false]);
     tx.commit().await.unwrap();
     let first = events::find_delivery(&mut db.read(), workspace, "engine", &nameless.dedupe).await;
     assert_eq!(first.unwrap().unwrap().id, named.id);

@@ -163,6 +163,31 @@ async fn a_webhook_is_found_by_the_hash_of_its_address(db: Db) {
     tx.commit().await.unwrap();
 }
 
+on_both!(changes_of_webhooks_are_counted);
+async fn changes_of_webhooks_are_counted(db: Db) {
+    let workspace = db.workspace().await;
+    let hook = hook(workspace, "shop");
+    let count = async || hooks::changes(&mut db.read()).await.unwrap();
+    assert_eq!(count().await, 0);
+    let mut tx = db.begin().await;
+    // Nobody has a copy of a new one.
+    hooks::insert(&mut tx, &hook).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(count().await, 0);
+    let mut tx = db.begin().await;
+    hooks::update(&mut tx, &hook).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(count().await, 1);
+    let mut tx = db.begin().await;
+    hooks::update(&mut tx, &hook).await.unwrap();
+    tx.rollback().await.unwrap();
+    assert_eq!(count().await, 1);
+    let mut tx = db.begin().await;
+    hooks::delete(&mut tx, workspace, hook.id).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(count().await, 2);
+}
+
 /// A call of a hook.
 fn call(hook: &hooks::Hook, dedupe: &str, subject: &str) -> Event {
     let mut event = event(hook.workspace, dedupe);

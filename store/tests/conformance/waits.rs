@@ -1,10 +1,13 @@
 //! Waits of runs for events, and the wish to end a run.
 
+use std::collections::HashMap;
+
 use so_model::{
+    event::Event,
     id::{RunId, WorkspaceId},
     run::RunState,
 };
-use so_store::{events, runs, waits, waits::Wait};
+use so_store::{events, events::NewRow, runs, waits, waits::Wait};
 
 use crate::support::{Db, NOW, at, event, id, on_both, run};
 
@@ -29,11 +32,15 @@ async fn the_statement_that_stores_an_event_tells_whether_anybody_waits(db: Db) 
     let mut elsewhere = event(workspace, "3");
     elsewhere.kind = "another.kind".into();
     let rows = [event(workspace, "1"), event(other, "2"), elsewhere];
-    let all: Vec<_> = rows.iter().collect();
-    let told = events::insert_and_look(&mut tx, &all, true, NOW).await;
-    assert_eq!(told.unwrap(), [Some(true), Some(false), Some(false)]);
-    let told = events::insert_and_look(&mut tx, &all[..1], true, NOW).await;
-    assert_eq!(told.unwrap(), [None]);
+    let stored = |events: &[Event]| {
+        let rows = events.iter().map(|one| NewRow::of(one, true, NOW).unwrap());
+        rows.collect::<Vec<_>>()
+    };
+    let told = events::insert_and_look(&mut tx, stored(&rows)).await;
+    let waited_for = [(rows[0].id, true), (rows[1].id, false), (rows[2].id, false)];
+    assert_eq!(told.unwrap(), HashMap::from(waited_for));
+    let told = events::insert_and_look(&mut tx, stored(&rows[..1])).await;
+    assert_eq!(told.unwrap(), HashMap::new());
     // Once it is met, nobody waits.
     assert!(
         waits::meet(&mut tx, waiting, "/steps/0", rows[0].id)
@@ -41,8 +48,8 @@ async fn the_statement_that_stores_an_event_tells_whether_anybody_waits(db: Db) 
             .unwrap()
     );
     let next = event(workspace, "4");
-    let told = events::insert_and_look(&mut tx, &[&next], true, NOW).await;
-    assert_eq!(told.unwrap(), [Some(false)]);
+    let told = events::insert_and_look(&mut tx, stored(std::slice::from_ref(&next))).await;
+    assert_eq!(told.unwrap(), HashMap::from([(next.id, false)]));
     tx.commit().await.unwrap();
 }
 

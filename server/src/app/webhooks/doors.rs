@@ -2,7 +2,8 @@
 //!
 //! Owns the copy of a hook and its secret that busy addresses are judged by.
 //! Invariant: a change made by this process counts from its commit on, one
-//! made by another server on the same database within `KEPT`.
+//! made by another server on the same database within `COUNTED`: changes are
+//! counted there, and a new count makes every copy worthless.
 
 use std::{
     num::NonZeroUsize,
@@ -25,10 +26,10 @@ use crate::app::{
     secrets::sha256_hex,
 };
 
-/// How long a copy is used: as long as a session that was revoked elsewhere may live on.
-const KEPT: i64 = SECOND;
-/// The same where no other server can change a hook.
-const KEPT_ALONE: i64 = HOUR;
+/// How long a count of changes holds: as long as a session that was revoked elsewhere may live on.
+const COUNTED: i64 = SECOND;
+/// How long a copy is used.
+const KEPT: i64 = HOUR;
 /// Hooks that are kept, of some 500 bytes each.
 const DOORS_MAX: NonZeroUsize = NonZeroUsize::new(20_000).expect("it is not zero");
 
@@ -51,8 +52,17 @@ pub struct Doors {
 
 struct Kept {
     doors: LruCache<String, (Timestamp, Arc<Door>)>,
-    /// How often a hook was changed by this process.
-    changes: u64,
+    /// How often all copies were thrown away.
+    emptied: u64,
+    /// Changes in the database, and the moment before they were counted.
+    counted: Option<(Timestamp, i64)>,
+}
+
+impl Kept {
+    fn empty(&mut self) {
+        self.doors.clear();
+        self.emptied += 1;
+    }
 }
 
 type Answer = Outcome<Option<Hook>>;
@@ -62,7 +72,8 @@ impl Default for Doors {
         Self {
             kept: Mutex::new(Kept {
                 doors: LruCache::new(DOORS_MAX),
-                changes: 0,
+                emptied: 0,
+                counted: None,
             }),
             asked: Batcher::new(ASKED_MAX, ASKED_LINES),
         }
@@ -72,25 +83,37 @@ impl Default for Doors {
 impl Doors {
     /// Has every hook read anew; called after each change of one.
     pub(super) fn forget(&self) {
-        let mut kept = self.lock();
-        kept.doors.clear();
-        kept.changes += 1;
+        self.lock().empty();
     }
 
-    /// A copy that is not too old, or how often hooks were changed before it is read.
-    fn known(&self, token_hash: &str, now: Timestamp, longest: i64) -> Result<Arc<Door>, u64> {
+    fn is_counted(&self, now: Timestamp) -> bool {
+        let counted = self.lock().counted;
+        // A clock that was set back must not make a count hold for ever.
+        counted.is_some_and(|(at, _)| (0..COUNTED).contains(&now.since(at)))
+    }
+
+    /// Takes a count of changes that was asked for at a moment.
+    fn count(&self, now: Timestamp, changes: i64) {
         let mut kept = self.lock();
-        let changes = kept.changes;
-        let (read_at, door) = kept.doors.get(token_hash).ok_or(changes)?;
-        // A clock that was set back must not keep a copy for ever.
-        let is_fresh = (0..longest).contains(&now.since(*read_at));
-        is_fresh.then(|| door.clone()).ok_or(changes)
+        if kept.counted.is_none_or(|(_, before)| before != changes) {
+            kept.empty();
+        }
+        kept.counted = Some((now, changes));
+    }
+
+    /// A copy that is not too old, or how often all were thrown away before it is read.
+    fn known(&self, token_hash: &str, now: Timestamp) -> Result<Arc<Door>, u64> {
+        let mut kept = self.lock();
+        let emptied = kept.emptied;
+        let (read_at, door) = kept.doors.get(token_hash).ok_or(emptied)?;
+        let is_fresh = (0..KEPT).contains(&now.since(*read_at));
+        is_fresh.then(|| door.clone()).ok_or(emptied)
     }
 
     /// Keeps a copy, unless it was read while a hook changed.
-    fn keep(&self, token_hash: String, read_at: Timestamp, changes: u64, door: Arc<Door>) {
+    fn keep(&self, token_hash: String, read_at: Timestamp, emptied: u64, door: Arc<Door>) {
         let mut kept = self.lock();
-        if kept.changes == changes {
+        if kept.emptied == emptied {
             kept.doors.put(token_hash, (read_at, door));
         }
     }
@@ -104,13 +127,13 @@ impl Doors {
 pub(super) async fn find(app: &App, token: &str) -> Outcome<Option<Arc<Door>>> {
     let token_hash = sha256_hex(token.as_bytes());
     let now = app.now();
-    let longest = match app.engine.config.is_alone {
-        true => KEPT_ALONE,
-        false => KEPT,
-    };
-    let changes = match app.doors.known(&token_hash, now, longest) {
+    if !app.engine.config.is_alone && !app.doors.is_counted(now) {
+        let changes = hooks::changes(&mut app.reader()).await?;
+        app.doors.count(now, changes);
+    }
+    let emptied = match app.doors.known(&token_hash, now) {
         Ok(door) => return Ok(Some(door)),
-        Err(changes) => changes,
+        Err(emptied) => emptied,
     };
     let found = app.doors.asked.submit(token_hash.clone(), |pieces| {
         let store = app.reader();
@@ -135,7 +158,7 @@ pub(super) async fn find(app: &App, token: &str) -> Outcome<Option<Arc<Door>>> {
         }
     };
     let door = Arc::new(Door { hook, secret });
-    app.doors.keep(token_hash, now, changes, door.clone());
+    app.doors.keep(token_hash, now, emptied, door.clone());
     Ok(Some(door))
 }
 
@@ -179,15 +202,15 @@ mod tests {
     fn a_copy_is_used_for_its_time_and_not_when_the_clock_was_set_back() {
         let doors = Doors::default();
         let at = |seconds: i64| Timestamp::from_micros(seconds * SECOND);
-        let changes = doors.known("h", at(10), SECOND).unwrap_err();
-        doors.keep("h".into(), at(10), changes, door());
-        for (now, longest, is_used) in [
-            (at(10), SECOND, true),
-            (at(11), SECOND, false),
-            (at(11), HOUR, true),
-            (at(9), HOUR, false),
+        let emptied = doors.known("h", at(10)).unwrap_err();
+        doors.keep("h".into(), at(10), emptied, door());
+        for (now, is_used) in [
+            (at(10), true),
+            (at(3_609), true),
+            (at(3_610), false),
+            (at(9), false),
         ] {
-            assert_eq!(doors.known("h", now, longest).is_ok(), is_used, "{now:?}");
+            assert_eq!(doors.known("h", now).is_ok(), is_used, "{now:?}");
         }
     }
 
@@ -195,9 +218,29 @@ mod tests {
     fn what_was_read_while_a_hook_changed_is_not_kept() {
         let doors = Doors::default();
         let now = Timestamp::from_micros(0);
-        let changes = doors.known("h", now, HOUR).unwrap_err();
-        doors.forget();
-        doors.keep("h".into(), now, changes, door());
-        assert!(doors.known("h", now, HOUR).is_err());
+        doors.count(now, 1);
+        for change in [&(|| doors.forget()) as &dyn Fn(), &|| doors.count(now, 2)] {
+            let emptied = doors.known("h", now).unwrap_err();
+            change();
+            doors.keep("h".into(), now, emptied, door());
+            assert!(doors.known("h", now).is_err());
+        }
+    }
+
+    #[test]
+    fn copies_are_used_until_another_server_changed_a_hook_and_counted_again_each_second() {
+        let doors = Doors::default();
+        let at = |millis: i64| Timestamp::from_micros(millis * 1_000);
+        assert!(!doors.is_counted(at(0)));
+        doors.count(at(0), 7);
+        let emptied = doors.known("h", at(0)).unwrap_err();
+        doors.keep("h".into(), at(0), emptied, door());
+        assert!(doors.is_counted(at(999)));
+        assert!(!doors.is_counted(at(1_000)));
+        assert!(!doors.is_counted(at(-1)), "the clock was set back");
+        doors.count(at(1_000), 7);
+        assert!(doors.known("h", at(1_000)).is_ok());
+        doors.count(at(2_000), 8);
+        assert!(doors.known("h", at(2_000)).is_err());
     }
 }

@@ -196,7 +196,10 @@ pub async fn rotate(
     };
     if request.address {
         hook.token_hash = sha256_hex(token.as_bytes());
-        hooks::update(&mut change.tx, &hook).await?;
+    }
+    // Also for a secret alone: other servers keep it with the hook, and count changes of hooks.
+    hooks::update(&mut change.tx, &hook).await?;
+    if request.address {
         seal(app, &mut change.tx, &hook, ADDRESS, &token).await?;
     }
     let secret = match request.secret {
