@@ -17,6 +17,8 @@ use crate::{
 
 /// Bursts at each size, of which the median is taken.
 const BURSTS: usize = 3;
+/// Bursts in turn over each number of workspaces, after one that is not counted.
+const ROUNDS: usize = 5;
 /// What the last may be of the first.
 const SHARE: Goal = Goal::AtLeast(0.8);
 
@@ -66,42 +68,92 @@ pub async fn measure_runs(ask: &Ask, ground: &Ground) {
 }
 
 /// Events per second over more and more workspaces.
+///
+/// Each number of them has a server and a database of its own, and these take bursts in turn: a machine that is shared
+/// is half as fast again from one minute to the next, and what is compared is measured within seconds of each other.
 pub async fn measure_workspaces(ask: &Ask, ground: &Ground) {
     let teller = ground.teller("workspaces");
-    let sink = Loopback::sink().await;
-    let product = Product::start(ground, sink.port).await;
-    let desk = product.register().await;
-    let mut paths = vec![product.workload(&desk, sink.port).await];
-    product.end().await;
     let most = ask.size(10_000, 100);
-    let (mut first, mut last) = (0.0, 0.0);
-    let mut bursts = Bursts::new(ask);
+    let mut places = Vec::new();
     for size in [1, most / 100, most] {
-        let store = ground.store().await;
-        settle_in(
-            &store,
-            &desk.workspace,
-            sink.port,
-            paths.len()..size,
-            &mut paths,
-        )
-        .await;
-        store.close().await.unwrap();
-        let product = Product::start(ground, sink.port).await;
-        last = bursts.median(&product, &paths, &sink).await;
-        if size == 1 {
-            first = last;
-        }
-        let name = format!("events per s over {size} workspaces");
-        teller.tell(&name, last, "1/s", Goal::None);
-        if size == most {
-            let memory = product.memory();
-            teller.tell("memory with all those workspaces", memory, "MB", Goal::None);
-        }
-        product.end().await;
+        let Some(ground) = Ground::new(ground.database) else {
+            return;
+        };
+        places.push(Place::with(ground, size).await);
     }
+    let events = ask.size(20_000, 400);
+    let mut rounds: Vec<Vec<f64>> = Vec::new();
+    for round in 0..=ROUNDS {
+        let mut rates = Vec::new();
+        for place in &places {
+            progress("a burst");
+            let came = burst(
+                &place.product,
+                &place.paths,
+                &place.sink,
+                events,
+                round * events,
+            );
+            let came = came.await;
+            assert_eq!(came.lost, 0, "events were lost");
+            rates.push(came.processed);
+        }
+        // The first fills what is kept in memory.
+        if round > 0 {
+            rounds.push(rates);
+        }
+    }
+    for (n, place) in places.iter().enumerate() {
+        let rate = median(rounds.iter().map(|rates| rates[n]));
+        let name = format!("events per s over {} workspaces", place.paths.len());
+        teller.tell(&name, rate, "1/s", Goal::None);
+    }
+    let memory = places.last().map_or(0.0, |place| place.product.memory());
+    teller.tell("memory with all those workspaces", memory, "MB", Goal::None);
+    let shares = rounds.iter().map(|rates| rates[rates.len() - 1] / rates[0]);
     let name = "events per s over all of them, against one";
-    teller.tell(name, last / first, "times", SHARE);
+    teller.tell(name, median(shares), "times", SHARE);
+    for place in places {
+        place.product.end().await;
+    }
+}
+
+/// A server with a number of workspaces.
+struct Place {
+    product: Product,
+    paths: Vec<String>,
+    sink: Loopback,
+    _ground: Ground,
+}
+
+impl Place {
+    async fn with(ground: Ground, workspaces: usize) -> Self {
+        let sink = Loopback::sink().await;
+        let product = Product::start(&ground, sink.port).await;
+        let desk = product.register().await;
+        let mut paths = vec![product.workload(&desk, sink.port).await];
+        product.end().await;
+        let store = ground.store().await;
+        settle_in(&store, &desk.workspace, 1..workspaces, &mut paths).await;
+        store.close().await.unwrap();
+        progress(&format!(
+            "{} workspaces call port {}",
+            paths.len(),
+            sink.port
+        ));
+        Self {
+            product: Product::start(&ground, sink.port).await,
+            paths,
+            sink,
+            _ground: ground,
+        }
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 /// Bursts of events whose ids never come twice.
@@ -130,8 +182,7 @@ impl Bursts {
                 rates.push(came.processed);
             }
         }
-        rates.sort_by(f64::total_cmp);
-        rates[BURSTS / 2]
+        median(rates.into_iter())
     }
 }
 
@@ -139,7 +190,6 @@ impl Bursts {
 async fn settle_in(
     store: &Store,
     first: &str,
-    sink: u16,
     range: std::ops::Range<usize>,
     paths: &mut Vec<String>,
 ) {
@@ -194,5 +244,4 @@ async fn settle_in(
         rules::insert(&mut tx, &rule, &version).await.unwrap();
     }
     tx.commit().await.unwrap();
-    progress(&format!("{} workspaces call port {sink}", paths.len()));
 }
