@@ -30,6 +30,9 @@ static POSTGRES_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrati
 
 /// SQLite readers; WAL lets them go on while the writer writes.
 const SQLITE_READERS: u32 = 8;
+/// Texts that a connection keeps prepared: those of some thirty statements over rows, for up to 18 numbers of rows each
+/// (`Shape`), and some hundred others. Only what is used is kept.
+const STATEMENTS_KEPT: usize = 700;
 /// How long a statement waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -167,7 +170,7 @@ impl Store {
             // Whoever reads beside the one unit of work sees what it has written, and does not wait for its end.
             .pragma("read_uncommitted", "true")
             .pragma("temp_store", "memory")
-            .statement_cache_capacity(300);
+            .statement_cache_capacity(STATEMENTS_KEPT);
         let mut connection = SqliteConnection::connect_with(&options).await?;
         migrate!(SQLITE_MIGRATIONS, &mut connection);
         // Before anybody reads beside it: a schema that changes is locked.
@@ -195,7 +198,7 @@ impl Store {
             .pragma("temp_store", "memory")
             // A log that grew while somebody read for long gives its space back.
             .pragma("journal_size_limit", wal::KEPT_BYTES.to_string())
-            .statement_cache_capacity(300);
+            .statement_cache_capacity(STATEMENTS_KEPT);
         // A table that is made anew is dropped under its own name, and what refers to it must not go with it.
         let mut connection =
             SqliteConnection::connect_with(&options.clone().foreign_keys(false)).await?;
