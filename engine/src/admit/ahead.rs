@@ -150,6 +150,17 @@ mod tests {
         world.engine.hand_over_all(admitted.unwrap());
     }
 
+    const MARK: &str = "judged ahead";
+
+    /// Makes what was judged ahead known again.
+    fn mark(coming: &mut Coming) {
+        let candidates = &mut coming.foreseen.as_mut().unwrap().candidates;
+        let judged = candidates.iter_mut().filter_map(|one| one.judged.as_mut());
+        for trace in judged.filter_map(|(decision, _)| decision.trace.as_mut()) {
+            trace.text = MARK.into();
+        }
+    }
+
     fn rule(name: &str, more_than: u32) -> String {
         format!(
             "{{version: 1, name: {name}, triggers: [{{id: t, kind: test.happened}}], \
@@ -162,11 +173,12 @@ mod tests {
         let mut world = World::new().await;
         world.rule(&rule("Few", 5)).await;
         world.rule(&rule("Many", 50)).await;
-        let coming = coming(&world).await;
+        let mut coming = coming(&world).await;
         let foreseen = coming.foreseen.as_ref().unwrap();
         assert!(foreseen.candidates.iter().all(|one| one.judged.is_some()));
         // The moment of the decision is that at which it was made.
         let came_at = coming.now;
+        mark(&mut coming);
         world.clock.advance(1_000_000);
         admit(&world, coming).await;
         world.settle().await;
@@ -174,6 +186,20 @@ mod tests {
         assert_eq!(runs.len(), 1);
         assert_eq!(runs[0].state, RunState::Finished);
         assert_eq!(runs[0].created_at, came_at);
+        assert_eq!(runs[0].decision.text, MARK, "it was judged once more");
+    }
+
+    #[tokio::test]
+    async fn what_was_judged_by_a_workspace_that_changed_is_judged_again() {
+        let world = World::new().await;
+        world.rule(&rule("Few", 5)).await;
+        let mut coming = coming(&world).await;
+        mark(&mut coming);
+        world.engine.forget_workspace(world.workspace);
+        admit(&world, coming).await;
+        let runs = world.runs().await;
+        assert_eq!(runs.len(), 1);
+        assert_ne!(runs[0].decision.text, MARK);
     }
 
     #[tokio::test]
