@@ -154,7 +154,9 @@ pub async fn delete(tx: &mut Tx, workspace: WorkspaceId, id: HookId) -> Result<b
             args![workspace, id],
         )
         .await?;
-    instance::count_up(tx, CHANGES).await?;
+    if changed == 1 {
+        instance::count_up(tx, CHANGES).await?;
+    }
     Ok(changed == 1)
 }
 

@@ -183,7 +183,8 @@ async fn changes_of_webhooks_are_counted(db: Db) {
     tx.rollback().await.unwrap();
     assert_eq!(count().await, 1);
     let mut tx = db.begin().await;
-    hooks::delete(&mut tx, workspace, hook.id).await.unwrap();
+    assert!(hooks::delete(&mut tx, workspace, hook.id).await.unwrap());
+    assert!(!hooks::delete(&mut tx, workspace, hook.id).await.unwrap());
     tx.commit().await.unwrap();
     assert_eq!(count().await, 2);
 }

@@ -420,6 +420,8 @@ async fn a_canary_decides_until_it_is_withdrawn_or_another_version_is_live(db: D
         let found = rules::newest_change(&mut tx, &asked).await;
         assert_eq!(found.unwrap(), newest, "{asked:?}");
     }
+    let of_any = rules::newest_change_of_any(&mut tx).await;
+    assert_eq!(of_any.unwrap(), at(30));
     assert_ne!(before, began);
     let found = rule_canaries::find(&mut tx, workspace, row.id).await;
     assert_eq!(found.unwrap(), Some(one.clone()));
