@@ -1,2 +1,2 @@
--- Serves: whether any rule changed since a server read them, asked with every batch of events where several share a database.
+-- Serves: whether any rule changed since a server read them, asked with batches of events where several share a database.
 CREATE INDEX rules_updated ON rules (updated_at);
