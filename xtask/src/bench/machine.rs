@@ -9,6 +9,65 @@ use std::{
 
 /// Syncs measured.
 const SYNCS: usize = 200;
+/// Steps of the piece of work: some tenths of a second.
+const STEPS: usize = 4_000_000;
+/// Numbers that the piece of work walks through: 64 MiB, more than a processor's caches hold.
+const PLACES: usize = 1 << 23;
+
+/// What the machine did just before a run, so that figures of two days can be compared.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Median time of a small write with its sync.
+    pub fsync: Option<Duration>,
+    /// The same arithmetic each time.
+    pub arithmetic: Duration,
+    /// The same walk through memory that no cache holds each time.
+    pub memory: Duration,
+}
+
+impl Pace {
+    /// Measured now.
+    pub fn measured() -> Self {
+        Self {
+            fsync: fsync_median(),
+            arithmetic: arithmetic(),
+            memory: walk(),
+        }
+    }
+}
+
+fn arithmetic() -> Duration {
+    let began = Instant::now();
+    let mut state = 88_172_645_463_325_252_u64;
+    for _ in 0..STEPS {
+        state = step(state);
+    }
+    std::hint::black_box(state);
+    began.elapsed()
+}
+
+/// Each place names the next one, so that no read can begin before the one before has ended.
+fn walk() -> Duration {
+    // A full period modulo a power of two (Hull and Dobell): every place is met once.
+    let places: Vec<u64> = (0..PLACES as u64)
+        .map(|place| (place * 5_592_405 + 3_037_001) % PLACES as u64)
+        .collect();
+    let began = Instant::now();
+    let mut place = 0;
+    for _ in 0..STEPS {
+        place = places[place as usize];
+    }
+    std::hint::black_box(place);
+    began.elapsed()
+}
+
+/// Marsaglia's xorshift over 64 bits.
+fn step(mut state: u64) -> u64 {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    state
+}
 
 /// Processor, memory, kernel and compiler in one line.
 pub fn describe() -> String {
@@ -34,7 +93,7 @@ pub fn moment() -> String {
 }
 
 /// Median time of writing 4 KiB to the folder of temporary files and syncing it.
-pub fn fsync_median() -> Option<Duration> {
+fn fsync_median() -> Option<Duration> {
     let folder = tempfile::tempdir().ok()?;
     let mut file = File::create(folder.path().join("probe")).ok()?;
     let mut times = Vec::with_capacity(SYNCS);

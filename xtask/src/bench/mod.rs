@@ -173,8 +173,7 @@ pub fn run(words: &[&str]) -> anyhow::Result<()> {
         let runs = ask.runs(part);
         for n in 1..=runs {
             println!("── {}: run {n} of {runs}", part.name);
-            let fsync = machine::fsync_median();
-            table.begin_run(fsync);
+            table.begin_run(machine::Pace::measured());
             measure(part, &ask, &mut table)?;
         }
         println!("{}", table.text());

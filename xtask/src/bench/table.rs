@@ -6,7 +6,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use serde::Deserialize;
 
-use super::Part;
+use super::{Part, machine::Pace};
 
 /// A figure as a benchmark tells it.
 #[derive(Debug, Clone, Deserialize)]
@@ -40,7 +40,7 @@ pub struct Table {
     pub name: &'static str,
     title: &'static str,
     moment: String,
-    fsyncs: Vec<f64>,
+    paces: Vec<Pace>,
     figures: Vec<Figure>,
 }
 
@@ -51,15 +51,14 @@ impl Table {
             name: part.name,
             title: part.title,
             moment,
-            fsyncs: Vec::new(),
+            paces: Vec::new(),
             figures: Vec::new(),
         }
     }
 
-    /// Another run begins, and this is what a sync takes now.
-    pub fn begin_run(&mut self, fsync: Option<Duration>) {
-        self.fsyncs
-            .extend(fsync.map(|time| time.as_secs_f64() * 1e3));
+    /// Another run begins, and this is how fast the machine is now.
+    pub fn begin_run(&mut self, pace: Pace) {
+        self.paces.push(pace);
     }
 
     /// A figure was told.
@@ -93,16 +92,28 @@ impl Table {
             rows.push(row);
         }
         let mut text = format!(
-            "{} · {} · fsync median {}\n\n",
+            "{} · {} · fsync median {} · arithmetic {} · memory {}\n\n",
             self.moment,
-            match self.fsyncs.len() {
+            match self.paces.len() {
                 1 => "one run".to_owned(),
                 runs => format!("medians of {runs} runs"),
             },
-            median(&self.fsyncs).map_or_else(|| "unknown".into(), |time| format!("{time:.2} ms")),
+            self.pace(|pace| pace.fsync),
+            self.pace(|pace| Some(pace.arithmetic)),
+            self.pace(|pace| Some(pace.memory)),
         );
         text.push_str(&aligned(&rows));
         text
+    }
+
+    fn pace(&self, of: impl Fn(&Pace) -> Option<Duration>) -> String {
+        let times: Vec<f64> = self
+            .paces
+            .iter()
+            .filter_map(of)
+            .map(|time| time.as_secs_f64() * 1e3)
+            .collect();
+        median(&times).map_or_else(|| "unknown".into(), |time| format!("{time:.2} ms"))
     }
 
     fn cell(&self, like: &Figure, database: &str) -> String {
@@ -196,7 +207,11 @@ mod tests {
     fn table(lines: &[(&str, f64)]) -> Table {
         let mut table = Table::new(&super::super::PARTS[0], "2026-11-25".into());
         for (database, value) in lines {
-            table.begin_run(Some(Duration::from_micros(250)));
+            table.begin_run(Pace {
+                fsync: Some(Duration::from_micros(250)),
+                arithmetic: Duration::from_millis(20),
+                memory: Duration::from_millis(400),
+            });
             table.add(Figure {
                 database: (*database).into(),
                 name: "events per s".into(),
@@ -212,7 +227,9 @@ mod tests {
     #[test]
     fn the_median_is_shown_and_a_missed_goal_marked() {
         let text = table(&[("sqlite", 12_345.0), ("sqlite", 1.0), ("sqlite", 13_000.0)]).text();
-        assert!(text.contains("medians of 3 runs"), "{text}");
+        let head =
+            "medians of 3 runs · fsync median 0.25 ms · arithmetic 20.00 ms · memory 400.00 ms";
+        assert!(text.contains(head), "{text}");
         assert!(text.contains("| 12 345 |"), "{text}");
         assert!(!text.contains('✗'), "{text}");
         let text = table(&[("postgres", 999.0)]).text();
