@@ -17,7 +17,7 @@ use so_model::{
 };
 use so_store::{
     Backend, Sql, Store, StoreError, Tx, jobs::Job, rule_canaries, rule_canaries::RuleCanary,
-    rules, rules::RuleRow, workspaces,
+    rules, rules::RuleRow,
 };
 use tokio::sync::{Notify, broadcast};
 
@@ -27,19 +27,18 @@ use crate::{
     bell::Bell,
     clock::Ids,
     config::EngineConfig,
-    decide::{Canary, CompiledRule, RuleIndex, WorkspaceFacts, accounts_of, is_about_only},
+    decide::{Canary, CompiledRule, Plans, RuleIndex, accounts_of, is_about_only},
     handover::{self, HandOver},
     lanes::LanePlace,
     plugin::{LiveUpdate, Plugins},
     publish::{PublishPort, Together},
     run::{Ends, ReadRun, Stretches},
     script::ScriptEngine,
+    workspaces::{SeenWorkspace, Workspaces},
 };
 
 /// Compiled rule versions kept for runs that are pinned to them.
 const VERSIONS_CACHED: usize = 10_000;
-/// Workspaces kept in memory.
-const WORKSPACES_CACHED: usize = 10_000;
 /// Claimed jobs that may wait in memory; beyond it they wait as rows.
 const HANDED_MAX: usize = 10_000;
 /// Clocks of the processes of one database may differ by so much.
@@ -54,12 +53,25 @@ const LIVE_BUFFER: usize = 1_024;
 pub struct Handed {
     /// The job.
     pub job: Job,
-    /// Run and event of a run that has just been made.
-    pub fresh: Option<Box<(Run, Arc<Event>)>>,
+    /// A run that has just been made.
+    pub fresh: Option<Box<Fresh>>,
     /// What was read of the run after the claim.
     pub(crate) read: Option<Box<ReadRun>>,
     /// The place in a lane that it waited for.
     pub(crate) place: Option<LanePlace>,
+}
+
+/// A run that has just been made, with what it was made from.
+#[derive(Debug)]
+pub struct Fresh {
+    /// The run.
+    pub run: Run,
+    /// Its event.
+    pub event: Arc<Event>,
+    /// The version that it is pinned to.
+    pub(crate) rule: Arc<CompiledRule>,
+    /// Its workspace as the decision saw it.
+    pub(crate) workspace: SeenWorkspace,
 }
 
 impl Handed {
@@ -118,7 +130,8 @@ pub struct Inner {
     index_stamp: Mutex<(i64, i64)>,
     index_read_at: std::sync::atomic::AtomicI64,
     versions: Mutex<LruCache<(RuleId, i64), Arc<CompiledRule>>>,
-    workspaces: Mutex<LruCache<WorkspaceId, Arc<WorkspaceFacts>>>,
+    plans: Plans,
+    pub(crate) workspaces: Workspaces,
     pub(crate) libraries: Mutex<LruCache<(WorkspaceId, i64), Arc<crate::script::Library>>>,
     rates: Mutex<std::collections::HashMap<RuleId, (i64, i64)>>,
     pub(crate) handed: HandOver,
@@ -189,7 +202,8 @@ impl Engine {
             index_stamp: Mutex::new((-1, -1)),
             index_read_at: std::sync::atomic::AtomicI64::new(NEVER),
             versions: Mutex::new(LruCache::new(nonzero(VERSIONS_CACHED))),
-            workspaces: Mutex::new(LruCache::new(nonzero(WORKSPACES_CACHED))),
+            plans: Plans::default(),
+            workspaces: Workspaces::default(),
             libraries: Mutex::new(LruCache::new(nonzero(crate::library::LIBRARIES_CACHED))),
             rates: Mutex::default(),
             handed,
@@ -332,7 +346,7 @@ impl Engine {
             &scripts,
         );
         let compiled = match compiled {
-            Ok(compiled) => Arc::new(compiled),
+            Ok(compiled) => Arc::new(compiled.sharing(&self.plans)),
             Err(errors) => {
                 return Ok(Err(errors.first().map_or_else(String::new, |error| {
                     format!("{}: {}", error.pointer, error.reason)
@@ -350,6 +364,13 @@ impl Engine {
         rule: RuleId,
         version: i64,
     ) -> Result<Result<Arc<CompiledRule>, String>, StoreError> {
+        if let Some(live) = self
+            .index()
+            .get(rule)
+            .filter(|live| live.version == version)
+        {
+            return Ok(Ok(live.clone()));
+        }
         if let Some(found) = lock(&self.versions).get(&(rule, version)) {
             return Ok(Ok(found.clone()));
         }
@@ -359,33 +380,6 @@ impl Engine {
         };
         self.compiled(workspace, rule, version, stored.document)
             .await
-    }
-
-    /// What the engine knows of a workspace.
-    pub async fn workspace(&self, id: WorkspaceId) -> Result<Arc<WorkspaceFacts>, StoreError> {
-        if let Some(found) = lock(&self.workspaces).get(&id) {
-            return Ok(found.clone());
-        }
-        let mut reader = self.store.clone();
-        let found = workspaces::find(&mut reader, id).await?;
-        let (name, zone) = found.map_or_else(
-            || (String::new(), String::new()),
-            |workspace| (workspace.name, workspace.time_zone),
-        );
-        // Zones are checked when they are stored; a table that shrank must not stop a rule.
-        let time_zone = zone.parse().unwrap_or(chrono_tz::UTC);
-        let facts = Arc::new(WorkspaceFacts {
-            id,
-            name,
-            time_zone,
-        });
-        lock(&self.workspaces).put(id, facts.clone());
-        Ok(facts)
-    }
-
-    /// Forgets a workspace's settings after they changed.
-    pub fn forget_workspace(&self, id: WorkspaceId) {
-        lock(&self.workspaces).pop(&id);
     }
 
     /// Gives committed, claimed jobs to the workers of this process.
@@ -412,6 +406,15 @@ impl Engine {
         let mut all: Vec<Job> = lock(&self.held).values().cloned().collect();
         all.extend(self.waiting_in_lanes());
         all
+    }
+
+    /// As if other processes worked on the same database.
+    #[cfg(test)]
+    pub(crate) fn share_database(&mut self) {
+        let inner = Arc::get_mut(&mut self.0);
+        if let Some(inner) = inner {
+            inner.config.is_alone = false;
+        }
     }
 
     /// As if every worker of this process had been lost.
@@ -451,7 +454,7 @@ impl Engine {
         }
         for handed in &jobs {
             if let Some(fresh) = &handed.fresh {
-                self.announce(fresh.0.workspace, "run", fresh.0.id);
+                self.announce(fresh.run.workspace, "run", fresh.run.id);
             }
         }
         self.hand_over(jobs);

@@ -41,6 +41,7 @@ pub mod script;
 mod shadow;
 pub mod simulate;
 pub mod why;
+mod workspaces;
 
 pub use engine::{Engine, EngineParts};
 

@@ -17,6 +17,7 @@ use super::{Keys, facts_asked, judge};
 use crate::{
     decide::{CompiledRule, FactValues, RuleIndex, WorkspaceFacts},
     engine::Engine,
+    workspaces::SeenWorkspace,
 };
 
 /// An event that is about to be stored.
@@ -41,7 +42,7 @@ pub(super) struct Candidate {
 /// Candidates of an event as they were judged ahead.
 pub(super) struct Foreseen {
     index: Arc<RuleIndex>,
-    workspace: Arc<WorkspaceFacts>,
+    pub(super) workspace: SeenWorkspace,
     candidates: Vec<Candidate>,
 }
 
@@ -52,7 +53,8 @@ impl Foreseen {
         index: &Arc<RuleIndex>,
         workspace: &Arc<WorkspaceFacts>,
     ) -> Option<Vec<Candidate>> {
-        let is_same = Arc::ptr_eq(&self.index, index) && Arc::ptr_eq(&self.workspace, workspace);
+        let is_same =
+            Arc::ptr_eq(&self.index, index) && Arc::ptr_eq(&self.workspace.facts, workspace);
         is_same.then_some(self.candidates)
     }
 }
@@ -97,17 +99,18 @@ impl Engine {
         if candidates.is_empty() {
             return Ok(());
         }
-        let workspace = self.workspace(event.workspace).await?;
+        let seen = self.see_workspace(event.workspace).await?;
+        let workspace = &seen.facts;
         let none = FactValues::default();
         for one in &mut candidates {
             let (rule, trigger) = (&one.rule, one.trigger);
-            if facts_asked(rule, trigger, event, &workspace, coming.now).is_empty() {
-                one.judged = Some(judge(rule, trigger, event, &workspace, coming.now, &none));
+            if facts_asked(rule, trigger, event, workspace, coming.now).is_empty() {
+                one.judged = Some(judge(rule, trigger, event, workspace, coming.now, &none));
             }
         }
         coming.foreseen = Some(Foreseen {
             index,
-            workspace,
+            workspace: seen,
             candidates,
         });
         Ok(())

@@ -55,7 +55,7 @@ impl<'t> Desk<'t> {
             decision: Decision {
                 rule: rule.id,
                 version: rule.version,
-                trigger: rule.document.triggers[trigger].id.clone(),
+                trigger: rule.triggers[trigger].id.clone(),
                 verdict: refusal.verdict,
                 trace: refusal.trace.map(|trace| *trace),
                 reason: refusal.reason,

@@ -31,6 +31,7 @@ pub(crate) use desk::Desk;
 pub(crate) use gates::said;
 pub use intake::Intake;
 pub(crate) use start::ModeSays;
+use start::Start;
 
 use crate::{
     config::CHAIN_EVENTS_MAX,
@@ -38,6 +39,7 @@ use crate::{
     engine::{Engine, Handed},
     facts,
     run::is_awaited,
+    workspaces::SeenWorkspace,
 };
 
 /// Steps from the root from which on a forecast counts the events of a chain.
@@ -157,7 +159,7 @@ impl Engine {
             };
             let runs = jobs
                 .iter()
-                .filter_map(|handed| handed.fresh.as_ref().map(|fresh| fresh.0.id))
+                .filter_map(|handed| handed.fresh.as_ref().map(|fresh| fresh.run.id))
                 .collect();
             admissions.push(Admission {
                 result: Admitted {
@@ -248,9 +250,12 @@ impl Engine {
         if foreseen.is_none() && found.is_empty() {
             return Ok(jobs);
         }
-        let workspace = self.workspace(event.workspace).await?;
+        let workspace = match &foreseen {
+            Some(foreseen) => self.workspace_again(foreseen.workspace.clone()).await?,
+            None => self.see_workspace(event.workspace).await?,
+        };
         if let Some(foreseen) = foreseen {
-            let judged = foreseen.of(&index, &workspace);
+            let judged = foreseen.of(&index, &workspace.facts);
             found = judged.unwrap_or_else(|| candidates(&index, event));
         }
         let over_chain = match event.cause.root {
@@ -308,9 +313,10 @@ impl Engine {
         rule: &Arc<CompiledRule>,
         trigger: usize,
         event: &Arc<Event>,
-        workspace: &WorkspaceFacts,
+        seen: &SeenWorkspace,
         judged: Option<Judged>,
     ) -> Result<Result<Option<Handed>, Refusal>, StoreError> {
+        let workspace = &*seen.facts;
         let now = desk.now;
         let mut values = FactValues::default();
         let (decision, keys) = if let Some(judged) = judged {
@@ -342,10 +348,15 @@ impl Engine {
                 Some(refusal) => refusal,
                 None => {
                     let trace = decision.trace.unwrap_or_else(ConditionTrace::unconditional);
-                    match self
-                        .start(desk, rule, trigger, event, trace, keys.mode)
-                        .await?
-                    {
+                    let start = Start {
+                        rule,
+                        workspace: seen,
+                        trigger,
+                        event,
+                        trace,
+                        key: keys.mode,
+                    };
+                    match self.start(desk, start).await? {
                         Ok(handed) => return Ok(Ok(handed)),
                         Err(refusal) => refusal,
                     }

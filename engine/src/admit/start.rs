@@ -21,8 +21,9 @@ use so_store::{
 use super::{Desk, JOB_RUN, Refusal, judge, refuse};
 use crate::{
     decide::{CompiledRule, FactValues},
-    engine::{Engine, Handed},
+    engine::{Engine, Fresh, Handed},
     run::wake_callers,
+    workspaces::SeenWorkspace,
 };
 
 /// Runs of one key looked at, and the most that a mode can allow.
@@ -65,17 +66,34 @@ impl ModeSays {
     }
 }
 
+/// A rule that wants to start for an event.
+pub(super) struct Start<'a> {
+    pub(super) rule: &'a Arc<CompiledRule>,
+    pub(super) workspace: &'a SeenWorkspace,
+    /// Number of the trigger that matched.
+    pub(super) trigger: usize,
+    pub(super) event: &'a Arc<Event>,
+    /// What its condition said.
+    pub(super) trace: ConditionTrace,
+    /// Key of its mode.
+    pub(super) key: String,
+}
+
 impl Engine {
     /// Makes a run unless its mode forbids; claims its first job.
     pub(super) async fn start(
         &self,
         desk: &mut Desk<'_>,
-        rule: &CompiledRule,
-        trigger: usize,
-        event: &Arc<Event>,
-        trace: ConditionTrace,
-        key: String,
+        start: Start<'_>,
     ) -> Result<Result<Option<Handed>, Refusal>, StoreError> {
+        let Start {
+            rule,
+            workspace,
+            trigger,
+            event,
+            trace,
+            key,
+        } = start;
         let state = match self.mode_allows(desk, rule, event, &key).await? {
             Ok(state) => state,
             Err(refusal) => return Ok(Err(refusal)),
@@ -86,7 +104,7 @@ impl Engine {
             rule: rule.id,
             version: rule.version,
             event: event.id,
-            trigger: rule.document.triggers[trigger].id.clone(),
+            trigger: rule.triggers[trigger].id.clone(),
             state,
             key,
             decision: trace,
@@ -104,7 +122,12 @@ impl Engine {
         let job = self.first_job(desk, &run);
         Ok(Ok(job.map(|job| Handed {
             job,
-            fresh: Some(Box::new((run, event.clone()))),
+            fresh: Some(Box::new(Fresh {
+                run,
+                event: event.clone(),
+                rule: rule.clone(),
+                workspace: workspace.clone(),
+            })),
             read: None,
             place: None,
         })))
@@ -187,7 +210,7 @@ impl Engine {
         event: &Arc<Event>,
         now: so_model::Timestamp,
     ) -> Result<Option<Handed>, StoreError> {
-        let workspace = self.workspace(event.workspace).await?;
+        let workspace = self.see_workspace(event.workspace).await?;
         // The rule may have been edited since the event came; its first trigger stands for one that is gone.
         let trigger = rule
             .triggers
@@ -195,16 +218,22 @@ impl Engine {
             .position(|trigger| trigger.matches(event).is_ok())
             .unwrap_or(0);
         let none = FactValues::default();
-        let key = match judge(rule, trigger, event, &workspace, now, &none).1 {
+        let key = match judge(rule, trigger, event, &workspace.facts, now, &none).1 {
             Ok(keys) => keys.mode,
             Err(_) => String::new(),
         };
         let mut trace = ConditionTrace::unconditional();
         trace.text = "held when the event came; the quiet spell is over".into();
         let mut desk = Desk::new(tx, now);
-        let started = self
-            .start(&mut desk, rule, trigger, event, trace, key)
-            .await?;
+        let start = Start {
+            rule,
+            workspace: &workspace,
+            trigger,
+            event,
+            trace,
+            key,
+        };
+        let started = self.start(&mut desk, start).await?;
         let handed = match started {
             Ok(handed) => handed,
             Err(refusal) => {

@@ -4,29 +4,26 @@
 //! document. Must not run steps. Invariant: whatever `rule::validate` accepted
 //! compiles, and everything compiled is reachable by its JSON pointer.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 use so_model::{
     id::{RuleId, WorkspaceId},
     problem::FieldError,
-    rule::{ActionStep, RuleDocument, Step, StepBody},
+    rule::{RuleDocument, Step},
 };
 
 use crate::{
-    rule::{Catalogue, join, script_error, script_params},
-    script::{PreparedContext, ScriptEngine, ScriptError, Template, TemplateTree},
+    rule::{Catalogue, join},
+    script::{ScriptEngine, ScriptError},
 };
 
 use super::{
+    Params,
     condition::Condition,
     facts::{Facts, TriggerFacts},
+    plan::{Plan, Plans, render},
     trigger::CompiledTrigger,
 };
-
-/// Longest key kept as it is; keys are compared and indexed in the store.
-const MAX_KEY: usize = 200;
 
 /// A rule, compiled.
 #[derive(Debug, Clone)]
@@ -41,43 +38,7 @@ pub struct CompiledRule {
     pub document: Arc<RuleDocument>,
     /// Triggers in the document's order.
     pub triggers: Vec<CompiledTrigger>,
-    pub(super) condition: Option<Condition>,
-    conditions: HashMap<String, Condition>,
-    params: HashMap<String, Params>,
-    keys: Keys,
-    scripts: ScriptEngine,
-}
-
-/// Parameters of a step: templates, and scripts left as they are written.
-#[derive(Debug, Clone)]
-pub struct Params {
-    tree: TemplateTree,
-    raw: Map<String, Value>,
-}
-
-impl Params {
-    /// Renders the templates.
-    pub fn render(&self, context: &PreparedContext) -> Result<Value, ScriptError> {
-        let mut value = self.tree.render(context)?;
-        if let Value::Object(map) = &mut value {
-            map.extend(self.raw.clone());
-        }
-        Ok(value)
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-struct Keys {
-    mode: Option<Key>,
-    throttle: Option<Key>,
-    debounce: Option<Key>,
-    dedupe: Option<Key>,
-}
-
-#[derive(Debug, Clone)]
-struct Key {
-    template: Template,
-    uses_trigger: bool,
+    pub(super) plan: Arc<Plan>,
 }
 
 impl CompiledRule {
@@ -90,70 +51,52 @@ impl CompiledRule {
         catalogue: &Catalogue,
         scripts: &ScriptEngine,
     ) -> Result<Self, Vec<FieldError>> {
-        let mut compiler = Compiler {
-            catalogue,
-            scripts,
-            conditions: HashMap::new(),
-            params: HashMap::new(),
-            errors: Vec::new(),
-        };
-        let triggers = compiler.triggers(&document, id);
-        let condition = document.condition.as_ref().and_then(|condition| {
-            let compiled = Condition::compile(condition, "/if", scripts);
-            compiler.kept(compiled)
-        });
-        compiler.steps(&document.steps, "/steps");
-        let keys = Keys {
-            mode: compiler.key(document.mode.key.as_deref(), "/mode/key"),
-            throttle: compiler.key(
-                document.throttle.as_ref().and_then(|t| t.key.as_deref()),
-                "/throttle/key",
-            ),
-            debounce: compiler.key(
-                document.debounce.as_ref().and_then(|d| d.key.as_deref()),
-                "/debounce/key",
-            ),
-            dedupe: compiler.key(
-                document.dedupe.as_ref().map(|d| d.key.as_str()),
-                "/dedupe/key",
-            ),
-        };
-        if !compiler.errors.is_empty() {
-            return Err(compiler.errors);
+        let mut errors = Vec::new();
+        let triggers = compile_triggers(&document, id, catalogue, &mut errors);
+        let plan = Plan::compile(&document, catalogue, scripts, &mut errors);
+        if !errors.is_empty() {
+            return Err(errors);
         }
         Ok(Self {
             id,
             workspace,
             version,
             triggers,
-            condition,
-            conditions: compiler.conditions,
-            params: compiler.params,
-            keys,
+            plan: Arc::new(plan),
             document,
-            scripts: scripts.clone(),
         })
+    }
+
+    /// The same, sharing what other rules were compiled to from the same words.
+    pub(crate) fn sharing(mut self, plans: &Plans) -> Self {
+        self.plan = plans.shared(self.plan, &self.document);
+        self
+    }
+
+    /// The steps of the document, shared with rules that have the same.
+    pub fn steps(&self) -> &[Step] {
+        self.plan.steps()
     }
 
     /// The sandbox of its scripts, with the library that they call.
     pub fn scripts(&self) -> &ScriptEngine {
-        &self.scripts
+        &self.plan.scripts
     }
 
     /// The condition of the rule itself.
     pub fn condition(&self) -> Option<&Condition> {
-        self.condition.as_ref()
+        self.plan.condition.as_ref()
     }
 
     /// A step's condition: `/steps/1/if`, `/steps/2/choose/0/if`.
     pub fn condition_at(&self, pointer: &str) -> Option<&Condition> {
-        self.conditions.get(pointer)
+        self.plan.conditions.get(pointer)
     }
 
     /// A step's templates: `/steps/0/with`, `/steps/1/set`, `/steps/2/delay`,
     /// `/steps/3/stop`.
     pub fn params_at(&self, pointer: &str) -> Option<&Params> {
-        self.params.get(pointer)
+        self.plan.params.get(pointer)
     }
 
     /// The trigger as conditions and scripts see it.
@@ -167,171 +110,45 @@ impl CompiledRule {
 
     /// Runs with different mode keys do not hinder each other; no key is one for all.
     pub fn mode_key(&self, facts: &Facts<'_>) -> Result<String, ScriptError> {
-        Ok(render(self.keys.mode.as_ref(), facts)?.unwrap_or_default())
+        Ok(render(self.plan.keys.mode.as_ref(), facts)?.unwrap_or_default())
     }
 
     /// The key of the throttle.
     pub fn throttle_key(&self, facts: &Facts<'_>) -> Result<String, ScriptError> {
-        Ok(render(self.keys.throttle.as_ref(), facts)?.unwrap_or_default())
+        Ok(render(self.plan.keys.throttle.as_ref(), facts)?.unwrap_or_default())
     }
 
     /// The key of the debounce.
     pub fn debounce_key(&self, facts: &Facts<'_>) -> Result<String, ScriptError> {
-        Ok(render(self.keys.debounce.as_ref(), facts)?.unwrap_or_default())
+        Ok(render(self.plan.keys.debounce.as_ref(), facts)?.unwrap_or_default())
     }
 
     /// The key that runs once; none when the rule has no dedupe.
     pub fn dedupe_key(&self, facts: &Facts<'_>) -> Result<Option<String>, ScriptError> {
-        render(self.keys.dedupe.as_ref(), facts)
+        render(self.plan.keys.dedupe.as_ref(), facts)
     }
 }
 
-fn render(key: Option<&Key>, facts: &Facts<'_>) -> Result<Option<String>, ScriptError> {
-    let Some(key) = key else {
-        return Ok(None);
-    };
-    let text = match key.template.render(facts.context_for(key.uses_trigger))? {
-        Value::String(text) => text,
-        Value::Null => String::new(),
-        other => other.to_string(),
-    };
-    Ok(Some(bounded(text)))
-}
-
-/// A long key keeps its beginning for people and its hash for identity.
-fn bounded(text: String) -> String {
-    if text.len() <= MAX_KEY {
-        return text;
-    }
-    let hash = Sha256::digest(text.as_bytes());
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}…{hex}", &text[..text.floor_char_boundary(MAX_KEY / 2)])
-}
-
-struct Compiler<'a> {
-    catalogue: &'a Catalogue,
-    scripts: &'a ScriptEngine,
-    conditions: HashMap<String, Condition>,
-    params: HashMap<String, Params>,
-    errors: Vec<FieldError>,
-}
-
-impl Compiler<'_> {
-    fn kept<T>(&mut self, result: Result<T, Vec<FieldError>>) -> Option<T> {
-        result.map_err(|errors| self.errors.extend(errors)).ok()
-    }
-
-    fn triggers(&mut self, document: &RuleDocument, rule: RuleId) -> Vec<CompiledTrigger> {
-        let mut triggers = Vec::new();
-        for (index, trigger) in document.triggers.iter().enumerate() {
-            let pointer = join("/triggers", index);
-            let compiled = match self.catalogue.triggers.get(&trigger.kind) {
-                Some(spec) => CompiledTrigger::compile(trigger, spec, rule, &pointer),
-                None => Err(FieldError::new(
-                    join(&pointer, "kind"),
-                    format!("there is no trigger `{:.64}`", trigger.kind),
-                )),
-            };
-            triggers.extend(self.kept(compiled.map_err(|error| vec![error])));
-        }
-        triggers
-    }
-
-    fn steps(&mut self, steps: &[Step], pointer: &str) {
-        for (index, step) in steps.iter().enumerate() {
-            self.step(step, &join(pointer, index));
-        }
-    }
-
-    fn step(&mut self, step: &Step, pointer: &str) {
-        match &step.body {
-            StepBody::Action(action) => self.action(action, pointer),
-            StepBody::If(step) => {
-                self.step_condition(&step.condition, join(pointer, "if"));
-                self.steps(&step.then, &join(pointer, "then"));
-                self.steps(&step.otherwise, &join(pointer, "else"));
-            }
-            StepBody::Choose(step) => {
-                for (index, branch) in step.choose.iter().enumerate() {
-                    let here = join(&join(pointer, "choose"), index);
-                    self.step_condition(&branch.condition, join(&here, "if"));
-                    self.steps(&branch.then, &join(&here, "then"));
-                }
-                self.steps(&step.otherwise, &join(pointer, "otherwise"));
-            }
-            StepBody::Delay(step) => {
-                self.templates(json!(step.delay), Map::new(), join(pointer, "delay"))
-            }
-            StepBody::Set(step) => {
-                self.templates(
-                    Value::Object(step.set.clone()),
-                    Map::new(),
-                    join(pointer, "set"),
-                );
-            }
-            StepBody::Stop(step) => {
-                self.templates(json!(step.stop), Map::new(), join(pointer, "stop"))
-            }
-            StepBody::ForEach(step) => {
-                let items = json!({ "items": step.for_each.items });
-                self.templates(items, Map::new(), join(pointer, "for_each"));
-                self.steps(&step.steps, &join(pointer, "do"));
-            }
-            StepBody::Parallel(step) => {
-                for (index, steps) in step.parallel.iter().enumerate() {
-                    self.steps(steps, &join(&join(pointer, "parallel"), index));
-                }
-            }
-            StepBody::WaitFor(step) => {
-                let pointer = join(pointer, "wait_for");
-                if let Some(condition) = &step.wait_for.condition {
-                    self.step_condition(condition, join(&pointer, "if"));
-                }
-                let subject = json!({ "subject": step.wait_for.subject });
-                self.templates(subject, Map::new(), pointer);
-            }
-        }
-        self.steps(&step.on_error, &join(pointer, "on_error"));
-    }
-
-    fn action(&mut self, action: &ActionStep, pointer: &str) {
-        let Some(spec) = self.catalogue.actions.get(&action.action) else {
-            let reason = format!("there is no action `{:.64}`", action.action);
-            return self
-                .errors
-                .push(FieldError::new(join(pointer, "action"), reason));
+fn compile_triggers(
+    document: &RuleDocument,
+    rule: RuleId,
+    catalogue: &Catalogue,
+    errors: &mut Vec<FieldError>,
+) -> Vec<CompiledTrigger> {
+    let mut triggers = Vec::new();
+    for (index, trigger) in document.triggers.iter().enumerate() {
+        let pointer = join("/triggers", index);
+        let compiled = match catalogue.triggers.get(&trigger.kind) {
+            Some(spec) => CompiledTrigger::compile(trigger, spec, rule, &pointer),
+            None => Err(FieldError::new(
+                join(&pointer, "kind"),
+                format!("there is no trigger `{:.64}`", trigger.kind),
+            )),
         };
-        let scripts = script_params(&spec.params_schema);
-        let (raw, with): (Map<_, _>, Map<_, _>) = action
-            .with
-            .clone()
-            .into_iter()
-            .partition(|(key, value)| value.is_string() && scripts.contains(&key.as_str()));
-        self.templates(Value::Object(with), raw, join(pointer, "with"));
-    }
-
-    fn templates(&mut self, value: Value, raw: Map<String, Value>, pointer: String) {
-        let tree = TemplateTree::compile(self.scripts, &value)
-            .map_err(|error| vec![script_error(&pointer, &error)]);
-        if let Some(tree) = self.kept(tree) {
-            self.params.insert(pointer, Params { tree, raw });
+        match compiled {
+            Ok(trigger) => triggers.push(trigger),
+            Err(error) => errors.push(error),
         }
     }
-
-    fn step_condition(&mut self, condition: &so_model::rule::Condition, pointer: String) {
-        let compiled = Condition::compile(condition, &pointer, self.scripts);
-        if let Some(compiled) = self.kept(compiled) {
-            self.conditions.insert(pointer, compiled);
-        }
-    }
-
-    fn key(&mut self, text: Option<&str>, pointer: &str) -> Option<Key> {
-        let text = text?;
-        let template = Template::compile(self.scripts, text)
-            .map_err(|error| vec![script_error(pointer, &error)]);
-        Some(Key {
-            template: self.kept(template)?,
-            uses_trigger: text.contains("trigger"),
-        })
-    }
+    triggers
 }

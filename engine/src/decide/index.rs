@@ -36,23 +36,27 @@ type Literal = Option<Box<str>>;
 /// The rules of all workspaces, ready for events.
 #[derive(Debug, Default)]
 pub struct RuleIndex {
-    workspaces: HashMap<WorkspaceId, HashMap<String, Vec<Bucket>>>,
+    /// What is read of an event, by its kind; the same for every workspace, so that it stays in the processor's caches.
+    looks: HashMap<String, Vec<Look>>,
+    /// Triggers by the hash of workspace, event kind, trigger kind and literals. Should two keys ever have one hash, one
+    /// finds the other's triggers, which refuse the event.
+    entries: HashMap<u64, Vec<Entry>>,
     rules: HashMap<RuleId, Arc<CompiledRule>>,
     canaries: Option<Box<Canaries>>,
     hasher: RandomState,
 }
 
-/// Triggers of one kind for one event kind: they read the same event fields.
+/// What triggers of one kind read of events of one kind.
 #[derive(Debug)]
-struct Bucket {
+struct Look {
     trigger_kind: String,
     columns: Vec<Field>,
-    entries: HashMap<u64, Vec<Entry>>,
+    /// Triggers of this kind in the index.
+    triggers: usize,
 }
 
 #[derive(Debug)]
 struct Entry {
-    key: [Literal; COLUMNS],
     rule: Arc<CompiledRule>,
     trigger: usize,
 }
@@ -80,15 +84,13 @@ impl RuleIndex {
         if !rule.document.enabled {
             return;
         }
-        let kinds = self.workspaces.entry(rule.workspace).or_default();
         for (number, trigger) in rule.triggers.iter().enumerate() {
             for kind in &trigger.event_kinds {
-                let buckets = kinds.entry(kind.clone()).or_default();
-                let bucket = bucket_of(buckets, trigger);
+                let looks = self.looks.entry(kind.clone()).or_default();
+                look_of(looks, trigger).triggers += 1;
                 for key in keys_of(trigger) {
-                    let hash = self.hasher.hash_one(borrowed(&key));
-                    bucket.entries.entry(hash).or_default().push(Entry {
-                        key,
+                    let hash = self.hash(rule.workspace, kind, &trigger.kind, borrowed(&key));
+                    self.entries.entry(hash).or_default().push(Entry {
                         rule: Arc::clone(&rule),
                         trigger: number,
                     });
@@ -103,37 +105,44 @@ impl RuleIndex {
         let Some(old) = self.rules.remove(&rule) else {
             return;
         };
-        let Some(kinds) = self.workspaces.get_mut(&old.workspace) else {
-            return;
-        };
         for trigger in &old.triggers {
             for kind in &trigger.event_kinds {
-                let Some(buckets) = kinds.get_mut(kind) else {
-                    continue;
-                };
-                for bucket in buckets
-                    .iter_mut()
-                    .filter(|bucket| bucket.trigger_kind == trigger.kind)
-                {
-                    for key in keys_of(trigger) {
-                        let hash = self.hasher.hash_one(borrowed(&key));
-                        if let Some(entries) = bucket.entries.get_mut(&hash) {
-                            entries.retain(|entry| entry.rule.id != rule);
-                            if entries.is_empty() {
-                                bucket.entries.remove(&hash);
-                            }
+                for key in keys_of(trigger) {
+                    let hash = self.hash(old.workspace, kind, &trigger.kind, borrowed(&key));
+                    if let Some(entries) = self.entries.get_mut(&hash) {
+                        entries.retain(|entry| entry.rule.id != rule);
+                        if entries.is_empty() {
+                            self.entries.remove(&hash);
                         }
                     }
                 }
-                buckets.retain(|bucket| !bucket.entries.is_empty());
-                if buckets.is_empty() {
-                    kinds.remove(kind);
-                }
+                self.forget_look(kind, &trigger.kind);
             }
         }
-        if kinds.is_empty() {
-            self.workspaces.remove(&old.workspace);
+    }
+
+    fn forget_look(&mut self, event_kind: &str, trigger_kind: &str) {
+        let Some(looks) = self.looks.get_mut(event_kind) else {
+            return;
+        };
+        for look in looks.iter_mut() {
+            look.triggers -= usize::from(look.trigger_kind == trigger_kind);
         }
+        looks.retain(|look| look.triggers > 0);
+        if looks.is_empty() {
+            self.looks.remove(event_kind);
+        }
+    }
+
+    fn hash(
+        &self,
+        workspace: WorkspaceId,
+        event_kind: &str,
+        trigger_kind: &str,
+        key: (Option<&str>, Option<&str>),
+    ) -> u64 {
+        self.hasher
+            .hash_one((workspace, event_kind, trigger_kind, key))
     }
 
     /// The live version of a rule, compiled, if it is switched on.
@@ -167,20 +176,17 @@ impl RuleIndex {
     }
 
     #[cfg(test)]
-    pub(super) fn workspaces_are_empty(&self) -> bool {
-        self.workspaces.is_empty() && self.rules.is_empty()
+    pub(super) fn holds_nothing(&self) -> bool {
+        self.looks.is_empty() && self.entries.is_empty() && self.rules.is_empty()
     }
 
     /// Triggers that may want the event, with their number in the rule, in the
     /// order of rule and trigger.
     pub fn candidates(&self, event: &Event) -> Vec<(Arc<CompiledRule>, usize)> {
         let mut found = Vec::new();
-        let Some(kinds) = self.workspaces.get(&event.workspace) else {
-            return found;
-        };
         for kind in [event.kind.as_str(), ANY_EVENT_KIND] {
-            for bucket in kinds.get(kind).into_iter().flatten() {
-                self.look_up(bucket, event, &mut found);
+            for look in self.looks.get(kind).into_iter().flatten() {
+                self.look_up(look, kind, event, &mut found);
             }
         }
         if let Some(canaries) = &self.canaries {
@@ -191,30 +197,35 @@ impl RuleIndex {
         found
     }
 
-    fn look_up(&self, bucket: &Bucket, event: &Event, found: &mut Vec<(Arc<CompiledRule>, usize)>) {
+    fn look_up(
+        &self,
+        look: &Look,
+        kind: &str,
+        event: &Event,
+        found: &mut Vec<(Arc<CompiledRule>, usize)>,
+    ) {
         let mut values: [Vec<Literal>; COLUMNS] = [vec![None], vec![None]];
-        for (column, path) in values.iter_mut().zip(&bucket.columns) {
+        for (column, path) in values.iter_mut().zip(&look.columns) {
             path.each_text(event, &mut |text| column.push(Some(text.into())));
         }
         let [first, second] = &values;
         for one in first {
             for two in second {
                 let key = (one.as_deref(), two.as_deref());
-                let entries = bucket.entries.get(&self.hasher.hash_one(key));
-                let right = |entry: &&Entry| borrowed(&entry.key) == key;
-                let hits = entries.into_iter().flatten().filter(right);
+                let hash = self.hash(event.workspace, kind, &look.trigger_kind, key);
+                let hits = self.entries.get(&hash).into_iter().flatten();
                 found.extend(hits.map(|entry| (Arc::clone(&entry.rule), entry.trigger)));
             }
         }
     }
 }
 
-fn bucket_of<'b>(buckets: &'b mut Vec<Bucket>, trigger: &CompiledTrigger) -> &'b mut Bucket {
-    let place = buckets
+fn look_of<'l>(looks: &'l mut Vec<Look>, trigger: &CompiledTrigger) -> &'l mut Look {
+    let place = looks
         .iter()
-        .position(|bucket| bucket.trigger_kind == trigger.kind);
+        .position(|look| look.trigger_kind == trigger.kind);
     let place = place.unwrap_or_else(|| {
-        buckets.push(Bucket {
+        looks.push(Look {
             trigger_kind: trigger.kind.clone(),
             columns: trigger
                 .picks
@@ -222,11 +233,11 @@ fn bucket_of<'b>(buckets: &'b mut Vec<Bucket>, trigger: &CompiledTrigger) -> &'b
                 .take(COLUMNS)
                 .map(|pick| pick.field.clone())
                 .collect(),
-            entries: HashMap::new(),
+            triggers: 0,
         });
-        buckets.len() - 1
+        looks.len() - 1
     });
-    &mut buckets[place]
+    &mut looks[place]
 }
 
 fn borrowed(key: &[Literal; COLUMNS]) -> (Option<&str>, Option<&str>) {

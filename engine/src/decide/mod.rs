@@ -13,6 +13,7 @@ mod facts;
 mod index;
 mod path;
 mod plain;
+mod plan;
 mod probe;
 mod say;
 mod test;
@@ -22,7 +23,7 @@ mod window;
 
 pub(crate) use canary::is_about_only;
 pub use canary::{Canary, accounts_of};
-pub use compiled::{CompiledRule, Params};
+pub use compiled::CompiledRule;
 pub use condition::{Condition, Fault};
 pub use decision::{
     Glance, MAX_CAUSE_DEPTH, MAX_SAME_RULE, decide, facts_needed, glance, settle, verdict,
@@ -31,6 +32,8 @@ pub use facts::{
     DecisionInput, FactRequest, FactValues, Facts, RunFacts, TriggerFacts, WorkspaceFacts,
 };
 pub use index::RuleIndex;
+pub use plan::Params;
+pub(crate) use plan::Plans;
 pub(crate) use probe::Probe;
 pub(crate) use say::spoken;
 pub use trigger::CompiledTrigger;

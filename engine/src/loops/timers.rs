@@ -387,7 +387,7 @@ impl Engine {
         let started = self.start_debounced(tx, &rule, &event, now).await?;
         let runs = started
             .iter()
-            .filter_map(|h| h.fresh.as_ref().map(|f| f.0.id))
+            .filter_map(|h| h.fresh.as_ref().map(|f| f.run.id))
             .collect();
         Ok(vec![Admission {
             result: crate::admit::Admitted {

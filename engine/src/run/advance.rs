@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     admit::Admission,
-    engine::{Engine, Handed},
+    engine::{Engine, Fresh, Handed},
     failpoint,
 };
 
@@ -78,18 +78,18 @@ impl Engine {
             read,
             mut place,
         } = handed;
-        let known = match (fresh, read) {
-            (Some(fresh), _) => Some(ReadRun::fresh(*fresh)),
-            (None, read) => read.map(|read| *read),
+        let loaded = match fresh {
+            Some(fresh) => Some(self.begin_run(*fresh).await?),
+            None => self.load_run(&job, read.map(|read| *read)).await?,
         };
-        let Some(mut cx) = self.load_run(&job, known).await? else {
+        let Some(mut cx) = loaded else {
             return self.finish_gone(&job).await;
         };
         let mut waits = Waits::default();
         let rule = cx.rule.clone();
         loop {
             // A step that calls the outside is looked up before a transaction is opened.
-            let calls = self.next_calls(&rule.document.steps, &cx, &waits);
+            let calls = self.next_calls(rule.steps(), &cx, &waits);
             let goes_on = match &calls[..] {
                 [] => {
                     let stretch = Stretch {
@@ -141,6 +141,17 @@ impl Engine {
         jobs::finish(&mut tx, job).await?;
         failpoint::hit("run.gone.commit");
         tx.commit().await
+    }
+
+    /// What is known of a run that has just been made.
+    pub(super) async fn begin_run(&self, fresh: Fresh) -> Result<RunContext, StoreError> {
+        Ok(RunContext {
+            workspace: self.workspace_again(fresh.workspace).await?.facts,
+            run: fresh.run,
+            event: fresh.event,
+            rule: fresh.rule,
+            memos: Memos::default(),
+        })
     }
 
     async fn load_run(
@@ -210,7 +221,7 @@ impl Engine {
     ) -> Result<Rest, StoreError> {
         let rule = cx.rule.clone();
         loop {
-            let position = position(&rule.document.steps, &cx.memos);
+            let position = position(rule.steps(), &cx.memos);
             if position.standing != Standing::Open || self.is_too_long(cx) {
                 return Ok(self.rest(cx, waits, now));
             }

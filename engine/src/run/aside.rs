@@ -134,22 +134,19 @@ impl Engine {
         handed: Handed,
     ) -> Result<Option<RunContext>, StoreError> {
         let Handed { job, fresh, .. } = handed;
-        let (run, event, memos) = match fresh {
-            Some(fresh) => (fresh.0, fresh.1, Vec::new()),
-            None => {
-                let Ok(id) = job.subject.parse::<RunId>() else {
-                    return Ok(None);
-                };
-                let Some(run) = runs::find(tx, job.workspace, id).await? else {
-                    return Ok(None);
-                };
-                let Some(event) = events::find(tx, job.workspace, run.event).await? else {
-                    return Ok(None);
-                };
-                let memos = runs::list_memos(tx, job.workspace, id).await?;
-                (run, Arc::new(event), memos)
-            }
+        if let Some(fresh) = fresh {
+            return self.begin_run(*fresh).await.map(Some);
+        }
+        let Ok(id) = job.subject.parse::<RunId>() else {
+            return Ok(None);
         };
+        let Some(run) = runs::find(tx, job.workspace, id).await? else {
+            return Ok(None);
+        };
+        let Some(event) = events::find(tx, job.workspace, run.event).await? else {
+            return Ok(None);
+        };
+        let memos = runs::list_memos(tx, job.workspace, id).await?;
         if run.state.is_over() {
             return Ok(None);
         }
@@ -159,7 +156,7 @@ impl Engine {
             .await?;
         Ok(rule.ok().map(|rule| RunContext {
             run,
-            event,
+            event: Arc::new(event),
             rule,
             workspace,
             memos: Memos::new(memos),

@@ -25,17 +25,6 @@ pub struct ReadRun {
     pub(super) memos: Vec<Memo>,
 }
 
-impl ReadRun {
-    /// A run that has just been made.
-    pub(super) fn fresh((run, event): (Run, Arc<Event>)) -> Self {
-        Self {
-            run,
-            event,
-            memos: Vec::new(),
-        }
-    }
-}
-
 impl Engine {
     /// Reads the run of a job; none if it is gone or over.
     pub(super) async fn read_run(&self, job: &Job) -> Result<Option<ReadRun>, StoreError> {

@@ -93,7 +93,7 @@ impl Engine {
 
     /// What a run does next.
     pub(super) fn rest(&self, cx: &RunContext, waits: &Waits, now: Timestamp) -> Rest {
-        let position = position(&cx.rule.document.steps, &cx.memos);
+        let position = position(cx.rule.steps(), &cx.memos);
         match position.standing {
             Standing::Open => {}
             Standing::Done => return Rest::End(RunState::Finished, None),

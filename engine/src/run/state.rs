@@ -83,7 +83,7 @@ impl RunContext {
         values: &FactValues,
         look: impl FnOnce(&Facts<'_>) -> T,
     ) -> T {
-        let seen = seen_at(&self.rule.document.steps, &self.memos, place);
+        let seen = seen_at(self.rule.steps(), &self.memos, place);
         let (vars, steps) = (Value::Object(seen.vars), Value::Object(seen.steps));
         let run =
             json!({"id": self.run.id, "rule": self.run.rule, "created_at": self.run.created_at});
@@ -103,7 +103,7 @@ impl RunContext {
     }
 
     fn trigger_kind(&self) -> &str {
-        let triggers = &self.rule.document.triggers;
+        let triggers = &self.rule.triggers;
         triggers
             .iter()
             .find(|trigger| trigger.id == self.run.trigger)

@@ -11,7 +11,7 @@ use so_model::{
 };
 
 use super::{event_lists, expect_one, instance};
-use crate::{Result, Row, Sql, StoreError, Tx, args, bulk::Shape, value::to_json};
+use crate::{Result, Row, Sql, Tx, args, bulk::Shape, value::to_json};
 
 /// An inbound webhook.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,12 +118,7 @@ const CHANGES: &str = "hook_changes";
 
 /// How often webhooks were changed or deleted: whoever keeps copies of them asks for this in place of each.
 pub async fn changes(sql: &mut dyn Sql) -> Result<i64> {
-    let count = instance::get(sql, CHANGES).await?;
-    count.map_or(Ok(0), |count| {
-        count
-            .parse()
-            .map_err(|error| StoreError::corrupt("count of changes", error))
-    })
+    instance::counted(sql, CHANGES).await
 }
 
 /// Changes name, address, verification and whether it is on; counts as a change whatever it changes.

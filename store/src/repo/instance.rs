@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use so_model::{id::UserId, time::Timestamp};
 
-use crate::{Backend, Result, Sql, Store, Tx, args};
+use crate::{Backend, Result, Sql, Store, StoreError, Tx, args};
 
 /// A fact.
 pub async fn get(sql: &mut dyn Sql, name: &str) -> Result<Option<String>> {
@@ -45,6 +45,16 @@ pub(super) async fn count_up(tx: &mut Tx, name: &str) -> Result<()> {
     )
     .await?;
     Ok(())
+}
+
+/// What [`count_up`] has counted; none is zero.
+pub(super) async fn counted(sql: &mut dyn Sql, name: &str) -> Result<i64> {
+    let count = get(sql, name).await?;
+    count.map_or(Ok(0), |count| {
+        count
+            .parse()
+            .map_err(|error| StoreError::corrupt("count of changes", error))
+    })
 }
 
 /// A span whose history the database lost.

@@ -5,7 +5,7 @@ use so_model::{
     workspace::{Role, Workspace},
 };
 
-use super::parsed;
+use super::{instance, parsed};
 use crate::{Result, Row, Sql, Tx, args};
 
 fn read(row: &Row) -> Result<Workspace> {
@@ -54,7 +54,18 @@ pub async fn update(tx: &mut Tx, workspace: &Workspace) -> Result<bool> {
             ],
         )
         .await?;
+    if changed == 1 {
+        instance::count_up(tx, CHANGES).await?;
+    }
     Ok(changed == 1)
+}
+
+/// The fact that counts changes.
+const CHANGES: &str = "workspace_changes";
+
+/// How often workspaces were changed: whoever keeps copies of them asks for this in place of each.
+pub async fn changes(sql: &mut dyn Sql) -> Result<i64> {
+    instance::counted(sql, CHANGES).await
 }
 
 /// Workspaces a person is a member of, with the role in each.

@@ -8,7 +8,7 @@ use so_model::{
     id::{UserId, WorkspaceId},
     post::PostState,
     publication::{AttemptPhase, PublicationState},
-    workspace::Role,
+    workspace::{Role, Workspace},
 };
 use so_store::{
     StoreError, accounts,
@@ -281,9 +281,17 @@ async fn a_person_sees_the_workspaces_of_the_memberships(db: Db) {
     let mut read = db.read();
     let mut workspace = workspaces::find(&mut read, one).await.unwrap().unwrap();
     workspace.approval_required = true;
+    let before = workspaces::changes(&mut db.read()).await.unwrap();
     let mut tx = db.begin().await;
     assert!(workspaces::update(&mut tx, &workspace).await.unwrap());
+    let nobody = Workspace {
+        id: WorkspaceId::derived(&["nobody"]),
+        ..workspace.clone()
+    };
+    assert!(!workspaces::update(&mut tx, &nobody).await.unwrap());
     tx.commit().await.unwrap();
+    let after = workspaces::changes(&mut db.read()).await.unwrap();
+    assert_eq!(after - before, 1, "other processes go by it");
     let listed = workspaces::list_for_user(&mut read, ann.id).await;
     assert_eq!(listed.unwrap(), [(workspace, Role::Admin)]);
     let role = memberships::find_role(&mut read, one, user_id()).await;

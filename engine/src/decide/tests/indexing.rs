@@ -125,7 +125,7 @@ fn a_rule_can_be_replaced_switched_off_and_removed() {
                 .is_empty()
     );
     index.remove(new.id);
-    assert!(index.workspaces_are_empty(), "nothing is left behind");
+    assert!(index.holds_nothing(), "nothing is left behind");
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn the_index_finds_every_trigger_that_would_match_and_removal_leaves_no_trace() 
     for rule in rules {
         index.remove(rule.id);
     }
-    assert!(index.workspaces_are_empty());
+    assert!(index.holds_nothing());
 }
 
 #[test]
@@ -211,5 +211,5 @@ fn long_lists_of_literals_stay_bounded() {
         ids(&[&rule])
     );
     index.remove(rule.id);
-    assert!(index.workspaces_are_empty());
+    assert!(index.holds_nothing());
 }

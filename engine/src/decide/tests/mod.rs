@@ -5,6 +5,7 @@ mod conditions;
 mod decisions;
 mod indexing;
 mod plain;
+mod sharing;
 mod weighing;
 
 use std::sync::Arc;
