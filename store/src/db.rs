@@ -25,7 +25,7 @@ static SQLITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migration
 /// Indexes that serve lists for people, dispatch and retention. Nothing that is played in memory asks for these, and
 /// every event that is stored would pay for them.
 const UNUSED_IN_MEMORY: &str = "DROP INDEX events_undecided; DROP INDEX events_subject; DROP INDEX events_stored; \
-    DROP TRIGGER events_are_listed; DROP TRIGGER events_are_listed_no_more; DROP TABLE events_listed";
+    DROP TRIGGER events_are_listed; DROP TRIGGER events_are_listed_no_more";
 static POSTGRES_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postgres");
 
 /// SQLite readers; WAL lets them go on while the writer writes.

@@ -234,10 +234,10 @@ async fn history(
         }
     }
     let since = now.plus(-asked.run_hours.max(1) * HOUR);
-    for (id, counts) in counting {
-        let id = id.to_string();
+    for (rule, counts) in counting {
+        let id = rule.to_string();
         if counts.runs || asked.run_hours > 0 {
-            copy::past_runs(from, to, workspace, &id, since).await?;
+            copy::past_runs(from, to, workspace, rule, since).await?;
         }
         if asked.run_hours > 0 {
             copy::starts_let_go(from, to, workspace, &id, since).await?;

@@ -54,6 +54,8 @@ async fn rows(
             kept(format!(" AND kind = $5{}", span.also)),
         ),
         Topic::Hook(hook) => (topic_of_hook(hook), span.also),
+        // Not of events, and asked for elsewhere.
+        Topic::Runs | Topic::RunsOf(_) => return Ok(Vec::new()),
     };
     let span = strands::Span {
         strand: &strand,
@@ -137,7 +139,7 @@ pub(super) fn runs_about(
 ) -> Filter {
     const RUNS: &str = " CROSS JOIN runs WHERE runs.event_id = events.id";
     match (subject.parse::<HookId>(), backend) {
-        (Ok(hook), Backend::Sqlite) => listed::joined(query, workspace, Topic::Hook(hook))
+        (Ok(hook), Backend::Sqlite) => listed::calls(query, workspace, hook)
             .then(RUNS)
             .with(" AND events.workspace_id || '' = ?", workspace)
             .with(" AND events.subject = ?", subject)

@@ -1,28 +1,44 @@
-//! Events of a workspace in the order of their ids, as SQLite finds them: through a full-text index.
+//! Events and runs of a workspace in the order of their ids, as SQLite finds them: through a full-text index.
 //!
 //! A tree that begins with the workspace costs every event a page of its own where there are many workspaces. The
 //! full-text index `events_listed` writes what a transaction adds together, and merges it later. It knows terms (the
-//! workspace, a kind of event in it, a hook) and for each of them *places*, which are fifteen digits of an id.
+//! workspace, a kind of event in it, a hook; for runs the workspace and the rule) and for each of them *places*, which are
+//! fifteen digits of an id.
 //!
 //! Invariant: the index may name too many places and never too few; what is asked for is decided by the rows. It is kept
 //! by triggers alone.
 
 use std::fmt::Write as _;
 
-use so_model::id::{HookId, WorkspaceId};
+use so_model::id::{HookId, RuleId, WorkspaceId};
 
 use super::filter::Filter;
 use crate::{Result, Row, Sql, args};
 
-/// Which events of a workspace.
+/// Which events or runs of a workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Topic<'a> {
-    /// All of them.
+    /// All events.
     All,
-    /// Of this kind.
+    /// Events of this kind.
     Kind(&'a str),
     /// Calls of this hook.
     Hook(HookId),
+    /// All runs.
+    Runs,
+    /// Runs of this rule.
+    RunsOf(RuleId),
+}
+
+impl Topic<'_> {
+    fn is_of_runs(&self) -> bool {
+        matches!(self, Self::Runs | Self::RunsOf(_))
+    }
+
+    /// What stands before a place in an id: the letters of its kind, and the first digit of its moment, a zero until 2527.
+    fn before_place(&self) -> &'static str {
+        if self.is_of_runs() { "run_0" } else { "evt_0" }
+    }
 }
 
 /// Which of these, and from which end.
@@ -54,8 +70,6 @@ impl Default for Span<'_> {
     }
 }
 
-/// What stands before a place in an id: the letters of its kind, and the first digit of its moment, a zero until 2527.
-const BEFORE_PLACE: &str = "evt_0";
 /// Hexadecimal digits of a place.
 const DIGITS: usize = 15;
 /// Hexadecimal digits of an id in a term.
@@ -63,7 +77,7 @@ const ENDING: usize = 12;
 /// Places that are asked for at once at the most.
 const PLACES_MAX: i64 = 4_096;
 
-/// The term that all events of a topic have, as the triggers spell it and the tokenizer takes it; some others may as well.
+/// The term that all of a topic have, as the triggers spell it and the tokenizer takes it; some others may as well.
 fn term(workspace: WorkspaceId, topic: Topic<'_>) -> String {
     match topic {
         Topic::All => ending(&workspace.to_string()).to_owned(),
@@ -75,6 +89,8 @@ fn term(workspace: WorkspaceId, topic: Topic<'_>) -> String {
             format!("{}_{kind}", ending(&workspace.to_string()))
         }
         Topic::Hook(hook) => ending(&hook.to_string()).to_owned(),
+        Topic::Runs => format!("r{}", ending(&workspace.to_string())),
+        Topic::RunsOf(rule) => format!("r{}", ending(&rule.to_string())),
     }
 }
 
@@ -84,8 +100,8 @@ fn ending(id: &str) -> &str {
 }
 
 /// The first place that an id with this beginning can have, or the last; none where it is not the beginning of any.
-fn place(text: &str, fill: char) -> Option<i64> {
-    let digits = text.strip_prefix(BEFORE_PLACE)?;
+fn place(start: &str, text: &str, fill: char) -> Option<i64> {
+    let digits = text.strip_prefix(start)?;
     let digits: String = digits
         .chars()
         .take_while(|digit| matches!(digit, '0'..='9' | 'a'..='f'))
@@ -96,15 +112,15 @@ fn place(text: &str, fill: char) -> Option<i64> {
 }
 
 /// The places between two texts that ids are compared with; too many rather than too few.
-fn places(after: &str, before: &str) -> (i64, i64) {
-    let first = match place(after, '0') {
+fn places(start: &str, after: &str, before: &str) -> (i64, i64) {
+    let first = match place(start, after, '0') {
         Some(place) => place,
-        None if after < BEFORE_PLACE => 0,
+        None if after < start => 0,
         None => i64::MAX,
     };
-    let last = match place(before, 'f') {
+    let last = match place(start, before, 'f') {
         Some(place) => place,
-        None if before.is_empty() || before > BEFORE_PLACE => i64::MAX,
+        None if before.is_empty() || before > start => i64::MAX,
         None => -1,
     };
     (first, last)
@@ -118,7 +134,7 @@ pub(super) async fn rows(
     span: &Span<'_>,
 ) -> Result<Vec<Row>> {
     let term = quoted(workspace, span.topic);
-    let (mut first, mut last) = places(span.after, span.before);
+    let (mut first, mut last) = places(span.topic.before_place(), span.after, span.before);
     let mut found: Vec<Row> = Vec::new();
     let mut at_once = span.limit.max(1);
     loop {
@@ -156,14 +172,32 @@ const NEWEST_PLACES: &str = "SELECT rowid FROM events_listed WHERE events_listed
 const OLDEST_PLACES: &str = "SELECT rowid FROM events_listed WHERE events_listed MATCH $1 AND rowid >= $2 AND rowid <= $3 \
                              ORDER BY rowid LIMIT $4";
 
-/// What stands after `FROM` for the events of a topic; names too many.
-pub(super) fn joined(query: Filter, workspace: WorkspaceId, topic: Topic<'_>) -> Filter {
+/// What stands after `FROM` for the events of a hook; names too many.
+pub(super) fn calls(query: Filter, workspace: WorkspaceId, hook: HookId) -> Filter {
     query
         .with(
             "(SELECT 'evt_0' || PRINTF('%015x', rowid) AS start FROM events_listed WHERE events_listed MATCH ?) AS places \
              CROSS JOIN events ON events.id >= places.start AND events.id < places.start || 'g'",
+            quoted(workspace, Topic::Hook(hook)),
+        )
+}
+
+/// What stands after `FROM` for the runs of a rule after an id, with the end of a condition; names no others.
+pub(super) fn runs_of(query: Filter, workspace: WorkspaceId, rule: RuleId, after: &str) -> Filter {
+    let topic = Topic::RunsOf(rule);
+    let (first, _) = places(topic.before_place(), after, "");
+    query
+        .with(
+            "(SELECT 'run_0' || PRINTF('%015x', rowid) AS start FROM events_listed WHERE events_listed MATCH ?",
             quoted(workspace, topic),
         )
+        .with(
+            " AND rowid >= ?) AS places CROSS JOIN runs ON runs.id >= places.start AND runs.id < places.start || 'g'",
+            first,
+        )
+        .with(" WHERE runs.workspace_id || '' = ?", workspace)
+        .with(" AND runs.rule_id || '' = ?", rule)
+        .with(" AND +runs.id > ?", after)
 }
 
 fn quoted(workspace: WorkspaceId, topic: Topic<'_>) -> String {
@@ -178,19 +212,26 @@ async fn rows_at(
     places: &[i64],
     limit: i64,
 ) -> Result<Vec<Row>> {
+    let before_place = span.topic.before_place();
     let mut starts = String::from("[");
     for place in places {
         let comma = if starts.len() > 1 { "," } else { "" };
-        let _ = write!(starts, "{comma}\"{BEFORE_PLACE}{place:0DIGITS$x}\"");
+        let _ = write!(starts, "{comma}\"{before_place}{place:0DIGITS$x}\"");
     }
     starts.push(']');
+    let table = if span.topic.is_of_runs() {
+        "runs"
+    } else {
+        "events"
+    };
     let query = Filter::new("SELECT ")
         .then(columns)
         .with(
-            " FROM (SELECT value AS start FROM json_each(?)) AS places CROSS JOIN events \
-             ON events.id >= places.start AND events.id < places.start || 'g'",
+            " FROM (SELECT value AS start FROM json_each(?)) AS places CROSS JOIN ",
             starts,
         )
+        .then(table)
+        .then(" AS listed ON listed.id >= places.start AND listed.id < places.start || 'g'")
         // Hidden from the planner: a place is narrower than these, and of two bounds it may take the wider one.
         .with(" WHERE workspace_id || '' = ?", workspace)
         .with(" AND +id > ?", span.after)
@@ -199,7 +240,8 @@ async fn rows_at(
             Some(span.before).filter(|text| !text.is_empty()),
         );
     let query = match span.topic {
-        Topic::All => query,
+        Topic::All | Topic::Runs => query,
+        Topic::RunsOf(rule) => query.with(" AND rule_id || '' = ?", rule),
         Topic::Kind(kind) => query.with(" AND kind = ?", kind),
         Topic::Hook(hook) => query.with(" AND source = ?", format!("hook/{hook}")),
     };
@@ -218,12 +260,35 @@ mod tests {
     use so_model::{id::EventId, time::Timestamp};
 
     use super::*;
+    use crate::{Store, StoreOptions, value::Value};
+
+    #[tokio::test]
+    async fn runs_of_a_rule_are_looked_up_place_by_place_and_never_walked() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = StoreOptions::in_folder(folder.path());
+        let mut store = Store::open(&options).await.unwrap();
+        let (workspace, rule) = (WorkspaceId::derived(&["w"]), RuleId::derived(&["r"]));
+        let counting = runs_of(Filter::new("SELECT COUNT(*) FROM "), workspace, rule, "");
+        let text = format!("EXPLAIN QUERY PLAN {}", counting.finish().0).leak();
+        let args = vec![Value::Int(Some(1)); 6];
+        let plan = store.all(text, args).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|row| row.text(3).unwrap()).collect();
+        let looks =
+            |step: &String| step.starts_with("SEARCH runs") && step.contains("(id>? AND id<?)");
+        assert!(plan.iter().any(looks), "{plan:#?}");
+        assert!(
+            !plan.iter().any(|step| step.starts_with("SCAN runs")),
+            "{plan:#?}"
+        );
+        store.close().await.unwrap();
+    }
 
     #[test]
     fn texts_that_ids_are_compared_with_leave_no_place_out() {
         let id = EventId::from_parts(Timestamp::from_micros(1_700_000_000_000_000), [7; 10]);
         let text = id.to_string();
         let own = i64::from_str_radix(&text[5..20], 16).unwrap();
+        let places = |after: &str, before: &str| places("evt_0", after, before);
         assert_eq!(places(&text, &text), (own, own));
         assert_eq!(places("", ""), (0, i64::MAX));
         assert_eq!(places("", &format!("{text}0")), (0, own));

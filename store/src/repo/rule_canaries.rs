@@ -9,7 +9,8 @@ use so_model::{
     time::Timestamp,
 };
 
-use crate::{Result, Row, Sql, StoreError, Tx, args, value::to_json};
+use super::{filter::Filter, listed};
+use crate::{Backend, Result, Row, Sql, StoreError, Tx, args, value::to_json};
 
 /// A canary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,15 +190,29 @@ pub async fn count_runs(
     rule: RuleId,
     since: Timestamp,
 ) -> Result<Vec<VersionRuns>> {
-    sql.all(
+    let after = RunId::last_before(since);
+    let query = Filter::new(
         "SELECT version, CAST(SUM(made) AS BIGINT), CAST(SUM(failed) AS BIGINT) FROM (\
-         SELECT version, COUNT(*) AS made, SUM(CASE WHEN state = 'failed' THEN 1 ELSE 0 END) AS failed FROM runs \
-         WHERE workspace_id = $1 AND rule_id = $2 AND id > $4 AND created_at >= $3 GROUP BY version \
-         UNION ALL SELECT run_ways.version, COUNT(*), 0 FROM run_ways CROSS JOIN runs_let_go \
-         WHERE runs_let_go.way = run_ways.way AND run_ways.workspace_id = $1 AND run_ways.rule_id = $2 \
-         AND runs_let_go.at >= $3 GROUP BY run_ways.version) AS counted GROUP BY version ORDER BY version",
-        args![workspace, rule, since, RunId::last_before(since)],
-    )
+         SELECT version, COUNT(*) AS made, SUM(CASE WHEN state = 'failed' THEN 1 ELSE 0 END) AS failed FROM ",
+    );
+    let query = match sql.backend() {
+        Backend::Sqlite => listed::runs_of(query, workspace, rule, &after.to_string()),
+        Backend::Postgres => query
+            .with("runs WHERE runs.workspace_id = ?", workspace)
+            .with(" AND runs.rule_id = ?", rule)
+            .with(" AND runs.id > ?", after),
+    };
+    query
+        .with(" AND runs.created_at >= ?", since)
+        .then(
+            " GROUP BY version UNION ALL SELECT run_ways.version, COUNT(*), 0 FROM run_ways CROSS JOIN runs_let_go \
+             WHERE runs_let_go.way = run_ways.way",
+        )
+        .with(" AND run_ways.workspace_id = ?", workspace)
+        .with(" AND run_ways.rule_id = ?", rule)
+        .with(" AND runs_let_go.at >= ?", since)
+        .then(" GROUP BY run_ways.version) AS counted GROUP BY version ORDER BY version")
+    .rows(sql)
     .await?
     .iter()
     .map(|row| {

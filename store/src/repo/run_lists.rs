@@ -9,10 +9,11 @@ use so_model::{
 use super::{
     event_lists,
     filter::Filter,
+    listed::{self, Topic},
     runs::{SELECT, read},
     strands::{Span, Strands},
 };
-use crate::{Backend, Result, Sql, args, value::Args};
+use crate::{Backend, Result, Row, Sql, value::Args};
 
 /// Which runs to do something with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +37,9 @@ pub async fn list_in(
     span: &RunSpan,
     limit: i64,
 ) -> Result<Vec<Run>> {
-    if span.state == RunState::Finished && span.rule.is_none() {
-        return list_finished(sql, workspace, span, limit).await;
-    }
     let query = Filter::new(SELECT);
     let query = match span.state {
-        RunState::Finished => query.with("runs WHERE workspace_id = ?", workspace),
+        RunState::Finished => return list_finished(sql, workspace, span, limit).await,
         // Word for word as the index has it, or SQLite would not see that it fits.
         RunState::Failed | RunState::Cancelled => query
             .then("runs WHERE state IN ('failed', 'cancelled')")
@@ -72,16 +70,90 @@ async fn list_finished(
 ) -> Result<Vec<Run>> {
     let text = |id: Option<RunId>| id.map_or_else(String::new, |id| id.to_string());
     let after = span.after.max(span.from.map(RunId::last_before));
-    let span = Span {
+    let walk = Walk {
+        rule: span.rule,
         after: &text(after),
         before: &text(span.until.map(RunId::first_after)),
         also: FINISHED,
         is_newest_first: false,
         limit,
-        ..Span::default()
     };
-    let rows = STRANDS.rows(sql, COLUMNS, workspace, &span).await?;
+    let rows = walk.rows(sql, COLUMNS, workspace).await?;
     rows.iter().map(read).collect()
+}
+
+/// Runs in the order of their ids, over all rules or of one.
+pub(super) struct Walk<'a> {
+    pub rule: Option<RuleId>,
+    /// After this id; any where empty.
+    pub after: &'a str,
+    /// Before this id; any where empty.
+    pub before: &'a str,
+    /// A condition on a row that begins with ` AND `, or nothing.
+    pub also: &'static str,
+    pub is_newest_first: bool,
+    pub limit: i64,
+}
+
+impl Default for Walk<'_> {
+    fn default() -> Self {
+        Self {
+            rule: None,
+            after: "",
+            before: "",
+            also: "",
+            is_newest_first: true,
+            limit: 0,
+        }
+    }
+}
+
+impl Walk<'_> {
+    /// These columns of the rows. SQLite finds them through a full-text index, PostgreSQL by their rules.
+    pub(super) async fn rows(
+        &self,
+        sql: &mut dyn Sql,
+        columns: &'static str,
+        workspace: WorkspaceId,
+    ) -> Result<Vec<Row>> {
+        if sql.backend() == Backend::Sqlite {
+            let span = listed::Span {
+                topic: self.rule.map_or(Topic::Runs, Topic::RunsOf),
+                after: self.after,
+                before: self.before,
+                also: self.also,
+                is_newest_first: self.is_newest_first,
+                limit: self.limit,
+            };
+            return listed::rows(sql, columns, workspace, &span).await;
+        }
+        let Some(rule) = self.rule else {
+            let span = Span {
+                after: self.after,
+                before: self.before,
+                also: self.also,
+                is_newest_first: self.is_newest_first,
+                limit: self.limit,
+                ..Span::default()
+            };
+            return STRANDS.rows(sql, columns, workspace, &span).await;
+        };
+        let order = if self.is_newest_first {
+            " ORDER BY id DESC LIMIT ?"
+        } else {
+            " ORDER BY id LIMIT ?"
+        };
+        Filter::new("SELECT ")
+            .then(columns)
+            .with(" FROM runs WHERE workspace_id = ?", workspace)
+            .with(" AND rule_id = ?", rule)
+            .maybe(" AND id > ?", some(self.after))
+            .maybe(" AND id < ?", some(self.before))
+            .then(self.also)
+            .with(order, self.limit)
+            .rows(sql)
+            .await
+    }
 }
 
 /// Which runs to list; an empty text is any.
@@ -106,22 +178,23 @@ pub async fn list(
     filter: &RunFilter<'_>,
     limit: i64,
 ) -> Result<Vec<Run>> {
-    let narrow = [filter.rule, filter.event, filter.subject];
-    let is_narrow = narrow.iter().any(|text| !text.is_empty());
-    let also = match filter.state {
-        "" => Some(""),
-        "finished" => Some(FINISHED),
-        _ => None,
-    };
-    let rows = match also {
-        Some(also) if !is_narrow => {
-            let span = Span {
+    let state = RunState::parse(filter.state);
+    let is_unknown = state.is_none() && !filter.state.is_empty();
+    let rule = filter.rule.parse().ok();
+    if is_unknown || (rule.is_none() && !filter.rule.is_empty()) {
+        return Ok(Vec::new());
+    }
+    let is_narrow = !filter.event.is_empty() || !filter.subject.is_empty();
+    let rows = match state {
+        None | Some(RunState::Finished) if !is_narrow => {
+            let walk = Walk {
+                rule,
                 before: filter.before,
-                also,
+                also: if state.is_some() { FINISHED } else { "" },
                 limit,
-                ..Span::default()
+                ..Walk::default()
             };
-            STRANDS.rows(sql, COLUMNS, workspace, &span).await?
+            walk.rows(sql, COLUMNS, workspace).await?
         }
         _ => {
             let (text, args) = listing(sql.backend(), workspace, filter, limit);
@@ -132,7 +205,7 @@ pub async fn list(
 }
 
 const FINISHED: &str = " AND state = 'finished'";
-/// Runs are listed by their rule.
+/// PostgreSQL lists runs by their rule.
 pub(super) const STRANDS: Strands = Strands {
     table: "runs",
     name: "rule_id",
@@ -140,8 +213,7 @@ pub(super) const STRANDS: Strands = Strands {
 const COLUMNS: &str = "id, workspace_id, rule_id, version, event_id, trigger_id, state, mode_key, decision, reason, \
                        created_at, finished_at";
 
-// Begins with what is narrowest. Where that is not the workspace, it is hidden from SQLite's planner, which would
-// prefer to walk all runs of the workspace in their order.
+// Begins with what is narrowest: a subject, an event, a state that few runs are in.
 fn listing(
     backend: Backend,
     workspace: WorkspaceId,
@@ -162,13 +234,11 @@ fn listing(
         query
             .then("runs WHERE runs.finished_at IS NULL")
             .with(" AND runs.workspace_id || '' = ?", workspace)
-    } else if matches!(state, Some(RunState::Failed | RunState::Cancelled)) {
+    } else {
         // Word for word as the index has it, or SQLite would not see that it fits.
         query
             .then("runs WHERE state IN ('failed', 'cancelled')")
             .with(" AND runs.workspace_id = ?", workspace)
-    } else {
-        query.with("runs WHERE runs.workspace_id = ?", workspace)
     };
     query
         .maybe(" AND runs.rule_id = ?", some(filter.rule))
@@ -189,14 +259,13 @@ pub async fn latest_starts(
     rule: RuleId,
     limit: i64,
 ) -> Result<Vec<Timestamp>> {
-    sql.all(
-        "SELECT created_at FROM runs WHERE workspace_id = $1 AND rule_id = $2 ORDER BY id DESC LIMIT $3",
-        args![workspace, rule, limit],
-    )
-    .await?
-    .iter()
-    .map(|row| row.at(0))
-    .collect()
+    let walk = Walk {
+        rule: Some(rule),
+        limit,
+        ..Walk::default()
+    };
+    let rows = walk.rows(sql, "created_at", workspace).await?;
+    rows.iter().map(|row| row.at(0)).collect()
 }
 
 /// Runs of a rule made within a span, newest first.
@@ -210,15 +279,13 @@ pub async fn list_between(
     until: Timestamp,
     limit: i64,
 ) -> Result<Vec<Run>> {
-    Filter::new(SELECT)
-        .with("runs WHERE runs.workspace_id = ?", workspace)
-        .with(" AND runs.rule_id = ?", rule)
-        .with(" AND runs.id >= ?", RunId::from_parts(from, [0; 10]))
-        .with(" AND runs.id <= ?", RunId::from_parts(until, [u8::MAX; 10]))
-        .with(" ORDER BY runs.id DESC LIMIT ?", limit)
-        .rows(sql)
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+    let walk = Walk {
+        rule: Some(rule),
+        after: &RunId::last_before(from).to_string(),
+        before: &RunId::first_after(until).to_string(),
+        limit,
+        ..Walk::default()
+    };
+    let rows = walk.rows(sql, COLUMNS, workspace).await?;
+    rows.iter().map(read).collect()
 }

@@ -8,10 +8,10 @@ use so_model::{
     time::Timestamp,
 };
 
-use super::filter::Filter;
 pub use super::run_lists::{RunFilter, RunSpan, latest_starts, list, list_between, list_in};
+use super::{filter::Filter, listed};
 use crate::{
-    Result, Row, Sql, StoreError, Tx, args,
+    Backend, Result, Row, Sql, StoreError, Tx, args,
     bulk::Shape,
     value::{Args, to_json},
 };
@@ -60,12 +60,12 @@ const INSERT: Shape = Shape {
 
 /// A run as a row that is yet to be stored.
 #[derive(Debug)]
-pub struct NewRow(Args);
+pub struct NewRow(Args, RunId);
 
 impl NewRow {
     /// The row of a new run.
     pub fn of(run: &Run) -> Result<Self> {
-        Ok(Self(args![
+        let row = args![
             run.id,
             run.workspace,
             run.rule,
@@ -79,7 +79,8 @@ impl NewRow {
             0,
             run.created_at,
             run.finished_at
-        ]))
+        ];
+        Ok(Self(row, run.id))
     }
 }
 
@@ -88,8 +89,10 @@ pub async fn insert(tx: &mut Tx, run: &Run) -> Result<()> {
     insert_rows(tx, vec![NewRow::of(run)?]).await
 }
 
-/// Stores new runs.
-pub async fn insert_rows(tx: &mut Tx, rows: Vec<NewRow>) -> Result<()> {
+/// Stores new runs, which are in the order of their ids: SQLite's full-text index begins a new portion where one comes too
+/// early.
+pub async fn insert_rows(tx: &mut Tx, mut rows: Vec<NewRow>) -> Result<()> {
+    rows.sort_by_cached_key(|row| row.1);
     let rows = rows.into_iter().map(|row| row.0).collect();
     INSERT.run(tx, &Args::new(), rows).await?;
     Ok(())
@@ -227,6 +230,13 @@ pub async fn list_active(
     .collect()
 }
 
+/// A text that comes before an id and after all that come before it; for the first of a moment.
+pub(super) fn at_or_after(id: RunId) -> String {
+    let mut text = id.to_string();
+    text.pop();
+    text
+}
+
 /// Runs a rule started since a moment.
 ///
 /// Goes by ids, which hold the moment of their making.
@@ -236,13 +246,23 @@ pub async fn count_since(
     rule: RuleId,
     since: Timestamp,
 ) -> Result<i64> {
-    let row = sql
-        .one(
-            "SELECT COUNT(*) FROM runs WHERE workspace_id = $1 AND rule_id = $2 AND id >= $3",
-            args![workspace, rule, RunId::first_after(since)],
-        )
-        .await?;
-    row.map_or(Ok(0), |row| row.int(0))
+    let after = at_or_after(RunId::first_after(since));
+    let rows = match sql.backend() {
+        Backend::Sqlite => {
+            let query = Filter::new("SELECT COUNT(*) FROM ");
+            listed::runs_of(query, workspace, rule, &after)
+                .rows(sql)
+                .await?
+        }
+        Backend::Postgres => {
+            sql.all(
+                "SELECT COUNT(*) FROM runs WHERE workspace_id = $1 AND rule_id = $2 AND id > $3",
+                args![workspace, rule, after],
+            )
+            .await?
+        }
+    };
+    rows.first().map_or(Ok(0), |row| row.int(0))
 }
 
 /// Runs that events from one to another started, in the order they were made.

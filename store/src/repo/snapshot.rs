@@ -4,12 +4,12 @@
 //! they come from, and every copy has a bound.
 
 use so_model::{
-    id::{RunId, WorkspaceId},
+    id::{RuleId, RunId, WorkspaceId},
     rule::RuleDocument,
     time::Timestamp,
 };
 
-use super::rules::RuleRow;
+use super::{rules::RuleRow, run_lists::Walk, runs::at_or_after};
 use crate::{
     Result, Row, Sql, Tx, args,
     bulk::Shape,
@@ -275,17 +275,21 @@ pub async fn past_runs(
     from: &mut dyn Sql,
     to: &mut Tx,
     workspace: WorkspaceId,
-    rule: &str,
+    rule: RuleId,
     since: Timestamp,
 ) -> Result<Vec<Row>> {
-    let rows = from
-        .all(
-            "SELECT id, workspace_id, rule_id, version, event_id, trigger_id, state, mode_key, '{}', NULL, events_made, \
-             created_at, finished_at FROM runs WHERE workspace_id = $1 AND rule_id = $2 AND id >= $3 \
-             AND finished_at IS NOT NULL ORDER BY id DESC LIMIT $4",
-            args![workspace, rule, RunId::first_after(since), HISTORY_MAX],
-        )
-        .await?;
+    let walk = Walk {
+        rule: Some(rule),
+        after: &at_or_after(RunId::first_after(since)),
+        also: " AND finished_at IS NOT NULL",
+        limit: HISTORY_MAX,
+        ..Walk::default()
+    };
+    const COLUMNS: &str = "id, workspace_id, rule_id, version, event_id, trigger_id, state, mode_key, '{}', NULL, \
+                           events_made, created_at, finished_at";
+    let mut rows = walk.rows(from, COLUMNS, workspace).await?;
+    // SQLite's full-text index begins a new portion where an id comes too early.
+    rows.reverse();
     write(to, &PAST_RUNS, rows).await
 }
 

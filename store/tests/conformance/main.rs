@@ -15,6 +15,7 @@ mod lists;
 mod past;
 mod postgres;
 mod publishing;
+mod runs_listed;
 mod schema;
 mod snapshot;
 mod support;

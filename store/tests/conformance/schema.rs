@@ -28,7 +28,8 @@ async fn texts(store: &Store, sql: &'static str) -> BTreeSet<String> {
     texts
 }
 
-// Lists of events have another index on each: a full-text one, whose tables begin alike, and one by topics.
+// Lists of events and runs have another index on each: a full-text one, whose tables begin alike, and one by topics and one
+// by rules.
 // Types are compared by what both can hold: text, integer, bytes.
 const SQLITE_COLUMNS: &str = "SELECT m.name || '.' || c.name || ' ' || \
     CASE c.type WHEN 'INTEGER' THEN 'bigint' WHEN 'BLOB' THEN 'bytea' ELSE lower(c.type) END || \
@@ -54,7 +55,7 @@ const POSTGRES_INDEXES: &str = "SELECT t.relname || CASE WHEN x.indisunique THEN
     FROM pg_index x JOIN pg_class t ON t.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid \
     JOIN pg_namespace n ON n.oid = t.relnamespace \
     LEFT JOIN pg_constraint k ON k.conindid = x.indexrelid AND k.contype IN ('p', 'u') \
-    WHERE n.nspname = 'public' AND t.relname <> '_sqlx_migrations' AND i.relname <> 'events_topic'";
+    WHERE n.nspname = 'public' AND t.relname <> '_sqlx_migrations' AND i.relname NOT IN ('events_topic', 'runs_rule')";
 
 const SQLITE_REFERENCES: &str = "SELECT m.name || '.' || f.\"from\" || ' to ' || f.\"table\" || ' ' || lower(f.on_delete) \
     FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'";

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde_json::json;
 use so_model::{
-    id::{EventId, RuleId, WorkspaceId},
-    run::Verdict,
+    id::{EventId, RuleId, RunId, WorkspaceId},
+    run::{ConditionTrace, Verdict},
 };
-use so_store::{Sql as _, Store, StoreOptions, decisions, events};
+use so_store::{Sql as _, Store, StoreOptions, decisions, events, runs, runs::RunFilter};
 use so_testkit::{counterpart::or_skip, postgres::PostgresCluster};
 use sqlx::{Connection as _, migrate::Migrator};
 
@@ -52,8 +52,19 @@ fn old_refusals(
             rules[1],
             at(1).micros()
         ),
+        format!(
+            "INSERT INTO runs (id, workspace_id, rule_id, version, event_id, trigger_id, state, mode_key, decision, events_made, \
+             created_at, finished_at) VALUES ('{}', '{workspace}', '{}', 1, '{event}', 't', 'finished', '', '{}', 0, {now}, {now})",
+            old_run(),
+            rules[0],
+            serde_json::to_string(&ConditionTrace::unconditional()).unwrap(),
+        ),
     ]
     .into_iter()
+}
+
+fn old_run() -> RunId {
+    RunId::from_parts(NOW, [9; 10])
 }
 
 async fn assert_kept(
@@ -93,6 +104,15 @@ async fn assert_kept(
     let listed = events::list(&mut store, workspace, "k", "", "", 9).await;
     let listed: Vec<_> = listed.unwrap().iter().map(|event| event.id).collect();
     assert_eq!(listed, [event], "what was stored before is listed");
+    for rule in ["", &*rules[0].to_string()] {
+        let filter = RunFilter {
+            rule,
+            ..RunFilter::default()
+        };
+        let listed = runs::list(&mut store, workspace, &filter, 9).await.unwrap();
+        let listed: Vec<_> = listed.iter().map(|run| run.id).collect();
+        assert_eq!(listed, [old_run()], "what was stored before is listed");
+    }
     let rest = store
         .one("SELECT COUNT(*) FROM decisions", vec![])
         .await
