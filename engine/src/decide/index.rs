@@ -39,7 +39,7 @@ pub struct RuleIndex {
     /// What is read of an event, by its kind; the same for every workspace, so that it stays in the processor's caches.
     looks: HashMap<String, Vec<Look>>,
     /// Triggers by the hash of workspace, event kind, trigger kind and literals. Should two keys ever have one hash, one
-    /// finds the other's triggers, which refuse the event.
+    /// finds the other's triggers: those of another workspace are left out, others refuse the event.
     entries: HashMap<u64, Vec<Entry>>,
     rules: HashMap<RuleId, Arc<CompiledRule>>,
     canaries: Option<Box<Canaries>>,
@@ -214,9 +214,20 @@ impl RuleIndex {
                 let key = (one.as_deref(), two.as_deref());
                 let hash = self.hash(event.workspace, kind, &look.trigger_kind, key);
                 let hits = self.entries.get(&hash).into_iter().flatten();
+                let hits = hits.filter(|entry| entry.rule.workspace == event.workspace);
                 found.extend(hits.map(|entry| (Arc::clone(&entry.rule), entry.trigger)));
             }
         }
+    }
+}
+
+#[cfg(test)]
+impl RuleIndex {
+    /// As if what a rule is found by had the hash of what an event is looked up by.
+    pub(super) fn collide(&mut self, rule: Arc<CompiledRule>, event: &Event, trigger_kind: &str) {
+        let hash = self.hash(event.workspace, &event.kind, trigger_kind, (None, None));
+        let entry = Entry { rule, trigger: 0 };
+        self.entries.entry(hash).or_default().push(entry);
     }
 }
 

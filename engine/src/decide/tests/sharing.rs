@@ -128,3 +128,23 @@ fn rules_that_share_a_plan_are_candidates_in_their_own_workspace_only() {
         assert_eq!(found[0].0.id, RuleId::derived(&[name]));
     }
 }
+
+#[test]
+fn a_rule_of_another_workspace_is_no_candidate_whatever_its_hash() {
+    let plans = Plans::default();
+    let own = Arc::new(shared(&plans, "own", json!({})));
+    let mut foreign = shared(&plans, "foreign", json!({}));
+    foreign.workspace = WorkspaceId::derived(&["another"]);
+    let mut index = RuleIndex::build(vec![own.clone()]);
+    let event = event("feed.item", json!({"feed": "feed_1"}));
+    let before = index.candidates(&event).len();
+    index.collide(own, &event, "feed.item");
+    index.collide(Arc::new(foreign), &event, "feed.item");
+    let found = index.candidates(&event);
+    assert_eq!(found.len(), before, "the own one is told once");
+    assert!(
+        found
+            .iter()
+            .all(|(rule, _)| rule.workspace == event.workspace)
+    );
+}
