@@ -21,6 +21,7 @@ pub mod blueprint;
 pub mod cases;
 pub mod clock;
 pub mod config;
+pub mod counted;
 pub mod decide;
 mod draft;
 pub mod engine;

@@ -1,7 +1,7 @@
 //! Workspaces as decisions see them, kept in memory.
 //!
 //! Invariant: a change made by this process counts from its commit on, one made by another on the same database within
-//! `COUNTED`: changes are counted there, and a new count makes every copy worthless.
+//! a second: changes are counted there, and a new count makes every copy worthless.
 
 use std::{
     num::NonZeroUsize,
@@ -12,15 +12,13 @@ use std::{
 };
 
 use lru::LruCache;
-use so_model::{Timestamp, id::WorkspaceId, time::SECOND};
+use so_model::{Timestamp, id::WorkspaceId};
 use so_store::{StoreError, workspaces};
 
-use crate::{decide::WorkspaceFacts, engine::Engine};
+use crate::{counted::Counted, decide::WorkspaceFacts, engine::Engine};
 
 /// Workspaces kept in memory.
 const KEPT_MAX: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
-/// How long a count of changes holds, in microseconds.
-const COUNTED: i64 = SECOND;
 
 /// A workspace's settings, and how often any had changed before they were looked up.
 #[derive(Debug, Clone)]
@@ -40,15 +38,14 @@ pub(crate) struct Workspaces {
 #[derive(Debug)]
 struct Kept {
     facts: LruCache<WorkspaceId, Arc<WorkspaceFacts>>,
-    /// Changes in the database, and the moment before they were counted.
-    counted: Option<(Timestamp, i64)>,
+    counted: Counted,
 }
 
 impl Default for Workspaces {
     fn default() -> Self {
         let kept = Kept {
             facts: LruCache::new(KEPT_MAX),
-            counted: None,
+            counted: Counted::default(),
         };
         Self {
             kept: Mutex::new(kept),
@@ -66,20 +63,13 @@ impl Workspaces {
         self.changes.load(Ordering::Acquire)
     }
 
-    fn is_counted(&self, now: Timestamp) -> bool {
-        let counted = self.lock().counted;
-        // A clock that was set back must not make a count hold for ever.
-        counted.is_some_and(|(at, _)| (0..COUNTED).contains(&now.since(at)))
-    }
-
     /// Takes a count of changes that was asked for at a moment.
     fn count(&self, now: Timestamp, changes: i64) {
         let mut kept = self.lock();
-        if kept.counted.is_none_or(|(_, before)| before != changes) {
+        if kept.counted.take(now, changes) {
             kept.facts.clear();
             self.changes.fetch_add(1, Ordering::AcqRel);
         }
-        kept.counted = Some((now, changes));
     }
 
     /// Keeps a copy, unless it was read while a workspace changed.
@@ -147,8 +137,11 @@ impl Engine {
 
     // Once a second where other processes share the database.
     async fn count_workspace_changes(&self) -> Result<(), StoreError> {
+        if self.config.is_alone {
+            return Ok(());
+        }
         let now = self.now();
-        if self.config.is_alone || self.workspaces.is_counted(now) {
+        if self.workspaces.lock().counted.holds(now) {
             return Ok(());
         }
         let changes = workspaces::changes(&mut self.store.clone()).await?;
@@ -161,7 +154,7 @@ impl Engine {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use crate::testing::World;
+    use crate::{counted::COUNTED, testing::World};
 
     use super::*;
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the copy of a hook and its secret that busy addresses are judged by.
 //! Invariant: a change made by this process counts from its commit on, one
-//! made by another server on the same database within `COUNTED`: changes are
+//! made by another server on the same database within a second: changes are
 //! counted there, and a new count makes every copy worthless.
 
 use std::{
@@ -11,12 +11,11 @@ use std::{
 };
 
 use lru::LruCache;
-use so_engine::batch::{Batcher, Piece};
-use so_model::{
-    Timestamp,
-    api::hook::HookVerify,
-    time::{HOUR, SECOND},
+use so_engine::{
+    batch::{Batcher, Piece},
+    counted::Counted,
 };
+use so_model::{Timestamp, api::hook::HookVerify, time::HOUR};
 use so_store::{Store, hooks, hooks::Hook, secrets, vault::SecretText};
 
 use super::{manage::SECRET, scheme::verify_of};
@@ -26,8 +25,6 @@ use crate::app::{
     secrets::sha256_hex,
 };
 
-/// How long a count of changes holds: as long as a session that was revoked elsewhere may live on.
-const COUNTED: i64 = SECOND;
 /// How long a copy is used.
 const KEPT: i64 = HOUR;
 /// Hooks that are kept, of some 500 bytes each.
@@ -54,8 +51,7 @@ struct Kept {
     doors: LruCache<String, (Timestamp, Arc<Door>)>,
     /// How often all copies were thrown away.
     emptied: u64,
-    /// Changes in the database, and the moment before they were counted.
-    counted: Option<(Timestamp, i64)>,
+    counted: Counted,
 }
 
 impl Kept {
@@ -73,7 +69,7 @@ impl Default for Doors {
             kept: Mutex::new(Kept {
                 doors: LruCache::new(DOORS_MAX),
                 emptied: 0,
-                counted: None,
+                counted: Counted::default(),
             }),
             asked: Batcher::new(ASKED_MAX, ASKED_LINES),
         }
@@ -87,18 +83,15 @@ impl Doors {
     }
 
     fn is_counted(&self, now: Timestamp) -> bool {
-        let counted = self.lock().counted;
-        // A clock that was set back must not make a count hold for ever.
-        counted.is_some_and(|(at, _)| (0..COUNTED).contains(&now.since(at)))
+        self.lock().counted.holds(now)
     }
 
     /// Takes a count of changes that was asked for at a moment.
     fn count(&self, now: Timestamp, changes: i64) {
         let mut kept = self.lock();
-        if kept.counted.is_none_or(|(_, before)| before != changes) {
+        if kept.counted.take(now, changes) {
             kept.empty();
         }
-        kept.counted = Some((now, changes));
     }
 
     /// A copy that is not too old, or how often all were thrown away before it is read.
@@ -180,7 +173,10 @@ async fn read_together(mut store: Store, pieces: Vec<Piece<String, Answer>>) {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use so_model::id::{HookId, WorkspaceId};
+    use so_model::{
+        id::{HookId, WorkspaceId},
+        time::SECOND,
+    };
 
     use super::*;
 
