@@ -11,8 +11,9 @@ use so_model::{
 use super::{
     events::read,
     filter::{Filter, kept},
-    listed::{self, Span, Topic},
-    strands::{self, Strands},
+    listed::{self, Listed, Topic},
+    span::Span,
+    strands::Strands,
 };
 use crate::{Backend, Result, Row, Sql};
 
@@ -41,12 +42,14 @@ async fn rows(
     sql: &mut dyn Sql,
     columns: &'static str,
     workspace: WorkspaceId,
+    topic: Topic<'_>,
     span: &Span<'_>,
 ) -> Result<Vec<Row>> {
     if sql.backend() == Backend::Sqlite {
-        return listed::rows(sql, columns, workspace, span).await;
+        let events = Listed::Events(topic);
+        return listed::rows(sql, columns, workspace, events, span).await;
     }
-    let (strand, also) = match span.topic {
+    let (strand, also) = match topic {
         Topic::All => (String::new(), span.also),
         // A kind may begin as another one with a hook does.
         Topic::Kind(kind) => (
@@ -54,18 +57,9 @@ async fn rows(
             kept(format!(" AND kind = $5{}", span.also)),
         ),
         Topic::Hook(hook) => (topic_of_hook(hook), span.also),
-        // Not of events, and asked for elsewhere.
-        Topic::Runs | Topic::RunsOf(_) => return Ok(Vec::new()),
     };
-    let span = strands::Span {
-        strand: &strand,
-        after: span.after,
-        before: span.before,
-        also,
-        is_newest_first: span.is_newest_first,
-        limit: span.limit,
-    };
-    STRANDS.rows(sql, columns, workspace, &span).await
+    let span = Span { also, ..*span };
+    STRANDS.rows(sql, columns, workspace, &strand, &span).await
 }
 
 fn of_kind(kind: &str) -> Topic<'_> {
@@ -93,13 +87,12 @@ pub async fn list(
         Err(_) => return list_about(sql, workspace, kind, subject, before, limit).await,
     };
     let span = Span {
-        topic,
         before,
         also,
         limit,
         ..Span::default()
     };
-    let rows = rows(sql, COLUMNS, workspace, &span).await?;
+    let rows = rows(sql, COLUMNS, workspace, topic, &span).await?;
     rows.iter().map(read).collect()
 }
 
@@ -168,11 +161,11 @@ pub(super) async fn latest_call(
     hook: HookId,
 ) -> Result<Option<Row>> {
     let span = Span {
-        topic: Topic::Hook(hook),
         limit: 1,
         ..Span::default()
     };
-    Ok(rows(sql, columns, workspace, &span).await?.pop())
+    let topic = Topic::Hook(hook);
+    Ok(rows(sql, columns, workspace, topic, &span).await?.pop())
 }
 
 /// Events of one kind stored within a span, newest first; an empty kind is any.
@@ -187,13 +180,12 @@ pub async fn list_between(
     limit: i64,
 ) -> Result<Vec<Event>> {
     let span = Span {
-        topic: of_kind(kind),
         after: &EventId::last_before(from).to_string(),
         before: &EventId::first_after(until).to_string(),
         limit,
         ..Span::default()
     };
-    let rows = rows(sql, COLUMNS, workspace, &span).await?;
+    let rows = rows(sql, COLUMNS, workspace, of_kind(kind), &span).await?;
     rows.iter().map(read).collect()
 }
 
@@ -226,7 +218,7 @@ pub(super) async fn newest_ids(
         limit,
         ..Span::default()
     };
-    let rows = rows(sql, "id", workspace, &span).await?;
+    let rows = rows(sql, "id", workspace, Topic::All, &span).await?;
     rows.iter().map(|row| row.id(0)).collect()
 }
 
@@ -247,5 +239,5 @@ pub(super) async fn in_order(
         limit,
         ..Span::default()
     };
-    rows(sql, columns, workspace, &span).await
+    rows(sql, columns, workspace, Topic::All, &span).await
 }

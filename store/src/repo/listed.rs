@@ -12,60 +12,42 @@ use std::fmt::Write as _;
 
 use so_model::id::{HookId, RuleId, WorkspaceId};
 
-use super::filter::Filter;
+use super::{filter::Filter, span::Span};
 use crate::{Result, Row, Sql, args};
 
-/// Which events or runs of a workspace.
+/// Which events of a workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Topic<'a> {
-    /// All events.
+    /// All of them.
     All,
-    /// Events of this kind.
+    /// Of this kind.
     Kind(&'a str),
     /// Calls of this hook.
     Hook(HookId),
-    /// All runs.
-    Runs,
-    /// Runs of this rule.
-    RunsOf(RuleId),
 }
 
-impl Topic<'_> {
-    fn is_of_runs(&self) -> bool {
-        matches!(self, Self::Runs | Self::RunsOf(_))
+/// What is listed of a workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listed<'a> {
+    /// Events of a topic.
+    Events(Topic<'a>),
+    /// Runs, all or those of a rule.
+    Runs(Option<RuleId>),
+}
+
+impl Listed<'_> {
+    fn table(&self) -> &'static str {
+        match self {
+            Self::Events(_) => "events",
+            Self::Runs(_) => "runs",
+        }
     }
 
     /// What stands before a place in an id: the letters of its kind, and the first digit of its moment, a zero until 2527.
     fn before_place(&self) -> &'static str {
-        if self.is_of_runs() { "run_0" } else { "evt_0" }
-    }
-}
-
-/// Which of these, and from which end.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Span<'a> {
-    pub topic: Topic<'a>,
-    /// After this id; any where empty.
-    pub after: &'a str,
-    /// Before this id; any where empty.
-    pub before: &'a str,
-    /// A condition on a row that begins with ` AND `, or nothing.
-    pub also: &'static str,
-    /// The newest first, or the oldest.
-    pub is_newest_first: bool,
-    /// Rows at the most.
-    pub limit: i64,
-}
-
-impl Default for Span<'_> {
-    fn default() -> Self {
-        Self {
-            topic: Topic::All,
-            after: "",
-            before: "",
-            also: "",
-            is_newest_first: true,
-            limit: 0,
+        match self {
+            Self::Events(_) => "evt_0",
+            Self::Runs(_) => "run_0",
         }
     }
 }
@@ -77,20 +59,20 @@ const ENDING: usize = 12;
 /// Places that are asked for at once at the most.
 const PLACES_MAX: i64 = 4_096;
 
-/// The term that all of a topic have, as the triggers spell it and the tokenizer takes it; some others may as well.
-fn term(workspace: WorkspaceId, topic: Topic<'_>) -> String {
-    match topic {
-        Topic::All => ending(&workspace.to_string()).to_owned(),
-        Topic::Kind(kind) => {
+/// The term that all of these have, as the triggers spell it and the tokenizer takes it; some others may as well.
+fn term(workspace: WorkspaceId, listed: Listed<'_>) -> String {
+    match listed {
+        Listed::Events(Topic::All) => ending(&workspace.to_string()).to_owned(),
+        Listed::Events(Topic::Kind(kind)) => {
             let is_of_token = |letter: &char| {
                 matches!(letter, '_' | '.') || !letter.is_ascii() || letter.is_ascii_alphanumeric()
             };
             let kind: String = kind.chars().take_while(is_of_token).collect();
             format!("{}_{kind}", ending(&workspace.to_string()))
         }
-        Topic::Hook(hook) => ending(&hook.to_string()).to_owned(),
-        Topic::Runs => format!("r{}", ending(&workspace.to_string())),
-        Topic::RunsOf(rule) => format!("r{}", ending(&rule.to_string())),
+        Listed::Events(Topic::Hook(hook)) => ending(&hook.to_string()).to_owned(),
+        Listed::Runs(None) => format!("r{}", ending(&workspace.to_string())),
+        Listed::Runs(Some(rule)) => format!("r{}", ending(&rule.to_string())),
     }
 }
 
@@ -131,10 +113,11 @@ pub(super) async fn rows(
     sql: &mut dyn Sql,
     columns: &'static str,
     workspace: WorkspaceId,
+    listed: Listed<'_>,
     span: &Span<'_>,
 ) -> Result<Vec<Row>> {
-    let term = quoted(workspace, span.topic);
-    let (mut first, mut last) = places(span.topic.before_place(), span.after, span.before);
+    let term = quoted(workspace, listed);
+    let (mut first, mut last) = places(listed.before_place(), span.after, span.before);
     let mut found: Vec<Row> = Vec::new();
     let mut at_once = span.limit.max(1);
     loop {
@@ -148,13 +131,17 @@ pub(super) async fn rows(
             OLDEST_PLACES
         };
         let args = args![&term, first, last, at_once];
-        let listed = sql.all(text, args).await?;
-        let listed: Vec<i64> = listed.iter().map(|row| row.int(0)).collect::<Result<_>>()?;
-        let Some(end) = listed.last() else {
+        let places = sql.all(text, args).await?;
+        let places: Vec<i64> = places.iter().map(|row| row.int(0)).collect::<Result<_>>()?;
+        let Some(end) = places.last() else {
             return Ok(found);
         };
-        found.extend(rows_at(sql, columns, workspace, span, &listed, missing).await?);
-        if i64::try_from(listed.len()).is_ok_and(|count| count < at_once) {
+        let span = Span {
+            limit: missing,
+            ..*span
+        };
+        found.extend(rows_at(sql, columns, workspace, listed, &span, &places).await?);
+        if i64::try_from(places.len()).is_ok_and(|count| count < at_once) {
             return Ok(found);
         }
         if span.is_newest_first {
@@ -178,18 +165,18 @@ pub(super) fn calls(query: Filter, workspace: WorkspaceId, hook: HookId) -> Filt
         .with(
             "(SELECT 'evt_0' || PRINTF('%015x', rowid) AS start FROM events_listed WHERE events_listed MATCH ?) AS places \
              CROSS JOIN events ON events.id >= places.start AND events.id < places.start || 'g'",
-            quoted(workspace, Topic::Hook(hook)),
+            quoted(workspace, Listed::Events(Topic::Hook(hook))),
         )
 }
 
 /// What stands after `FROM` for the runs of a rule after an id, with the end of a condition; names no others.
 pub(super) fn runs_of(query: Filter, workspace: WorkspaceId, rule: RuleId, after: &str) -> Filter {
-    let topic = Topic::RunsOf(rule);
-    let (first, _) = places(topic.before_place(), after, "");
+    let listed = Listed::Runs(Some(rule));
+    let (first, _) = places(listed.before_place(), after, "");
     query
         .with(
             "(SELECT 'run_0' || PRINTF('%015x', rowid) AS start FROM events_listed WHERE events_listed MATCH ?",
-            quoted(workspace, topic),
+            quoted(workspace, listed),
         )
         .with(
             " AND rowid >= ?) AS places CROSS JOIN runs ON runs.id >= places.start AND runs.id < places.start || 'g'",
@@ -200,37 +187,32 @@ pub(super) fn runs_of(query: Filter, workspace: WorkspaceId, rule: RuleId, after
         .with(" AND +runs.id > ?", after)
 }
 
-fn quoted(workspace: WorkspaceId, topic: Topic<'_>) -> String {
-    format!("\"{}\"", term(workspace, topic))
+fn quoted(workspace: WorkspaceId, listed: Listed<'_>) -> String {
+    format!("\"{}\"", term(workspace, listed))
 }
 
 async fn rows_at(
     sql: &mut dyn Sql,
     columns: &'static str,
     workspace: WorkspaceId,
+    listed: Listed<'_>,
     span: &Span<'_>,
     places: &[i64],
-    limit: i64,
 ) -> Result<Vec<Row>> {
-    let before_place = span.topic.before_place();
+    let before_place = listed.before_place();
     let mut starts = String::from("[");
     for place in places {
         let comma = if starts.len() > 1 { "," } else { "" };
         let _ = write!(starts, "{comma}\"{before_place}{place:0DIGITS$x}\"");
     }
     starts.push(']');
-    let table = if span.topic.is_of_runs() {
-        "runs"
-    } else {
-        "events"
-    };
     let query = Filter::new("SELECT ")
         .then(columns)
         .with(
             " FROM (SELECT value AS start FROM json_each(?)) AS places CROSS JOIN ",
             starts,
         )
-        .then(table)
+        .then(listed.table())
         .then(" AS listed ON listed.id >= places.start AND listed.id < places.start || 'g'")
         // Hidden from the planner: a place is narrower than these, and of two bounds it may take the wider one.
         .with(" WHERE workspace_id || '' = ?", workspace)
@@ -239,18 +221,22 @@ async fn rows_at(
             " AND +id < ?",
             Some(span.before).filter(|text| !text.is_empty()),
         );
-    let query = match span.topic {
-        Topic::All | Topic::Runs => query,
-        Topic::RunsOf(rule) => query.with(" AND rule_id || '' = ?", rule),
-        Topic::Kind(kind) => query.with(" AND kind = ?", kind),
-        Topic::Hook(hook) => query.with(" AND source = ?", format!("hook/{hook}")),
+    let query = match listed {
+        Listed::Events(Topic::All) | Listed::Runs(None) => query,
+        Listed::Runs(Some(rule)) => query.with(" AND rule_id || '' = ?", rule),
+        Listed::Events(Topic::Kind(kind)) => query.with(" AND kind = ?", kind),
+        Listed::Events(Topic::Hook(hook)) => query.with(" AND source = ?", format!("hook/{hook}")),
     };
     let order = if span.is_newest_first {
         " ORDER BY id DESC LIMIT ?"
     } else {
         " ORDER BY id LIMIT ?"
     };
-    query.then(span.also).with(order, limit).rows(sql).await
+    query
+        .then(span.also)
+        .with(order, span.limit)
+        .rows(sql)
+        .await
 }
 
 #[cfg(test)]

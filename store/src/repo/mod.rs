@@ -39,6 +39,7 @@ pub mod secrets;
 pub mod sessions;
 pub mod sign_ins;
 pub mod snapshot;
+mod span;
 mod strands;
 pub mod timers;
 pub mod users;

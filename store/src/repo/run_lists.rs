@@ -9,9 +9,10 @@ use so_model::{
 use super::{
     event_lists,
     filter::Filter,
-    listed::{self, Topic},
+    listed::{self, Listed},
     runs::{SELECT, read},
-    strands::{Span, Strands},
+    span::Span,
+    strands::Strands,
 };
 use crate::{Backend, Result, Row, Sql, value::Args};
 
@@ -70,90 +71,48 @@ async fn list_finished(
 ) -> Result<Vec<Run>> {
     let text = |id: Option<RunId>| id.map_or_else(String::new, |id| id.to_string());
     let after = span.after.max(span.from.map(RunId::last_before));
-    let walk = Walk {
-        rule: span.rule,
+    let rule = span.rule;
+    let span = Span {
         after: &text(after),
         before: &text(span.until.map(RunId::first_after)),
         also: FINISHED,
         is_newest_first: false,
         limit,
     };
-    let rows = walk.rows(sql, COLUMNS, workspace).await?;
+    let rows = rows(sql, COLUMNS, workspace, rule, &span).await?;
     rows.iter().map(read).collect()
 }
 
-/// Runs in the order of their ids, over all rules or of one.
-pub(super) struct Walk<'a> {
-    pub rule: Option<RuleId>,
-    /// After this id; any where empty.
-    pub after: &'a str,
-    /// Before this id; any where empty.
-    pub before: &'a str,
-    /// A condition on a row that begins with ` AND `, or nothing.
-    pub also: &'static str,
-    pub is_newest_first: bool,
-    pub limit: i64,
-}
-
-impl Default for Walk<'_> {
-    fn default() -> Self {
-        Self {
-            rule: None,
-            after: "",
-            before: "",
-            also: "",
-            is_newest_first: true,
-            limit: 0,
-        }
+/// These columns of runs in the order of their ids, over all rules or of one. SQLite finds them through a full-text
+/// index, PostgreSQL by their rules.
+pub(super) async fn rows(
+    sql: &mut dyn Sql,
+    columns: &'static str,
+    workspace: WorkspaceId,
+    rule: Option<RuleId>,
+    span: &Span<'_>,
+) -> Result<Vec<Row>> {
+    if sql.backend() == Backend::Sqlite {
+        return listed::rows(sql, columns, workspace, Listed::Runs(rule), span).await;
     }
-}
-
-impl Walk<'_> {
-    /// These columns of the rows. SQLite finds them through a full-text index, PostgreSQL by their rules.
-    pub(super) async fn rows(
-        &self,
-        sql: &mut dyn Sql,
-        columns: &'static str,
-        workspace: WorkspaceId,
-    ) -> Result<Vec<Row>> {
-        if sql.backend() == Backend::Sqlite {
-            let span = listed::Span {
-                topic: self.rule.map_or(Topic::Runs, Topic::RunsOf),
-                after: self.after,
-                before: self.before,
-                also: self.also,
-                is_newest_first: self.is_newest_first,
-                limit: self.limit,
-            };
-            return listed::rows(sql, columns, workspace, &span).await;
-        }
-        let Some(rule) = self.rule else {
-            let span = Span {
-                after: self.after,
-                before: self.before,
-                also: self.also,
-                is_newest_first: self.is_newest_first,
-                limit: self.limit,
-                ..Span::default()
-            };
-            return STRANDS.rows(sql, columns, workspace, &span).await;
-        };
-        let order = if self.is_newest_first {
-            " ORDER BY id DESC LIMIT ?"
-        } else {
-            " ORDER BY id LIMIT ?"
-        };
-        Filter::new("SELECT ")
-            .then(columns)
-            .with(" FROM runs WHERE workspace_id = ?", workspace)
-            .with(" AND rule_id = ?", rule)
-            .maybe(" AND id > ?", some(self.after))
-            .maybe(" AND id < ?", some(self.before))
-            .then(self.also)
-            .with(order, self.limit)
-            .rows(sql)
-            .await
-    }
+    let Some(rule) = rule else {
+        return STRANDS.rows(sql, columns, workspace, "", span).await;
+    };
+    let order = if span.is_newest_first {
+        " ORDER BY id DESC LIMIT ?"
+    } else {
+        " ORDER BY id LIMIT ?"
+    };
+    Filter::new("SELECT ")
+        .then(columns)
+        .with(" FROM runs WHERE workspace_id = ?", workspace)
+        .with(" AND rule_id = ?", rule)
+        .maybe(" AND id > ?", some(span.after))
+        .maybe(" AND id < ?", some(span.before))
+        .then(span.also)
+        .with(order, span.limit)
+        .rows(sql)
+        .await
 }
 
 /// Which runs to list; an empty text is any.
@@ -187,14 +146,13 @@ pub async fn list(
     let is_narrow = !filter.event.is_empty() || !filter.subject.is_empty();
     let rows = match state {
         None | Some(RunState::Finished) if !is_narrow => {
-            let walk = Walk {
-                rule,
+            let span = Span {
                 before: filter.before,
                 also: if state.is_some() { FINISHED } else { "" },
                 limit,
-                ..Walk::default()
+                ..Span::default()
             };
-            walk.rows(sql, COLUMNS, workspace).await?
+            rows(sql, COLUMNS, workspace, rule, &span).await?
         }
         _ => {
             let (text, args) = listing(sql.backend(), workspace, filter, limit);
@@ -259,12 +217,11 @@ pub async fn latest_starts(
     rule: RuleId,
     limit: i64,
 ) -> Result<Vec<Timestamp>> {
-    let walk = Walk {
-        rule: Some(rule),
+    let span = Span {
         limit,
-        ..Walk::default()
+        ..Span::default()
     };
-    let rows = walk.rows(sql, "created_at", workspace).await?;
+    let rows = rows(sql, "created_at", workspace, Some(rule), &span).await?;
     rows.iter().map(|row| row.at(0)).collect()
 }
 
@@ -279,13 +236,12 @@ pub async fn list_between(
     until: Timestamp,
     limit: i64,
 ) -> Result<Vec<Run>> {
-    let walk = Walk {
-        rule: Some(rule),
+    let span = Span {
         after: &RunId::last_before(from).to_string(),
         before: &RunId::first_after(until).to_string(),
         limit,
-        ..Walk::default()
+        ..Span::default()
     };
-    let rows = walk.rows(sql, COLUMNS, workspace).await?;
+    let rows = rows(sql, COLUMNS, workspace, Some(rule), &span).await?;
     rows.iter().map(read).collect()
 }

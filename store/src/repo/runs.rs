@@ -89,7 +89,7 @@ pub async fn insert(tx: &mut Tx, run: &Run) -> Result<()> {
     insert_rows(tx, vec![NewRow::of(run)?]).await
 }
 
-/// Stores new runs, which are in the order of their ids: SQLite's full-text index begins a new portion where one comes too
+/// Stores new runs in the order of their ids: SQLite's full-text index begins a new portion where one comes too
 /// early.
 pub async fn insert_rows(tx: &mut Tx, mut rows: Vec<NewRow>) -> Result<()> {
     rows.sort_by_cached_key(|row| row.1);

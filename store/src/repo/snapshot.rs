@@ -9,7 +9,7 @@ use so_model::{
     time::Timestamp,
 };
 
-use super::{rules::RuleRow, run_lists::Walk, runs::at_or_after};
+use super::{rules::RuleRow, run_lists, runs::at_or_after, span::Span};
 use crate::{
     Result, Row, Sql, Tx, args,
     bulk::Shape,
@@ -278,16 +278,15 @@ pub async fn past_runs(
     rule: RuleId,
     since: Timestamp,
 ) -> Result<Vec<Row>> {
-    let walk = Walk {
-        rule: Some(rule),
+    let span = Span {
         after: &at_or_after(RunId::first_after(since)),
         also: " AND finished_at IS NOT NULL",
         limit: HISTORY_MAX,
-        ..Walk::default()
+        ..Span::default()
     };
     const COLUMNS: &str = "id, workspace_id, rule_id, version, event_id, trigger_id, state, mode_key, '{}', NULL, \
                            events_made, created_at, finished_at";
-    let mut rows = walk.rows(from, COLUMNS, workspace).await?;
+    let mut rows = run_lists::rows(from, COLUMNS, workspace, Some(rule), &span).await?;
     // SQLite's full-text index begins a new portion where an id comes too early.
     rows.reverse();
     write(to, &PAST_RUNS, rows).await

@@ -8,7 +8,7 @@
 
 use so_model::id::WorkspaceId;
 
-use super::filter::kept;
+use super::{filter::kept, span::Span};
 use crate::{Result, Row, Sql, args};
 
 /// A table whose rows lie in strands.
@@ -19,45 +19,18 @@ pub(super) struct Strands {
     pub name: &'static str,
 }
 
-/// Which rows are asked for, and from which end.
-pub(super) struct Span<'a> {
-    /// Of the strand with this name and of those whose names continue it after `/`; all of them where empty.
-    pub strand: &'a str,
-    /// After this id; any where empty.
-    pub after: &'a str,
-    /// Before this id; any where empty.
-    pub before: &'a str,
-    /// A condition on a row that begins with ` AND `, or nothing.
-    pub also: &'a str,
-    /// The newest first, or the oldest.
-    pub is_newest_first: bool,
-    /// Rows at the most.
-    pub limit: i64,
-}
-
-impl Default for Span<'_> {
-    fn default() -> Self {
-        Self {
-            strand: "",
-            after: "",
-            before: "",
-            also: "",
-            is_newest_first: true,
-            limit: 0,
-        }
-    }
-}
-
 /// After any id, in every order of letters that a database may have.
 const PAST_ALL: &str = "zz";
 
 impl Strands {
-    /// These columns of the rows of a span, in its order.
+    /// These columns of the rows of a span, in its order: those of the strand with a name and of strands whose names
+    /// continue it after `/`, or all of them where it is empty.
     pub async fn rows(
         &self,
         sql: &mut dyn Sql,
         columns: &'static str,
         workspace: WorkspaceId,
+        strand: &str,
         span: &Span<'_>,
     ) -> Result<Vec<Row>> {
         let text = kept(self.spell(columns, span));
@@ -66,7 +39,7 @@ impl Strands {
         } else {
             span.before
         };
-        let args = args![workspace, span.after, before, span.limit, span.strand];
+        let args = args![workspace, span.after, before, span.limit, strand];
         sql.all(text, args).await
     }
 
