@@ -41,7 +41,7 @@ impl Engine {
             return Ok(None);
         }
         let tx = desk.settled(self).await?;
-        if document.throttle.is_some() {
+        if document.throttle.is_some() || document.limits.max_runs_per_hour.is_some() {
             rules::lock(tx, rule.id).await?;
         }
         if let Some(own) = document.limits.max_runs_per_hour {

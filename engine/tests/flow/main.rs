@@ -1,7 +1,7 @@
-//! Modes under race: several starts of one rule and key at the same moment, from two engines of one database.
+//! Modes and budgets under race: several starts of one rule and key at the same moment, from two engines of one database.
 //!
-//! Owns what each mode must leave behind, whichever start was first. Invariant: as many starts as the mode allows
-//! are kept, every other one is a decision that says so, and the starts of one moment never end each other all.
+//! Owns what each mode must leave behind, whichever start was first. Invariant: as many starts as the mode or the budget
+//! allows are kept, every other one is a decision that says so, and the starts of one moment never end each other all.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -15,7 +15,7 @@ use so_engine::Engine;
 use so_model::{
     IdSource as _,
     event::NewEvent,
-    id::{RuleId, WorkspaceId},
+    id::WorkspaceId,
     run::{RunState, Verdict},
 };
 use so_store::{decisions, runs};
@@ -43,6 +43,9 @@ const MODES: [(&str, Left); 4] = [
     ("{kind: parallel, max: 2", left(2, 0, 0, 1)),
     ("{kind: restart", left(1, 0, 2, 0)),
 ];
+
+/// Starts of one hour that a rule allows, and what that must leave of three.
+const BUDGET: (usize, Left) = (2, left(2, 0, 0, 1));
 
 const fn left(running: usize, queued: usize, cancelled: usize, refused: usize) -> Left {
     Left {
@@ -92,17 +95,9 @@ async fn race(urls: &[&str]) {
             engine.reload_rules().await.unwrap();
         }
         for key in 0..KEYS {
-            let starts = (0..AT_ONCE).map(|n| {
-                let engine = engines[n % engines.len()].0.clone();
-                let data = json!({"hook": hook, "key": format!("k{key}")});
-                tokio::spawn(admit(engine, NewEvent::new(workspace, KIND, data)))
-            });
-            let mut rule = None;
-            let starts: Vec<_> = starts.collect();
-            for start in starts {
-                start.await.unwrap();
-            }
-            let found = look(first, workspace, &format!("k{key}"), &mut rule, hook).await;
+            let key = format!("k{key}");
+            start_at_once(&engines, workspace, hook, &key).await;
+            let found = look(first, workspace, &key, hook).await;
             assert_eq!(
                 &found,
                 expected,
@@ -111,8 +106,45 @@ async fn race(urls: &[&str]) {
             );
         }
     }
+    for round in 0..KEYS {
+        race_for_places(&engines, workspace, &format!("budget-{round}")).await;
+    }
     for (engine, _) in &engines {
         engine.store.close().await.unwrap();
+    }
+}
+
+/// Starts of a rule of its own that has fewer places in this hour.
+async fn race_for_places(engines: &[(Engine, impl Sized)], workspace: WorkspaceId, hook: &str) {
+    let (places, expected) = BUDGET;
+    let document = format!(
+        "{{version: 1, name: Race, triggers: [{{id: t, kind: {KIND}, with: {{hook: {hook}}}}}], \
+         limits: {{max_runs_per_hour: {places}}}, steps: [{{id: d, delay: {{for: 1h}}}}]}}"
+    );
+    let document = serde_yaml_ng::from_str(&document).unwrap();
+    world::save_rule(&engines[0].0, workspace, document).await;
+    for (engine, _) in engines {
+        engine.reload_rules().await.unwrap();
+    }
+    start_at_once(engines, workspace, hook, "").await;
+    let found = look(&engines[0].0, workspace, "", hook).await;
+    assert_eq!(found, expected, "{hook}, {} engines", engines.len());
+}
+
+async fn start_at_once(
+    engines: &[(Engine, impl Sized)],
+    workspace: WorkspaceId,
+    hook: &str,
+    key: &str,
+) {
+    let starts = (0..AT_ONCE).map(|n| {
+        let engine = engines[n % engines.len()].0.clone();
+        let data = json!({"hook": hook, "key": key});
+        tokio::spawn(admit(engine, NewEvent::new(workspace, KIND, data)))
+    });
+    let starts: Vec<_> = starts.collect();
+    for start in starts {
+        start.await.unwrap();
     }
 }
 
@@ -135,20 +167,14 @@ async fn admit(engine: Engine, event: NewEvent) {
     panic!("the start was never stored");
 }
 
-async fn look(
-    engine: &Engine,
-    workspace: WorkspaceId,
-    key: &str,
-    rule: &mut Option<RuleId>,
-    hook: &str,
-) -> Left {
+async fn look(engine: &Engine, workspace: WorkspaceId, key: &str, hook: &str) -> Left {
     let mut reader = engine.store.clone();
     let found = engine.index().of_workspace(workspace);
     let own = found.iter().find(|one| {
         let with = &one.document.triggers[0].with;
         with.get("hook").and_then(serde_json::Value::as_str) == Some(hook)
     });
-    let id = *rule.get_or_insert(own.unwrap().id);
+    let id = own.unwrap().id;
     let text = id.to_string();
     let filter = runs::RunFilter {
         rule: &text,
@@ -168,7 +194,11 @@ async fn look(
     for stored in told.unwrap() {
         let event = so_store::events::find(&mut reader, workspace, stored.event).await;
         if event.unwrap().unwrap().data["key"] == key {
-            assert_eq!(stored.decision.verdict, Verdict::ModeRefused);
+            let verdict = stored.decision.verdict;
+            assert!(matches!(
+                verdict,
+                Verdict::ModeRefused | Verdict::OverBudget
+            ));
             refused += 1;
         }
     }

@@ -5,9 +5,12 @@ use so_model::{
     run::{ConditionTrace, Run, RunState},
     time::Timestamp,
 };
-use so_store::{Sql as _, runs, runs::RunFilter, runs::RunSpan};
+use so_store::{Sql as _, rules, runs, runs::RunFilter, runs::RunSpan};
 
-use crate::support::{Db, NOW, at, id, id_at, on_both};
+use crate::{
+    engine::rule,
+    support::{Db, NOW, at, id, id_at, on_both},
+};
 
 /// A run that is over, whose id begins as all ids of its moment do.
 fn run(workspace: WorkspaceId, rule: RuleId, moment: Timestamp) -> Run {
@@ -133,6 +136,56 @@ async fn what_one_run_leaves_takes_none_of_the_same_millisecond_along(db: Db) {
     gone(c).await;
     assert_eq!(listed(&db, workspace, "", "").await, []);
     assert_eq!(listed(&db, foreign, &other.to_string(), "").await, [d]);
+}
+
+on_both!(starts_of_a_rule_that_comes_to_bound_them_are_counted_as_before);
+async fn starts_of_a_rule_that_comes_to_bound_them_are_counted_as_before(db: Db) {
+    let (workspace, foreign) = (db.workspace().await, db.workspace().await);
+    let (row, mut version) = rule(workspace, "a");
+    let mut tx = db.begin().await;
+    rules::insert(&mut tx, &row, &version).await.unwrap();
+    tx.commit().await.unwrap();
+    let of = |moment| run(workspace, row.id, moment);
+    let count = async |workspace, since| {
+        let mut read = db.read();
+        let count = runs::count_since(&mut read, workspace, row.id, since).await;
+        count.unwrap()
+    };
+    let (early, before) = (of(at(10)), of(at(20)));
+    store(&db, &[early.clone(), before.clone()]).await;
+    version.version = 2;
+    version.document.limits.max_runs_per_hour = Some(3);
+    let mut tx = db.begin().await;
+    rules::insert_version(&mut tx, workspace, &version)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(count(workspace, at(0)).await, 2);
+    assert_eq!(count(workspace, at(20)).await, 0);
+    // By a clock that was set back.
+    let (back, after) = (of(at(15)), of(at(30)));
+    store(&db, &[after, back, run(foreign, id(), at(30))]).await;
+    let counts = [(0, 4), (10, 3), (15, 2), (20, 1), (29, 1), (30, 0)];
+    for (since, wanted) in counts {
+        assert_eq!(count(workspace, at(since)).await, wanted, "since {since}");
+        assert_eq!(count(foreign, at(since)).await, 0);
+    }
+    version.version = 3;
+    version.document.limits.max_runs_per_hour = None;
+    let mut tx = db.begin().await;
+    rules::insert_version(&mut tx, workspace, &version)
+        .await
+        .unwrap();
+    for gone in [early.id, before.id] {
+        tx.run("DELETE FROM runs WHERE id = $1", vec![gone.into()])
+            .await
+            .unwrap();
+    }
+    tx.commit().await.unwrap();
+    store(&db, &[of(at(40))]).await;
+    for (since, wanted) in [(0, 3), (15, 2), (20, 2), (30, 1), (40, 0)] {
+        assert_eq!(count(workspace, at(since)).await, wanted, "since {since}");
+    }
 }
 
 on_both!(what_is_no_rule_and_no_state_finds_no_run);

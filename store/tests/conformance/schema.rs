@@ -29,13 +29,14 @@ async fn texts(store: &Store, sql: &'static str) -> BTreeSet<String> {
 }
 
 // Lists of events and runs have another index on each: a full-text one, whose tables begin alike, and one by topics and one
-// by rules.
+// by rules, which PostgreSQL counts starts by as well.
 // Types are compared by what both can hold: text, integer, bytes.
 const SQLITE_COLUMNS: &str = "SELECT m.name || '.' || c.name || ' ' || \
     CASE c.type WHEN 'INTEGER' THEN 'bigint' WHEN 'BLOB' THEN 'bytea' ELSE lower(c.type) END || \
     CASE c.\"notnull\" WHEN 1 THEN ' required' ELSE '' END \
     FROM sqlite_master m JOIN pragma_table_info(m.name) c \
-    WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name <> '_sqlx_migrations' AND m.name NOT LIKE 'events_listed%'";
+    WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name <> '_sqlx_migrations' \
+    AND m.name NOT LIKE 'events_listed%' AND m.name NOT LIKE '%s_counted'";
 const POSTGRES_COLUMNS: &str = "SELECT table_name || '.' || column_name || ' ' || data_type || \
     CASE is_nullable WHEN 'NO' THEN ' required' ELSE '' END \
     FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> '_sqlx_migrations'";
@@ -46,7 +47,8 @@ const SQLITE_INDEXES: &str = "SELECT m.name || CASE i.\"unique\" WHEN 1 THEN ' u
     CASE i.origin WHEN 'c' THEN ' ' || i.name ELSE '' END || ' (' || \
     (SELECT group_concat(name, ',') FROM (SELECT c.name FROM pragma_index_info(i.name) c ORDER BY c.seqno)) || ')' \
     FROM sqlite_master m JOIN pragma_index_list(m.name) i \
-    WHERE m.type = 'table' AND m.name <> '_sqlx_migrations' AND m.name NOT LIKE 'events_listed%'";
+    WHERE m.type = 'table' AND m.name <> '_sqlx_migrations' AND m.name NOT LIKE 'events_listed%' \
+    AND m.name NOT LIKE '%s_counted'";
 const POSTGRES_INDEXES: &str = "SELECT t.relname || CASE WHEN x.indisunique THEN ' unique' ELSE '' END || \
     CASE WHEN x.indpred IS NOT NULL THEN ' partial' ELSE '' END || \
     CASE WHEN k.oid IS NULL THEN ' ' || i.relname ELSE '' END || ' (' || \
@@ -58,7 +60,7 @@ const POSTGRES_INDEXES: &str = "SELECT t.relname || CASE WHEN x.indisunique THEN
     WHERE n.nspname = 'public' AND t.relname <> '_sqlx_migrations' AND i.relname NOT IN ('events_topic', 'runs_rule')";
 
 const SQLITE_REFERENCES: &str = "SELECT m.name || '.' || f.\"from\" || ' to ' || f.\"table\" || ' ' || lower(f.on_delete) \
-    FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'";
+    FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table' AND m.name <> 'rules_counted'";
 const POSTGRES_REFERENCES: &str = "SELECT t.relname || '.' || a.attname || ' to ' || r.relname || ' ' || \
     CASE k.confdeltype WHEN 'c' THEN 'cascade' ELSE 'no action' END \
     FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid JOIN pg_class r ON r.oid = k.confrelid \

@@ -59,6 +59,17 @@ fn old_refusals(
             rules[0],
             serde_json::to_string(&ConditionTrace::unconditional()).unwrap(),
         ),
+        format!(
+            "INSERT INTO rules (id, workspace_id, name, is_enabled, version, generation, created_at, updated_at) \
+             VALUES ('{}', '{workspace}', 'r', 1, 1, 1, {now}, {now})",
+            rules[0]
+        ),
+        format!(
+            "INSERT INTO rule_versions (workspace_id, rule_id, version, doc, source, reason, created_at) \
+             VALUES ('{workspace}', '{}', 1, '{}', '', '', {now})",
+            rules[0],
+            json!({"limits": {"max_runs_per_hour": 1}})
+        ),
     ]
     .into_iter()
 }
@@ -113,6 +124,8 @@ async fn assert_kept(
         let listed: Vec<_> = listed.iter().map(|run| run.id).collect();
         assert_eq!(listed, [old_run()], "what was stored before is listed");
     }
+    let count = runs::count_since(&mut store, workspace, rules[0], at(-1)).await;
+    assert_eq!(count.unwrap(), 1, "what was started before is counted");
     let rest = store
         .one("SELECT COUNT(*) FROM decisions", vec![])
         .await
