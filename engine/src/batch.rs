@@ -72,7 +72,7 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
             answer: sender,
         };
         if self.is_apart {
-            carry_out(vec![piece]).await;
+            Box::pin(carry_out(vec![piece])).await;
             return answer.await.ok();
         }
         lock(&self.waiting).push_back(piece);
@@ -92,7 +92,8 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
                 drop(turn);
                 return answer.await.ok();
             }
-            let batch = carry_out(pieces);
+            // In a box: everybody who waits for an answer would have room for a batch of its own.
+            let batch = Box::pin(carry_out(pieces));
             tokio::spawn(async move {
                 batch.await;
                 drop(turn);

@@ -241,7 +241,8 @@ impl Store {
     pub async fn begin(&self) -> Result<Tx> {
         match self {
             Self::Sqlite { writer, .. } => Ok(Tx::Sqlite(writer.begin().await?)),
-            Self::Postgres(server) => Ok(Tx::Postgres(server.begin().await?)),
+            // In a box: its future is large, and whoever begins would be larger by it on both databases.
+            Self::Postgres(server) => Ok(Tx::Postgres(Box::pin(server.begin()).await?)),
         }
     }
 
@@ -434,11 +435,7 @@ impl Sql for Store {
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Self::Postgres(server) => {
-                let rows = server
-                    .connection()
-                    .await?
-                    .all(bind_postgres(sql, args))
-                    .await?;
+                let rows = Box::pin(server.all(bind_postgres(sql, args))).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
@@ -451,12 +448,10 @@ impl Sql for Store {
                 writer.seam.before_read()?;
                 readers.one(bind_sqlite(sql, args)?).await?.map(Row::Sqlite)
             }
-            Self::Postgres(server) => server
-                .connection()
-                .await?
-                .one(bind_postgres(sql, args))
-                .await?
-                .map(Row::Postgres),
+            Self::Postgres(server) => {
+                let row = Box::pin(server.one(bind_postgres(sql, args))).await?;
+                row.map(Row::Postgres)
+            }
         })
     }
     /// Changes go through a `Tx`, where they share a sync with their neighbours.

@@ -223,6 +223,16 @@ impl PgServer {
         }
     }
 
+    /// All rows, read on a connection of their own.
+    pub(crate) async fn all(&self, query: PgQuery) -> Result<Vec<PgRow>> {
+        self.connection().await?.all(query).await
+    }
+
+    /// The first row, read likewise.
+    pub(crate) async fn one(&self, query: PgQuery) -> Result<Option<PgRow>> {
+        self.connection().await?.one(query).await
+    }
+
     /// Begins a unit of work.
     pub(crate) async fn begin(&self) -> Result<PgTx> {
         let mut lease = self.connection().await?;

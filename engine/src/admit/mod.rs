@@ -112,7 +112,7 @@ impl Engine {
     ///
     /// After the commit give the jobs to `hand_over_all`.
     pub async fn admit(&self, tx: &mut Tx, new: NewEvent) -> Result<Admission, StoreError> {
-        let mut all = self.admit_all(tx, vec![new]).await?;
+        let mut all = Box::pin(self.admit_all(tx, vec![new])).await?;
         all.pop().ok_or(StoreError::Stale { what: "event" })
     }
 

@@ -187,7 +187,8 @@ impl Engine {
         self.counters.jobs.fetch_add(1, Ordering::Relaxed);
         let result = match job.kind.as_str() {
             JOB_RUN => self.advance(handed).await,
-            JOB_PUBLICATION => self.move_publication(handed).await,
+            // In a box: a run's job would be more than twice as large to begin with.
+            JOB_PUBLICATION => Box::pin(self.move_publication(handed)).await,
             _ => {
                 self.put_back(&job, "this server does not know this kind of job")
                     .await

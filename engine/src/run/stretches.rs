@@ -147,7 +147,8 @@ impl Engine {
         cx: &mut RunContext,
         waits: &mut Waits,
     ) -> Result<bool, StoreError> {
-        let left = self.stretch_all(&mut [Part { job, cx, waits }]).await?;
+        let mut own = [Part { job, cx, waits }];
+        let left = Box::pin(self.stretch_all(&mut own)).await?;
         match left.first() {
             Some(Left::Settled) => Ok(false),
             Some(Left::GoesOn) => Ok(true),
