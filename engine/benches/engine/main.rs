@@ -15,6 +15,10 @@ use so_testkit::{
     postgres::PostgresCluster,
 };
 
+/// The program's own allocator: with another one these would be figures of something else.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let ask = Ask::from_args();
     if ask.wants("rules") {

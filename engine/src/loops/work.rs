@@ -73,10 +73,11 @@ impl Crew {
         let engine = self.engine.clone();
         // Publishing has places of its own and counts no share of the runs'.
         let share = (self.kind == JOB_RUN).then(|| engine.handed.occupy(handed.job.workspace));
-        self.tracker.spawn(async move {
+        // In a box: on its way into the runtime it is moved several times.
+        self.tracker.spawn(Box::pin(async move {
             engine.carry_out(handed).await;
             drop((place, share));
-        });
+        }));
     }
 
     async fn work_handed(&self, receiver: &HandedReceiver) {
