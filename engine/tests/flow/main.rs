@@ -1,4 +1,5 @@
-//! Modes and budgets under race: several starts of one rule and key at the same moment, from two engines of one database.
+//! Modes and budgets under race: several starts of one rule and key at the same moment, from two engines of one database;
+//! and rules that one of these saved and the other was not told of.
 //!
 //! Owns what each mode must leave behind, whichever start was first. Invariant: as many starts as the mode or the budget
 //! allows are kept, every other one is a decision that says so, and the starts of one moment never end each other all.
@@ -72,6 +73,46 @@ fn starts_at_the_same_moment_are_kept_as_the_mode_says() {
         // Two processes share it.
         runtime.block_on(race(&[&url, &url]));
     }
+}
+
+#[test]
+fn a_rule_that_another_process_saved_is_met_by_events_that_come_with_those_of_other_workspaces() {
+    let test = "a_rule_that_another_process_saved_is_met (on PostgreSQL)";
+    let Some(cluster) = or_skip(test, PostgresCluster::shared()) else {
+        return;
+    };
+    let url = cluster.create_fresh_database().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let ((here, _handed), (elsewhere, _)) =
+            (world::engine(&url).await, world::engine(&url).await);
+        let workspaces: [WorkspaceId; 3] = std::array::from_fn(|_| here.ids.new_id());
+        for workspace in workspaces {
+            world::settle_in(&here, workspace).await;
+        }
+        // Known to both, so that neither has read no rules at all.
+        let rule = json!({"version": 1, "name": "Any", "triggers": [{"id": "t", "kind": KIND}],
+            "steps": [{"id": "d", "delay": {"for": "1h"}}]});
+        world::save_rule(&here, workspaces[0], rule.clone()).await;
+        elsewhere.reload_rules().await.unwrap();
+        for (round, workspace) in workspaces.into_iter().enumerate() {
+            world::save_rule(&elsewhere, workspace, rule.clone()).await;
+            let rules = if round == 0 { 2 } else { 1 };
+            let others = workspaces.iter().filter(|other| **other != workspace);
+            let events = others.chain([&workspace]).map(|workspace| {
+                NewEvent::new(*workspace, KIND, json!({}))
+                    .from_source("batch", here.ids.bits().to_string())
+            });
+            let mut tx = here.store.begin().await.unwrap();
+            let admitted = here.admit_all(&mut tx, events.collect()).await.unwrap();
+            tx.commit().await.unwrap();
+            let started = admitted.last().unwrap().result.runs.len();
+            assert_eq!(started, rules, "round {round}");
+        }
+        for engine in [here, elsewhere] {
+            engine.store.close().await.unwrap();
+        }
+    });
 }
 
 async fn race(urls: &[&str]) {
