@@ -28,6 +28,9 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const EVENTS: usize = 100;
 /// Events that come at the same time.
 const AT_ONCE: usize = 50;
+/// Counts of the same until one is within its bounds: events that come at the same time share transactions as the machine
+/// lets them, so that a count may be too high by chance, and what is dearer is too high each time.
+const COUNTS_MAX: usize = 3;
 /// Looks for the end of the work before the count is given up.
 const LOOKS: usize = 20_000;
 /// Turns that the work gets between two looks.
@@ -166,30 +169,45 @@ async fn count(counters: &Counters, database: &str, url: &str) -> Vec<String> {
         let look = async || {
             is_idle(&engine).await;
         };
-        let cost = counters.count(ALLOCATOR, EVENTS, work, look).await;
-        for bound in BOUNDS.iter().filter(|bound| {
-            (bound.database, bound.hook, bound.at_once) == (database, hook, at_once)
-        }) {
-            let Some(cost) = (bound.count)(&cost) else {
-                eprintln!(
-                    "!!!!!! SKIPPED {}: this system does not count them",
-                    bound.what
-                );
-                continue;
-            };
-            let told = format!(
-                "{database}, {hook}, {at_once} at once: {} {cost:.2}, at most {}",
-                bound.what, bound.most
-            );
-            println!("{told}");
-            if cost > bound.most {
-                broken.push(told);
+        let mut over = Vec::new();
+        for _ in 0..COUNTS_MAX {
+            let cost = counters.count(ALLOCATOR, EVENTS, work, look).await;
+            over = over_their_bounds(database, hook, at_once, &cost);
+            if over.is_empty() {
+                break;
             }
         }
+        broken.extend(over);
     }
     running.drain(std::time::Duration::from_secs(10)).await;
     engine.store.close().await.unwrap();
     broken
+}
+
+/// What of a count is over its bound.
+fn over_their_bounds(database: &str, hook: &str, at_once: usize, cost: &Counted) -> Vec<String> {
+    let own = BOUNDS
+        .iter()
+        .filter(|bound| (bound.database, bound.hook, bound.at_once) == (database, hook, at_once));
+    let mut over = Vec::new();
+    for bound in own {
+        let Some(cost) = (bound.count)(cost) else {
+            eprintln!(
+                "!!!!!! SKIPPED {}: this system does not count them",
+                bound.what
+            );
+            continue;
+        };
+        let told = format!(
+            "{database}, {hook}, {at_once} at once: {} {cost:.2}, at most {}",
+            bound.what, bound.most
+        );
+        println!("{told}");
+        if cost > bound.most {
+            over.push(told);
+        }
+    }
+    over
 }
 
 fn rule() -> serde_json::Value {
